@@ -1,0 +1,241 @@
+"""A human's answer: who may give it, and what it does, recorded once before anything runs on it (laws L2, L6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, assert_never
+
+import sqlalchemy as sa
+
+from agent_guard import approvals, calls, threads
+from agent_guard.approvals import ANSWERS, Answer, Approval
+from agent_guard.audit import AuditEvent
+from agent_guard.calls import CallRow
+from agent_guard.errors import ApprovalError
+from agent_guard.events import decision_json, error_json, event
+from agent_guard.gather import Gathered
+from agent_guard.types import JSON, Code, Subject, ToolCall
+from agent_guard.vault import ThreadVault
+
+if TYPE_CHECKING:
+    from agent_guard.gateway import Gateway
+
+__all__ = ["Answered", "answer"]
+
+MESSAGE_MAX = 2000
+"""Longest words a human may add to an answer, in characters."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """An answer that was recorded.
+
+    Args:
+        approval: the question with its answer.
+        call: after an edit: the new call, decided already; propose it to learn how.
+    """
+
+    approval: Approval
+    word: Answer
+    call: ToolCall | None = None
+
+
+def answer(
+    gateway: Gateway,
+    approval_id: str,
+    word: Answer,
+    *,
+    by: Subject,
+    args: Mapping[str, JSON] | None,
+    message: str | None,
+) -> Answered:
+    """Records one answer. The same answer by the same person again is the same answer.
+
+    An edit is a new call of the same tool: it is decided again, and where the decision asks for a human the editor's
+    answer stands for it, unless the record changed since the editor saw it.
+
+    Args:
+        by: the person who answers, authenticated by the host. With a directory its roles count, not these.
+        args: with ``edit``: the new arguments, raw or masked.
+        message: masked before it is stored.
+
+    Raises:
+        ApprovalError: unknown, expired, used or replaced question, a person who may not answer, or an answer that
+            cannot be read. Nothing is recorded but the refusal.
+        StoreError: the database cannot be used; nothing is recorded.
+    """
+    approval = gateway.approvals.get(approval_id)
+    if approval is None or approval.tenant != by.tenant:
+        raise ApprovalError(f"there is no approval {approval_id!r}", code=Code.APPROVAL_UNKNOWN)
+    if word not in ANSWERS:
+        raise ApprovalError(f"{word!r} is no answer; give one of {', '.join(ANSWERS)}", code=Code.ANSWER_UNREADABLE)
+    if word == "edit" and args is None:
+        raise ApprovalError("an edit needs the new 'args'", code=Code.ANSWER_UNREADABLE)
+    guarded = gateway.thread(approval.thread)
+    vault = guarded.vault()
+    masked = gateway.masker.mask(message[:MESSAGE_MAX], vault, "user", source=approval_id) if message else None
+    edited = _edited(gateway, approval, dict(args), vault) if word == "edit" and args is not None else None
+    with gateway.store.write(durable=True) as connection:
+        approval = approvals.find(connection, approval_id) or approval
+        row = calls.by_id(connection, approval.trace_id)
+        refusal = _refusal(gateway, approval, row, word, by)
+        now = gateway.now_ms()
+        if refusal is not None:
+            if refusal.code is Code.APPROVAL_EXPIRED and row is not None and row.state == "pending":
+                calls.move(connection, row, "expired", code=Code.APPROVAL_EXPIRED)
+            gateway.audit.append(connection, [_event("refused", gateway, approval, by, refusal.code)], now_ms=now)
+        elif approval.answer is None and row is not None:
+            _record(connection, gateway, approval, row, word, by=by, message=masked, edited=edited, vault=vault)
+            threads.set_replaced(connection, approval.thread, False)
+            vault.flush(connection)
+        recorded = approvals.find(connection, approval_id) or approval
+    if refusal is not None:
+        raise refusal
+    return Answered(approval=recorded, word=word, call=edited_call(gateway, recorded))
+
+
+def edited_call(gateway: Gateway, approval: Approval) -> ToolCall | None:
+    """The call that an edit made of the one that was asked about, or None."""
+    if approval.edited_call is None:
+        return None
+    return ToolCall(
+        id=str(approval.edited_call["id"]),
+        tool=approval.tool,
+        args=approval.edited_call["args"],
+        thread=approval.thread,
+        reason=f"Edited by {approval.answered_by}.",
+    )
+
+
+def _edited(gateway: Gateway, approval: Approval, args: dict[str, JSON], vault: ThreadVault) -> Gathered:
+    guarded = gateway.thread(approval.thread)
+    with gateway.store.read() as connection:
+        row = calls.by_id(connection, approval.trace_id)
+    call = ToolCall(
+        id=f"{row.call_id if row else approval.trace_id}~{approval.id[-6:].lower()}",
+        tool=approval.tool,
+        args=guarded.masked_args(approval.tool, args, vault, "user"),
+        thread=approval.thread,
+    )
+    return gateway.gather(guarded.row, call, vault)
+
+
+def _refusal(
+    gateway: Gateway, approval: Approval, row: CallRow | None, word: Answer, by: Subject
+) -> ApprovalError | None:
+    person: Subject | None = by
+    if gateway.sources.directory is not None:
+        person = gateway.sources.directory.lookup(by.tenant, by.id)
+    if person is None or not set(person.roles) & set(approval.roles):
+        return ApprovalError(
+            f"{by.id} may not answer this; it takes one of the roles {', '.join(approval.roles)}",
+            code=Code.APPROVER_NOT_PERMITTED,
+        )
+    if approval.not_requester and by.id == approval.requester:
+        return ApprovalError(
+            f"{by.id} asked for this call, and the policy wants another person to answer",
+            code=Code.APPROVER_NOT_PERMITTED,
+        )
+    if approval.answer is not None:
+        if (approval.answer, approval.answered_by) == (word, by.id):
+            return None
+        return ApprovalError(
+            f"{approval.id} was answered already: {approval.answer} by {approval.answered_by}",
+            code=Code.APPROVAL_USED,
+        )
+    if row is None or row.state != "pending" or approval.expires <= gateway.now_ms():
+        return ApprovalError(f"{approval.id} has expired or was replaced", code=Code.APPROVAL_EXPIRED)
+    return None
+
+
+def _record(
+    connection: sa.Connection,
+    gateway: Gateway,
+    approval: Approval,
+    row: CallRow,
+    word: Answer,
+    *,
+    by: Subject,
+    message: str | None,
+    edited: Gathered | None,
+    vault: ThreadVault,
+) -> None:
+    now = gateway.now_ms()
+    new = {"id": edited.call.id, "args": dict(edited.call.args)} if edited else None
+    approvals.answer(connection, approval.id, word, by=by.id, now_ms=now, message=message, edited_call=new)
+    events = [_event("edited" if word == "edit" else "answered", gateway, approval, by, None, word, message)]
+    match word:
+        case "approve":
+            calls.move(connection, row, "approved", code=Code.APPROVAL_REQUIRED)
+        case "reject" | "respond":
+            calls.move(connection, row, "rejected", code=Code.REJECTED)
+        case "edit":
+            calls.move(connection, row, "rejected", code=Code.EDITED)
+            if edited is not None:
+                events += _decide_edited(connection, gateway, approval, row, edited, by)
+        case _:
+            assert_never(word)
+    gateway.audit.append(connection, events, now_ms=now)
+
+
+def _decide_edited(
+    connection: sa.Connection, gateway: Gateway, approval: Approval, old: CallRow, edited: Gathered, by: Subject
+) -> list[AuditEvent]:
+    trace_id, now = gateway.new_id(), gateway.now_ms()
+    facts, decision = gateway.decide(edited, connection)
+    events = [
+        event("proposed", edited, trace_id, facts, args_redacted=dict(edited.arguments.masked), approver=by.id),
+        event(
+            "decided",
+            edited,
+            trace_id,
+            facts,
+            facts=facts.as_json(),
+            decision=decision_json(decision),
+            error=error_json(decision.code),
+        ),
+    ]
+    states = {"allow": "proposed", "require_approval": "pending", "suggest": "suggested", "deny": "denied"}
+    row = gateway.row(edited, trace_id, states[decision.outcome], decision)
+    if decision.outcome == "require_approval":
+        shown = dict(approval.shown) | {"args": dict(edited.arguments.masked), "diff": {}, "edited_from": approval.id}
+        question = gateway.question(edited, trace_id, shown, now)
+        if facts.record_version == old.record_version:
+            question = replace(question, answer="approve", answered_by=by.id, answered=now)
+            row = replace(row, state="approved")
+        row = replace(row, approval_id=question.id)
+        approvals.insert(connection, question)
+        events.append(
+            event("asked", edited, trace_id, facts, approval_id=question.id)
+            if question.answer is None
+            else event("answered", edited, trace_id, facts, approval_id=question.id, approver=by.id, note="approve")
+        )
+    calls.insert(connection, row)
+    return events
+
+
+def _event(
+    kind: str,
+    gateway: Gateway,
+    approval: Approval,
+    by: Subject,
+    code: str | None,
+    word: str | None = None,
+    message: str | None = None,
+) -> AuditEvent:
+    return AuditEvent(
+        kind=kind,
+        timestamp=gateway.now().isoformat(timespec="milliseconds"),
+        thread=approval.thread,
+        tenant=approval.tenant,
+        trace_id=approval.trace_id,
+        environment=gateway.environment,
+        tool=approval.tool,
+        digest=approval.digest,
+        approval_id=approval.id,
+        approver=by.id,
+        reason=message,
+        error=error_json(Code(code)) if code else None,
+        note=word,
+    )

@@ -1,0 +1,251 @@
+"""Arguments of a proposal: screened, validated against the contract, defaults filled, and nothing unknown let through."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from agent_guard.errors import ConfigError
+from agent_guard.facts import Problem
+from agent_guard.policy import ToolRule
+from agent_guard.tool import Tool
+from agent_guard.types import ENTITY_TYPES, JSON, Code, Entry
+from agent_guard.where import failures
+
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "TOKEN", "Arguments", "read", "refuse_free_text", "screen", "tokens"]
+
+MAX_BYTES = 64 * 1024
+"""Largest arguments that are looked at, as JSON text in UTF-8; a larger proposal is denied unread."""
+
+MAX_DEPTH = 32
+"""Deepest nesting that is looked at."""
+
+_MAX_INT = 2**53 - 1  # RFC 8785 and every JavaScript client end here
+
+TOKEN = re.compile(rf"<(?:{'|'.join(ENTITY_TYPES)})_[1-9][0-9]{{0,5}}>")
+"""A pseudonym."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Arguments after the contract has read them.
+
+    Args:
+        masked: defaults filled, pseudonyms kept; what is stored, shown and digested.
+        real: what would run: JSON with the values of ``unmask`` arguments restored. Raw.
+        model: ``real`` as the tool's args model, or None where there are problems.
+    """
+
+    masked: Mapping[str, JSON]
+    real: Mapping[str, JSON]
+    model: BaseModel | None
+    problems: tuple[Problem, ...]
+
+
+def screen(args: object) -> Code | None:
+    """Tells whether arguments are too large, too deep or no JSON at all; never raises and never recurses."""
+    if not isinstance(args, Mapping):
+        return Code.ARGUMENTS_MALFORMED
+    size, stack = 2, [(args, 1)]
+    while stack:
+        value, depth = stack.pop()
+        if depth > MAX_DEPTH:
+            return Code.ARGUMENTS_TOO_LARGE
+        children: list[Any] = []
+        if value is None or isinstance(value, bool):
+            size += 4
+        elif isinstance(value, str):
+            size += len(value.encode("utf-8", "surrogatepass")) + 2
+            if any("\ud800" <= letter <= "\udfff" for letter in value):
+                return Code.ARGUMENTS_MALFORMED
+        elif isinstance(value, int):
+            size += 8
+            if abs(value) > _MAX_INT:
+                return Code.ARGUMENTS_MALFORMED
+        elif isinstance(value, float):
+            size += 8
+            if not math.isfinite(value):
+                return Code.ARGUMENTS_MALFORMED
+        elif isinstance(value, Mapping):
+            children = [*value.keys(), *value.values()]
+            if not all(isinstance(key, str) for key in value):
+                return Code.ARGUMENTS_MALFORMED
+        elif isinstance(value, (list, tuple)):
+            children = list(value)
+        else:
+            return Code.ARGUMENTS_MALFORMED
+        size += 2 * len(children)
+        if size > MAX_BYTES:
+            return Code.ARGUMENTS_TOO_LARGE
+        stack.extend((child, depth + 1) for child in children)
+    return None
+
+
+def tokens(value: JSON) -> Iterator[str]:
+    """Yields every pseudonym in JSON data, keys included."""
+    if isinstance(value, str):
+        yield from TOKEN.findall(value)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from TOKEN.findall(key)
+            yield from tokens(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from tokens(item)
+
+
+def read(
+    tool: Tool,
+    rule: ToolRule | None,
+    args: Mapping[str, JSON],
+    find: Callable[[str], Entry | None],
+) -> Arguments:
+    """Reads screened, masked arguments by the tool's contract and the policy's ``where``.
+
+    Args:
+        find: the thread's pseudonyms.
+    """
+    problems = list(_pseudonyms(tool, args, find))
+    real = {name: _restore(item, find) if name in tool.unmask else item for name, item in args.items()}
+    try:
+        model = tool.args_model.model_validate_json(json.dumps(real), strict=True)
+    except ValidationError as error:
+        problems += [_problem(item) for item in error.errors(include_input=False, include_context=False)]
+        return Arguments(masked=dict(args), real=real, model=None, problems=tuple(problems))
+    problems += [
+        Problem(code=Code.ARGUMENT_UNKNOWN, path=path, message="the tool has no such argument")
+        for path in _unknown(real, model, "")
+    ]
+    dumped = model.model_dump(mode="json")
+    if rule is not None:
+        problems += [
+            Problem(code=Code.ARGUMENT_NOT_PERMITTED, path=name, message=f"the policy's {keyword} does not hold")
+            for name, keyword in failures(rule.where, dumped)
+        ]
+    masked = {name: _merge(args.get(name), item) for name, item in dumped.items()}
+    return Arguments(masked=masked, real=dumped, model=None if problems else model, problems=tuple(problems))
+
+
+def _pseudonyms(tool: Tool, args: Mapping[str, JSON], find: Callable[[str], Entry | None]) -> Iterator[Problem]:
+    for name, item in args.items():
+        for token in dict.fromkeys(tokens({name: item})):
+            if find(token) is None:
+                yield Problem(
+                    code=Code.PSEUDONYM_UNKNOWN, path=name, message=f"{token} stands for nothing in this conversation"
+                )
+            elif name not in tool.unmask:
+                yield Problem(
+                    code=Code.PSEUDONYM_NOT_PERMITTED, path=name, message="personal data is not accepted here"
+                )
+
+
+def _restore(value: JSON, find: Callable[[str], Entry | None]) -> JSON:
+    if isinstance(value, str):
+        return TOKEN.sub(lambda match: entry.value if (entry := find(match[0])) else match[0], value)
+    if isinstance(value, Mapping):
+        return {key: _restore(item, find) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_restore(item, find) for item in value]
+    return value
+
+
+def _merge(masked: JSON, dumped: JSON) -> JSON:
+    """The normalised value with the pseudonyms that the proposal had in these places."""
+    if isinstance(masked, str) and TOKEN.search(masked):
+        return masked
+    if isinstance(masked, Mapping) and isinstance(dumped, Mapping):
+        return {key: _merge(masked.get(key), item) for key, item in dumped.items()}
+    if isinstance(masked, (list, tuple)) and isinstance(dumped, list) and len(masked) == len(dumped):
+        return [_merge(left, right) for left, right in zip(masked, dumped, strict=True)]
+    return dumped
+
+
+def _problem(item: Any) -> Problem:
+    kind, path = item["type"], ".".join(str(part) for part in item["loc"]) or "(all)"
+    if kind == "extra_forbidden":
+        return Problem(code=Code.ARGUMENT_UNKNOWN, path=path, message="the tool has no such argument")
+    # a validator's own words may repeat the value; pydantic's do not
+    message = "is not valid" if kind in ("value_error", "assertion_error") else item["msg"]
+    return Problem(code=Code.ARGUMENTS_INVALID, path=path, message=message)
+
+
+def _unknown(raw: JSON, model: object, path: str) -> Iterator[str]:
+    if isinstance(model, BaseModel) and isinstance(raw, Mapping):
+        fields = {field.alias or name: name for name, field in type(model).model_fields.items()}
+        fields |= {name: name for name in type(model).model_fields}
+        for key, item in raw.items():
+            if key not in fields:
+                yield f"{path}{key}"
+            else:
+                yield from _unknown(item, getattr(model, fields[key]), f"{path}{key}.")
+    elif isinstance(raw, list) and isinstance(model, (list, tuple)) and len(raw) == len(model):
+        for index, (item, part) in enumerate(zip(raw, model, strict=True)):
+            yield from _unknown(item, part, f"{path}{index}.")
+    elif isinstance(raw, Mapping) and isinstance(model, Mapping):
+        for key, item in raw.items():
+            yield from _unknown(item, model.get(key), f"{path}{key}.")
+
+
+_BOUNDED_FORMATS = ("date", "date-time", "time", "duration", "uuid", "ipv4", "ipv6", "decimal")
+
+
+def refuse_free_text(tool: Tool, rule: ToolRule) -> None:
+    """Refuses a tool that takes text of any length: neither its args model nor the policy bounds it (B12, B18).
+
+    Raises:
+        ConfigError: names the tool and the argument.
+    """
+    schema = tool.args_model.model_json_schema()
+    definitions = schema.get("$defs", {})
+    for name, part in schema.get("properties", {}).items():
+        where = rule.where.properties.get(name)
+        if where and (where.max_length is not None or where.enum is not None or where.const is not None):
+            continue
+        for path in _unbounded(part, definitions, name, ()):
+            raise ConfigError(
+                f"tool {tool.name!r}: argument {path!r} is text of any length; give it a max_length, an enum or a "
+                "closed pattern in the args model, or a maxLength under 'where' in the policy"
+            )
+
+
+def _unbounded(
+    schema: Mapping[str, Any], definitions: Mapping[str, Any], path: str, seen: tuple[str, ...]
+) -> Iterator[str]:
+    if reference := schema.get("$ref"):
+        name = reference.rsplit("/", 1)[-1]
+        if name not in seen:
+            yield from _unbounded(definitions[name], definitions, path, (*seen, name))
+        return
+    choices = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf") or []
+    if any(choice.get("type") == "number" for choice in choices):
+        choices = [choice for choice in choices if choice.get("type") != "string"]  # a Decimal may be written as text
+    for choice in choices:
+        yield from _unbounded(choice, definitions, path, seen)
+    if schema.get("type") == "string" and not _bounded(schema):
+        yield path
+    if not choices and not ({"type", "enum", "const"} & schema.keys()):
+        yield path  # any value at all
+    if isinstance(items := schema.get("items"), Mapping):
+        yield from _unbounded(items, definitions, f"{path}[]", seen)
+    if isinstance(extra := schema.get("additionalProperties"), Mapping):
+        yield from _unbounded(extra, definitions, f"{path}.*", seen)
+    for name, part in schema.get("properties", {}).items():
+        yield from _unbounded(part, definitions, f"{path}.{name}", seen)
+
+
+def _bounded(schema: Mapping[str, Any]) -> bool:
+    pattern = schema.get("pattern", "")
+    closed = pattern.startswith("^") and pattern.endswith("$") and not re.search(r"[*+]|\{\d+,\}", pattern)
+    return (
+        "maxLength" in schema
+        or "enum" in schema
+        or "const" in schema
+        or schema.get("format") in _BOUNDED_FORMATS
+        or closed
+    )

@@ -1,0 +1,229 @@
+"""One table and one state machine: the row here, not a checkpoint, makes a call happen once (law L5).
+
+    proposed -> denied | suggested | pending | claimed
+    pending  -> approved | rejected | expired
+    approved -> claimed | denied | expired
+    claimed  -> done | failed | unknown
+
+``proposed`` is a call that may run without a human. Every move is a compare-and-set on the state it leaves, so a
+worker that comes late changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy import Column, TypedColumns
+
+from agent_guard.store import metadata
+from agent_guard.types import JSON, Code
+
+__all__ = ["CALLS", "CallRow", "State", "by_id", "find", "insert", "move", "pending", "run_length", "twin"]
+
+State = Literal[
+    "proposed", "denied", "suggested", "pending", "approved", "rejected", "expired", "claimed", "done", "failed", "unknown"
+]
+
+MOVES: Mapping[State, frozenset[State]] = {
+    "proposed": frozenset({"claimed", "denied", "suggested", "pending", "expired"}),
+    "pending": frozenset({"approved", "rejected", "expired"}),
+    "approved": frozenset({"claimed", "denied", "expired"}),
+    "claimed": frozenset({"done", "failed", "unknown"}),
+}
+
+_HOLDING = ("claimed", "done", "unknown")
+
+
+class _Columns(TypedColumns):
+    trace_id = Column(sa.String(26), primary_key=True)
+    thread = Column(sa.String(100), nullable=False)
+    call_id = Column(sa.String(200), nullable=False)
+    digest = Column(sa.String(71), nullable=False)
+    same = Column(sa.String(71), nullable=False)
+    tenant = Column(sa.String(100), nullable=False)
+    tool = Column(sa.String(100), nullable=False)
+    args = Column(sa.Text, nullable=False)
+    reason = Column(sa.Text, nullable=True)
+    state = Column(sa.String(20), nullable=False)
+    code = Column(sa.String(40), nullable=False)
+    for_model = Column(sa.Text, nullable=False)
+    for_human = Column(sa.Text, nullable=False)
+    policy_hash = Column(sa.String(71), nullable=False)
+    record_version = Column(sa.Text, nullable=False)
+    key = Column(sa.String(64), nullable=True)
+    held_key = Column(sa.String(64), nullable=True)
+    approval_id = Column(sa.String(40), nullable=True)
+    created = Column(sa.BigInteger, nullable=False)
+    claimed = Column(sa.BigInteger, nullable=True)
+    lease = Column(sa.BigInteger, nullable=True)
+    settled = Column(sa.BigInteger, nullable=True)
+    reference = Column(sa.String(200), nullable=True)
+    result = Column(sa.Text, nullable=True)
+
+
+CALLS = sa.Table(
+    "calls",
+    metadata,
+    _Columns,
+    sa.UniqueConstraint("thread", "call_id", "digest"),
+    # the constraint itself stops two workers that claim one intent; a released key is NULL and stops nobody
+    sa.UniqueConstraint("tenant", "held_key"),
+)
+sa.Index("calls_thread", CALLS.c.thread, CALLS.c.created)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallRow:
+    """One call as it is stored; ``args`` and ``result`` hold pseudonyms.
+
+    Args:
+        same: digest of tool and arguments alone: equal calls of a thread have the same.
+        code, for_model, for_human: why it is in its state, as the model and a human are told.
+        key: the idempotency key, or None for a read.
+        created, claimed, lease, settled: milliseconds since 1970.
+    """
+
+    trace_id: str
+    thread: str
+    call_id: str
+    digest: str
+    same: str
+    tenant: str
+    tool: str
+    args: Mapping[str, JSON]
+    reason: str | None
+    state: State
+    code: Code
+    for_model: str
+    for_human: str
+    policy_hash: str
+    record_version: str
+    key: str | None
+    approval_id: str | None
+    created: int
+    claimed: int | None = None
+    lease: int | None = None
+    settled: int | None = None
+    reference: str | None = None
+    result: JSON = None
+
+
+_BY_ID = sa.select(CALLS).where(CALLS.c.trace_id == sa.bindparam("trace"))
+_FIND = (
+    sa.select(CALLS)
+    .where(CALLS.c.thread == sa.bindparam("thread"), CALLS.c.call_id == sa.bindparam("call"))
+    .order_by(CALLS.c.created.desc(), CALLS.c.trace_id.desc())
+)
+_RECENT = (
+    sa.select(CALLS.c.same, CALLS.c.trace_id)
+    .where(CALLS.c.thread == sa.bindparam("thread"))
+    .order_by(CALLS.c.created.desc(), CALLS.c.trace_id.desc())
+    .limit(sa.bindparam("most"))
+)
+_HELD = sa.select(CALLS).where(CALLS.c.tenant == sa.bindparam("tenant"), CALLS.c.held_key == sa.bindparam("k"))
+_PENDING = sa.select(CALLS).where(CALLS.c.thread == sa.bindparam("thread"), CALLS.c.state == "pending")
+_RELEASE = CALLS.update().where(CALLS.c.trace_id == sa.bindparam("trace")).values(held_key=None)
+
+
+def insert(connection: sa.Connection, row: CallRow) -> None:
+    """Stores a new call."""
+    values: dict[str, Any] = {name: getattr(row, name) for name in CallRow.__dataclass_fields__}
+    values |= {"args": json.dumps(row.args, ensure_ascii=False), "result": None}
+    connection.execute(CALLS.insert().values(**values))
+
+
+def by_id(connection: sa.Connection, trace_id: str) -> CallRow | None:
+    """The call of this trace, or None."""
+    return _row(connection.execute(_BY_ID, {"trace": trace_id}).first())
+
+
+def find(connection: sa.Connection, thread: str, call_id: str) -> list[CallRow]:
+    """All calls that carried this id, the newest first: the same id may have been proposed with other arguments."""
+    rows = connection.execute(_FIND, {"thread": thread, "call": call_id}).all()
+    return [row for item in rows if (row := _row(item)) is not None]
+
+
+def pending(connection: sa.Connection, thread: str) -> list[CallRow]:
+    """The calls of a thread that wait for an answer; at most one unless a process died between two."""
+    rows = connection.execute(_PENDING, {"thread": thread}).all()
+    return [row for item in rows if (row := _row(item)) is not None]
+
+
+def run_length(connection: sa.Connection, thread: str, same: str, *, most: int, but: str | None) -> int:
+    """How many calls directly before this one were equal to it, counted up to ``most``; ``but`` is left out."""
+    count = 0
+    for row in connection.execute(_RECENT, {"thread": thread, "most": most + 1}):
+        if row.trace_id == but:
+            continue
+        if row.same != same:
+            break
+        count += 1
+    return count
+
+
+def twin(connection: sa.Connection, tenant: str, key: str, *, since_ms: int | None, but: str | None) -> CallRow | None:
+    """The call that holds this key inside its window, or None. A key whose window is over is released here.
+
+    Args:
+        since_ms: the start of the window, or None for a key that holds for ever.
+        but: a trace to be left out: a call is no duplicate of itself.
+    """
+    row = _row(connection.execute(_HELD, {"tenant": tenant, "k": key}).first())
+    if row is None or row.trace_id == but:
+        return None
+    if row.state == "done" and since_ms is not None and (row.settled or row.created) <= since_ms:
+        return None
+    return row
+
+
+def move(
+    connection: sa.Connection, row: CallRow, to: State, *, code: Code, hold: bool = False, **values: Any
+) -> bool:
+    """Moves a call if it is still in the state that ``row`` shows; false tells that somebody else was first.
+
+    Args:
+        hold: take the call's key, releasing one whose window is over.
+        values: further columns; ``result`` is plain JSON.
+
+    Raises:
+        ValueError: the state machine has no such move.
+    """
+    if to not in MOVES.get(row.state, frozenset()):
+        raise ValueError(f"a call cannot go from {row.state} to {to}")
+    if hold and row.key is not None:
+        stale = connection.execute(_HELD, {"tenant": row.tenant, "k": row.key}).first()
+        if stale is not None:
+            connection.execute(_RELEASE, {"trace": stale.trace_id})
+        values["held_key"] = row.key
+    if to == "failed":
+        values["held_key"] = None
+    if "result" in values:
+        values["result"] = json.dumps(values["result"], ensure_ascii=False)
+    changed = connection.execute(
+        CALLS.update()
+        .where(CALLS.c.trace_id == row.trace_id, CALLS.c.state == row.state)
+        .values(state=to, code=str(code), **values)
+    )
+    return changed.rowcount == 1
+
+
+def executed(connection: sa.Connection, thread: str) -> Sequence[CallRow]:
+    """The thread's calls that ran to their end, in order."""
+    rows = connection.execute(
+        sa.select(CALLS).where(CALLS.c.thread == thread, CALLS.c.state == "done").order_by(CALLS.c.created)
+    ).all()
+    return [row for item in rows if (row := _row(item)) is not None]
+
+
+def _row(item: Any) -> CallRow | None:
+    if item is None:
+        return None
+    values = {name: getattr(item, name) for name in CallRow.__dataclass_fields__}
+    values["args"] = json.loads(item.args)
+    values["code"] = Code(item.code)
+    values["result"] = None if item.result is None else json.loads(item.result)
+    return CallRow(**values)

@@ -1,0 +1,65 @@
+"""``decide``: a pure function of the call, the contract, the policy and the facts (law L3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agent_guard.facts import Facts
+from agent_guard.guards import GUARDS, Guard
+from agent_guard.guards.loops import LOOPS
+from agent_guard.policy import Policy
+from agent_guard.tool import Tool
+from agent_guard.types import Code, Decision, GuardTrace, Objection, Outcome, ToolCall
+
+__all__ = ["decide"]
+
+_STRICTNESS: dict[Outcome, int] = {"allow": 0, "require_approval": 1, "suggest": 2, "deny": 3}
+
+
+def decide(
+    call: ToolCall, tool: Tool | None, policy: Policy, facts: Facts, extra_guards: Sequence[Guard] = ()
+) -> Decision:
+    """Asks the guards in order until the first deny; otherwise the strictest objection wins, and without one the
+    call is allowed. A duplicate does not hide a loop: after it the loop guard alone is still asked.
+
+    Args:
+        tool: the contract, or None where the gateway has no tool of this name.
+        extra_guards: asked after the built-in ones; they can only tighten.
+    """
+    objections: list[Objection] = []
+    trace: list[GuardTrace] = []
+    for guard in (*GUARDS, *extra_guards):
+        duplicate = bool(objections) and objections[-1].code is Code.DUPLICATE
+        if duplicate and guard is not LOOPS:
+            break
+        objection = guard.check(call, tool, policy, facts)
+        if objection is None:
+            trace.append(GuardTrace(guard=guard.name, outcome="allow", code=Code.ALLOWED))
+            continue
+        objections.append(objection)
+        trace.append(GuardTrace(guard=guard.name, outcome=objection.outcome, code=objection.code))
+        if objection.outcome == "deny" and objection.code is not Code.DUPLICATE:
+            break
+    return _sum_up(objections, trace, policy)
+
+
+def _sum_up(objections: Sequence[Objection], trace: Sequence[GuardTrace], policy: Policy) -> Decision:
+    if not objections:
+        outcome: Outcome = "allow"
+        code, for_model, for_human = Code.ALLOWED, "Allowed.", "No guard objects."
+    else:
+        strictest = max(objections, key=lambda objection: _STRICTNESS[objection.outcome])
+        if objections[-1].outcome == "deny":
+            strictest = objections[-1]  # the loop behind a duplicate
+        same = [objection for objection in objections if objection.outcome == strictest.outcome]
+        outcome, code, for_model = strictest.outcome, strictest.code, strictest.for_model
+        for_human = " ".join(dict.fromkeys(objection.for_human for objection in same))
+    return Decision(
+        outcome=outcome,
+        code=code,
+        for_model=for_model,
+        for_human=for_human,
+        policy=policy.name,
+        policy_hash=policy.hash,
+        guards=tuple(trace),
+    )

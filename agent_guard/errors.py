@@ -1,0 +1,76 @@
+"""Errors: each is named by what its receiver can do next. A denial is a value, never one of these.
+
+    AgentGuardError
+      ConfigError         refused while an object is built: bad policy, tool without a contract, missing key
+      StoreError          a database is locked, read-only, unreachable or of another revision: nothing was decided
+      ApprovalError       an answer was refused: unknown, expired, used, foreign or by the wrong person; the question stays
+      PendingApproval     a message was sent to a thread that waits for an answer
+      UnknownThread       no thread of this id is stored
+      ToolError           raised by tools and adapters; never shown to the model in its own words
+        ToolRejected      the system said no and changed nothing
+        ToolUnavailable   the request provably never left: nothing happened
+        OutcomeUnknown    the request left and no answer came: it may have happened
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AgentGuardError",
+    "ApprovalError",
+    "ConfigError",
+    "OutcomeUnknown",
+    "PendingApproval",
+    "StoreError",
+    "ToolError",
+    "ToolRejected",
+    "ToolUnavailable",
+    "UnknownThread",
+]
+
+
+class AgentGuardError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class ConfigError(AgentGuardError):
+    """Something given at construction is wrong; the message names the file, line or name, and what to do."""
+
+
+class StoreError(AgentGuardError):
+    """The guard's database cannot be used, so nothing is decided and nothing runs."""
+
+
+class ApprovalError(AgentGuardError):
+    """An answer to an approval was refused; ``code`` says why and the question is untouched."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class PendingApproval(AgentGuardError):
+    """The thread waits for an answer and takes no new message until it has one."""
+
+
+class UnknownThread(AgentGuardError):
+    """No thread of this id is stored; open it first."""
+
+
+class ToolError(AgentGuardError):
+    """A tool or adapter failed. ``code`` is a short lower-case word for the audit; the message never reaches the model."""
+
+    def __init__(self, message: str = "", *, code: str = "tool_error") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ToolRejected(ToolError):
+    """The system answered no and changed nothing; the model may be told ``code``."""
+
+
+class ToolUnavailable(ToolError):
+    """The request provably never left, so nothing happened and the key is free again."""
+
+
+class OutcomeUnknown(ToolError):
+    """The request left and no readable answer came. The call stays *unknown* and is never repeated by itself."""

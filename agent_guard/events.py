@@ -1,0 +1,65 @@
+"""Audit events of a call, built from what was gathered; every value in them is redacted already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from agent_guard.audit import AuditEvent
+from agent_guard.facts import Facts
+from agent_guard.gather import Gathered
+from agent_guard.types import JSON, Code, Decision
+
+__all__ = ["decision_json", "error_json", "event"]
+
+
+def event(kind: str, gathered: Gathered, trace_id: str, known: Facts, /, **more: Any) -> AuditEvent:
+    """One event about one call; ``more`` are further fields of :class:`AuditEvent`."""
+    tool, thread, call = gathered.tool, gathered.thread, gathered.call
+    rule = gathered.policy.tools.get(call.tool)
+    return AuditEvent(
+        kind=kind,
+        timestamp=known.at,
+        thread=thread.id,
+        tenant=thread.subject.tenant,
+        trace_id=trace_id,
+        scenario=thread.scenario,
+        environment=known.environment,
+        actor={
+            "user_id": known.subject,
+            "tenant": known.tenant,
+            "roles": list(known.roles),
+            "region": known.region,
+        },
+        agent=known.agent,
+        party=known.party,
+        tool=call.tool,
+        tool_version=tool.version if tool else None,
+        mode=rule.mode_in(known.environment) if rule else None,
+        tool_call_id=call.id,
+        idempotency_key=gathered.key,
+        digest=gathered.digest,
+        record_version=known.record_version,
+        **more,
+    )
+
+
+def decision_json(decision: Decision) -> Mapping[str, JSON]:
+    """A decision as the audit holds it."""
+    return {
+        "allowed": decision.allowed,
+        "outcome": decision.outcome,
+        "code": str(decision.code),
+        "policy": decision.policy,
+        "policy_hash": decision.policy_hash,
+        "for_human": decision.for_human,
+        "guards": [asdict(item) | {"code": str(item.code)} for item in decision.guards],
+    }
+
+
+def error_json(code: Code, detail: str | None = None) -> Mapping[str, JSON] | None:
+    """``{class, code, detail}``, or None for a code that is no error."""
+    if code.error_class is None:
+        return None
+    return {"class": code.error_class, "code": str(code), "detail": detail}

@@ -1,0 +1,35 @@
+"""The contract's view of the arguments, closed world (B3, B4, B12)."""
+
+from __future__ import annotations
+
+from agent_guard.facts import Facts
+from agent_guard.guards.base import Guard, deny
+from agent_guard.policy import Policy
+from agent_guard.tool import Tool
+from agent_guard.types import Code, Objection, ToolCall
+
+__all__ = ["ARGUMENTS"]
+
+_SHOWN = 5
+_ORDER = (
+    Code.ARGUMENTS_MALFORMED,
+    Code.ARGUMENTS_TOO_LARGE,
+    Code.ARGUMENT_UNKNOWN,
+    Code.PSEUDONYM_UNKNOWN,
+    Code.PSEUDONYM_NOT_PERMITTED,
+    Code.ARGUMENTS_INVALID,
+    Code.ARGUMENT_NOT_PERMITTED,
+    Code.REASON_MISSING,
+    Code.TOOL_UNAVAILABLE,
+)
+
+
+def _check(call: ToolCall, tool: Tool | None, policy: Policy, facts: Facts) -> Objection | None:
+    if not facts.problems:
+        return None
+    problems = sorted(facts.problems, key=lambda problem: (_ORDER.index(problem.code), problem.path))
+    lines = "; ".join(f"{problem.path}: {problem.message}" for problem in problems[:_SHOWN])
+    return deny(problems[0].code, f"The arguments were refused: {lines}.")
+
+
+ARGUMENTS = Guard("arguments", _check)

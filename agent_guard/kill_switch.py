@@ -1,0 +1,95 @@
+"""The red button: flags for everything, a tenant, a scenario, a tool or an agent (A31).
+
+The row ``*`` must exist: a database that lost it, or cannot be read, counts as pressed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy import Column, TypedColumns
+
+from agent_guard.store import Store, metadata
+
+__all__ = ["EVERYTHING", "SWITCHES", "KillSwitch", "Switch", "covering"]
+
+EVERYTHING = "*"
+
+
+class _Columns(TypedColumns):
+    scope = Column(sa.String(200), primary_key=True)
+    pressed = Column(sa.Boolean, nullable=False)
+    reason = Column(sa.String(500), nullable=False)
+    by = Column(sa.String(200), nullable=False)
+    at = Column(sa.BigInteger, nullable=False)
+
+
+SWITCHES = sa.Table("switches", metadata, _Columns)
+
+
+@sa.event.listens_for(SWITCHES, "after_create")
+def _first_row(target: sa.Table, connection: sa.Connection, **_: object) -> None:
+    connection.execute(target.insert().values(scope=EVERYTHING, pressed=False, reason="", by="schema", at=0))
+
+
+_COVERING = sa.select(SWITCHES.c.scope, SWITCHES.c.pressed).where(
+    SWITCHES.c.scope.in_(sa.bindparam("scopes", expanding=True))
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Switch:
+    """One flag as it stands."""
+
+    scope: str
+    pressed: bool
+    reason: str
+    by: str
+    at: datetime
+
+
+def covering(connection: sa.Connection, scopes: Sequence[str]) -> tuple[str, ...]:
+    """The pressed flags among ``scopes``; ``*`` is always among them, and pressed when its row is missing."""
+    rows = {row.scope: row.pressed for row in connection.execute(_COVERING, {"scopes": [EVERYTHING, *scopes]})}
+    if EVERYTHING not in rows:
+        return (EVERYTHING,)
+    return tuple(sorted(scope for scope, pressed in rows.items() if pressed))
+
+
+class KillSwitch:
+    """Presses and releases flags, and reads them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def set(self, connection: sa.Connection, scope: str, *, pressed: bool, reason: str, by: str, at_ms: int) -> None:
+        """Writes one flag inside the caller's transaction."""
+        connection.execute(SWITCHES.delete().where(SWITCHES.c.scope == scope))
+        connection.execute(SWITCHES.insert().values(scope=scope, pressed=pressed, reason=reason, by=by, at=at_ms))
+
+    def pressed(self, scopes: Sequence[str]) -> tuple[str, ...]:
+        """The pressed flags among ``scopes``, read now.
+
+        Raises:
+            StoreError: the flags cannot be read; the caller must not run anything.
+        """
+        with self._store.read() as connection:
+            return covering(connection, scopes)
+
+    def status(self) -> list[Switch]:
+        """Every flag ever set, ``*`` first."""
+        with self._store.read() as connection:
+            rows = connection.execute(sa.select(SWITCHES).order_by(SWITCHES.c.scope)).all()
+        return [
+            Switch(
+                scope=row.scope,
+                pressed=row.pressed,
+                reason=row.reason,
+                by=row.by,
+                at=datetime.fromtimestamp(row.at / 1000).astimezone(),
+            )
+            for row in rows
+        ]

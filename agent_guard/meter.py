@@ -1,0 +1,55 @@
+"""Counting without counters: each call takes the next ordinal of every limit it counts against.
+
+"At most N in W seconds" asks one question: is row ``last - N + 1`` younger than W? The cost does not grow with the
+number of calls, and the unique ordinal itself stops a race.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy import Column, TypedColumns
+
+from agent_guard.store import metadata
+
+__all__ = ["METER", "reached", "take"]
+
+
+class _Columns(TypedColumns):
+    key = Column(sa.String(300), primary_key=True)
+    n = Column(sa.Integer, primary_key=True, autoincrement=False)
+    at = Column(sa.BigInteger, nullable=False)
+    trace_id = Column(sa.String(26), nullable=False)
+
+
+METER = sa.Table("meter", metadata, _Columns)
+
+_LAST = sa.select(METER.c.n, METER.c.at).where(METER.c.key == sa.bindparam("k")).order_by(METER.c.n.desc()).limit(1)
+_AT = sa.select(METER.c.at).where(METER.c.key == sa.bindparam("k"), METER.c.n == sa.bindparam("i"))
+_TAKE = METER.insert()
+
+
+def reached(connection: sa.Connection, key: str, count: int, *, now_ms: int, window_s: float | None) -> bool:
+    """Tells whether ``count`` places of ``key`` are taken inside the window.
+
+    Args:
+        now_ms: milliseconds since 1970.
+        window_s: seconds, or None for ever.
+    """
+    last = connection.execute(_LAST, {"k": key}).first()
+    if last is None or last.n < count:
+        return False
+    if window_s is None:
+        return True
+    edge = connection.execute(_AT, {"k": key, "i": last.n - count + 1}).scalar_one()
+    return edge > now_ms - int(window_s * 1000)
+
+
+def take(connection: sa.Connection, keys: list[str], *, now_ms: int, trace_id: str) -> None:
+    """Takes the next place of each key. A clock that was set back does not make a window longer or shorter."""
+    rows = []
+    for key in sorted(set(keys)):
+        last = connection.execute(_LAST, {"k": key}).first()
+        n, at = (last.n + 1, max(now_ms, last.at)) if last else (1, now_ms)
+        rows.append({"key": key, "n": n, "at": at, "trace_id": trace_id})
+    if rows:
+        connection.execute(_TAKE, rows)

@@ -1,0 +1,286 @@
+"""The policy: versioned data that says who may do what, where, how often, in which mode and with which approver.
+
+Format 1 is closed: an unknown key is refused, and so is a rule that this release does not enforce yet. Nothing is a
+permission by being absent: a tool that is not named is denied, and ``roles`` and ``mode`` have no default.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from agent_guard.errors import ConfigError
+from agent_guard.types import JSON, Mode, Origin
+from agent_guard.units import parse_duration, sha256
+
+__all__ = ["Approvers", "Limits", "Loops", "Policy", "RateLimit", "ToolRule", "Where", "WhereRule"]
+
+_RATE = re.compile(
+    r"(?P<count>[1-9][0-9]{0,6})/(?P<unit>second|minute|hour|day)/(?P<scope>thread|subject|tenant|party|tool)"
+)
+_MESSAGES = {
+    "extra_forbidden": "no such key in format 1",
+    "missing": "is required",
+    "model_type": "a policy is a mapping with version, name and tools",
+}
+_UNIT_S = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+
+
+def _duration(text: str) -> str:
+    parse_duration(text)
+    return text
+
+
+def _pattern(text: str) -> str:
+    if not (text.startswith("^") and text.endswith("$")):
+        raise ValueError("a pattern is written ^...$: it must match the whole value")
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from None
+    return text
+
+
+def _rate(text: str) -> str:
+    if not _RATE.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is not a limit; write N/second|minute|hour|day/thread|subject|tenant|party|tool, "
+            "e.g. '3/minute/subject'"
+        )
+    return text
+
+
+Duration = Annotated[str, AfterValidator(_duration)]
+Name = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class RateLimit:
+    """One limit read from its text: at most ``count`` calls in ``window_s`` seconds for each value of ``scope``."""
+
+    def __init__(self, text: str) -> None:
+        found = _RATE.fullmatch(text)
+        if not found:
+            raise ValueError(_rate(text))
+        self.text = text
+        self.count = int(found["count"])
+        self.window_s = _UNIT_S[found["unit"]]
+        self.scope: str = found["scope"]
+
+
+class Limits(_Closed):
+    """Bounds of one thread; the defaults hold where a policy says nothing (requirement A3)."""
+
+    actions_per_thread: int = Field(default=5, ge=1, le=1000)
+    steps_per_thread: int = Field(default=12, ge=1, le=1000)
+    attempts_per_thread: int = Field(default=20, ge=1, le=10_000)
+    tokens_per_thread: int | None = Field(default=None, ge=1)
+    tokens_per_day_per_tenant: int | None = Field(default=None, ge=1)
+
+
+class Loops(_Closed):
+    """How often the same call may be proposed in a row before the run is stopped (requirement A22)."""
+
+    same_call: int = Field(default=2, ge=1, le=100)
+    cycle: int | None = Field(default=None, ge=1, le=100)
+
+
+class PlanRule(_Closed):
+    outside: Literal["deny", "ask"] = "deny"
+
+
+class WhereRule(_Closed):
+    """What one argument must be: the closed list of JSON Schema keywords that a policy may use."""
+
+    type: Literal["string", "integer", "number", "boolean", "array", "object"] | None = None
+    enum: list[JSON] | None = None
+    const: JSON = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+    min_length: int | None = Field(default=None, alias="minLength", ge=0)
+    max_length: int | None = Field(default=None, alias="maxLength", ge=0)
+    max_items: int | None = Field(default=None, alias="maxItems", ge=0)
+    pattern: Annotated[str, AfterValidator(_pattern)] | None = None
+
+
+class Where(_Closed):
+    """Rules on the arguments, evaluated on the values that would run."""
+
+    properties: dict[Name, WhereRule] = Field(default_factory=dict)
+    required: list[Name] = Field(default_factory=list)
+
+
+class Approvers(_Closed):
+    """Who may answer, and until when.
+
+    Args:
+        review: ``raw`` would demand a console that shows values; this release shows pseudonyms only.
+    """
+
+    roles: list[Name] = Field(min_length=1)
+    not_requester: bool = False
+    expires: Duration = "24h"
+    review: Literal["masked", "raw"] = "masked"
+
+
+class Requires(_Closed):
+    tool: Name
+    within: Duration
+    same: Name | None = None
+
+
+class Total(_Closed):
+    arg: Name
+    max: int | float
+    per: str
+
+
+class ToolRule(_Closed):
+    """The permission for one tool."""
+
+    roles: list[Name] = Field(min_length=1)
+    mode: Mode | dict[Name, Mode]
+    region: Literal["own"] | list[Name] | None = None
+    fields: list[Name] | None = None
+    where: Where = Field(default_factory=Where)
+    bind: dict[Name, Literal["party", "subject", "region"]] = Field(default_factory=dict)
+    limits: list[Annotated[str, AfterValidator(_rate)]] = Field(default_factory=list)
+    approvers: Approvers | None = None
+    origins: dict[Name, list[Origin]] = Field(default_factory=dict, alias="from")
+    domains: list[Name] | None = None
+    requires: list[Requires] = Field(default_factory=list)
+    totals: list[Total] = Field(default_factory=list)
+    not_after: dict[Name, JSON] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _approve_names_approvers(self) -> ToolRule:
+        modes = self.mode.values() if isinstance(self.mode, dict) else (self.mode,)
+        if "approve" in modes and self.approvers is None:
+            raise ValueError("mode 'approve' needs 'approvers' with the roles that may answer")
+        return self
+
+    def mode_in(self, environment: str) -> Mode | None:
+        """The mode in this environment, or None where the policy gives none: then the tool is denied there."""
+        return self.mode.get(environment) if isinstance(self.mode, dict) else self.mode
+
+    @cached_property
+    def rates(self) -> tuple[RateLimit, ...]:
+        """The limits, read."""
+        return tuple(RateLimit(text) for text in self.limits)
+
+
+class Policy(_Closed):
+    """One scenario's policy; load it with :meth:`load` or :meth:`parse`."""
+
+    version: Annotated[int, Field(ge=1, le=1)]
+    name: Name
+    limits: Limits = Field(default_factory=Limits)
+    loops: Loops = Field(default_factory=Loops)
+    stop_words: list[Name] = Field(default_factory=list)
+    plan: PlanRule | None = None
+    model_regions: list[Name] = Field(default_factory=list)
+    contact_caps: dict[Name, JSON] = Field(default_factory=dict)
+    tools: dict[Name, ToolRule] = Field(min_length=1)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Policy:
+        """Reads a policy file.
+
+        Raises:
+            ConfigError: no such file, not UTF-8, not YAML, an unknown key, a wrong value or a rule that is not
+                enforced yet; the message gives file and line.
+        """
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"policy {path}: cannot be read: {error}") from None
+        return cls.parse(text, source=str(path))
+
+    @classmethod
+    def parse(cls, text: str, *, source: str = "<text>") -> Policy:
+        """Reads a policy from YAML text; ``source`` is named in errors. Raises as :meth:`load`."""
+        try:
+            root = yaml.compose(text, Loader=yaml.SafeLoader)
+            lines: dict[tuple[Hashable, ...], int] = {}
+            _walk(root, (), lines)
+            data = yaml.safe_load(text)
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            raise ConfigError(f"policy {source}, line {line}: not YAML: {error.problem}") from None
+        except (yaml.YAMLError, RecursionError) as error:
+            raise ConfigError(f"policy {source}: not YAML: {error}") from None
+        try:
+            policy = cls.model_validate(data)
+        except ValidationError as error:
+            found = [
+                _sentence(source, lines, problem["loc"], _MESSAGES.get(problem["type"], problem["msg"]))
+                for problem in error.errors()
+            ]
+            raise ConfigError("\n".join(found)) from None
+        for loc in policy.not_enforced():
+            raise ConfigError(
+                _sentence(source, lines, loc, "belongs to format 1 but is not enforced yet by this release; remove it")
+            )
+        return policy
+
+    def not_enforced(self) -> Sequence[tuple[str, ...]]:
+        """Paths of rules that are set and that this release does not enforce; a gateway refuses such a policy."""
+        top = [(name,) for name in ("stop_words", "plan", "model_regions", "contact_caps") if getattr(self, name)]
+        token_limits = [
+            ("limits", name)
+            for name in ("tokens_per_thread", "tokens_per_day_per_tenant")
+            if getattr(self.limits, name) is not None
+        ]
+        cycle = [("loops", "cycle")] if self.loops.cycle is not None else []
+        rules = [
+            ("tools", tool, name)
+            for tool, rule in self.tools.items()
+            for name in ("from", "domains", "requires", "totals", "not_after")
+            if getattr(rule, "origins" if name == "from" else name)
+        ]
+        reviews = [
+            ("tools", tool, "approvers", "review")
+            for tool, rule in self.tools.items()
+            if rule.approvers and rule.approvers.review == "raw"
+        ]
+        return [*top, *token_limits, *cycle, *rules, *reviews]
+
+    @cached_property
+    def hash(self) -> str:
+        """Digest of the rules, whatever the file's layout; every decision records it."""
+        return sha256(self.model_dump(mode="json", by_alias=True, exclude_none=True))
+
+
+def _walk(node: yaml.Node | None, path: tuple[Hashable, ...], lines: dict[tuple[Hashable, ...], int]) -> None:
+    """Notes the line of every key, and refuses a key that is written twice: YAML would keep the last in silence."""
+    if node is None:
+        return
+    lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here = (*path, key.value)
+            if here in lines:
+                raise yaml.MarkedYAMLError(problem=f"{key.value!r} is written twice", problem_mark=key.start_mark)
+            lines[here] = key.start_mark.line + 1
+            _walk(value, here, lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _walk(value, (*path, index), lines)
+
+
+def _sentence(source: str, lines: Mapping[tuple[Hashable, ...], int], loc: Sequence[Any], message: str) -> str:
+    path = tuple(part for part in loc if not str(part).startswith(("function-", "literal[", "dict[", "list[")))
+    known = path
+    while known and known not in lines:
+        known = known[:-1]
+    where = ".".join(str(part) for part in path) or "the whole file"
+    return f"policy {source}, line {lines.get(known, 1)}: {where}: {message}"

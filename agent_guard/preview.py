@@ -1,0 +1,79 @@
+"""What a human is shown before, and an auditor after: the record's fields, masked, and what changes in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from agent_guard.gather import Gathered
+from agent_guard.masking import Masker
+from agent_guard.tool import RESERVED, Tool
+from agent_guard.types import JSON, Description, Pseudonyms
+
+__all__ = ["diff", "dry_run", "markdown", "snapshot"]
+
+
+def snapshot(found: Description | None, masker: Masker, vault: Pseudonyms, source: str) -> dict[str, JSON] | None:
+    """The fields of a record, masked by their classes; None where there is no record."""
+    if found is None:
+        return None
+    return dict(masker.mask_record(dict(found.snapshot), found.fields, vault, "trusted", source=source))
+
+
+def diff(before: Mapping[str, JSON] | None, after: Mapping[str, JSON] | None) -> dict[str, JSON]:
+    """``{"before", "after"}`` with the fields that differ alone; a record that is made or gone is shown whole."""
+    if before is None or after is None:
+        return {"before": before and dict(before), "after": after and dict(after)}
+    changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    return {
+        "before": {name: before.get(name) for name in changed},
+        "after": {name: after.get(name) for name in changed},
+    }
+
+
+def dry_run(gathered: Gathered, resources: Mapping[str, Any]) -> Description | None:
+    """What the tool says the record would become, or None where it has no dry run or the dry run fails: the human
+    then sees the arguments alone.
+    """
+    tool, model = gathered.tool, gathered.arguments.model
+    if tool is None or tool.dry_run is None or model is None:
+        return None
+    reserved = {"idempotency_key": "dry-run", "subject": gathered.thread.subject}
+    names = _parameters(tool)
+    try:
+        found = tool.dry_run(model, **{name: reserved.get(name) or resources[name] for name in names})
+    except Exception:  # a preview decides nothing; its failure is shown as a missing one
+        return None
+    return found if isinstance(found, Description) else None
+
+
+def _parameters(tool: Tool) -> list[str]:
+    import inspect
+
+    names = list(inspect.signature(tool.dry_run).parameters)[1:] if tool.dry_run else []
+    return [name for name in names if name in RESERVED or name in tool.parameters]
+
+
+def markdown(shown: Mapping[str, Any]) -> str:
+    """The question as a person reads it, in any client that renders Markdown."""
+    lines = [f"**{shown['tool']}** ({shown['effect']}) for {shown['requested_by']}", ""]
+    if shown.get("reason"):
+        lines += [f"Because: {shown['reason']}", ""]
+    for record in shown.get("records", []):
+        name = f": {record['name']}" if record.get("name") else ""
+        lines.append(f"- record {record['ref']}{name}")
+    change = shown.get("diff") or {}
+    before, after = change.get("before") or {}, change.get("after") or {}
+    if change:
+        lines += ["", "| field | before | after |", "|---|---|---|"]
+        lines += [f"| {name} | {_cell(before.get(name))} | {_cell(after.get(name))} |" for name in {**before, **after}]
+    else:
+        lines += ["", "| argument | value |", "|---|---|"]
+        lines += [f"| {name} | {_cell(value)} |" for name, value in shown["args"].items()]
+    return "\n".join(lines)
+
+
+def _cell(value: JSON) -> str:
+    text = "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,64 @@
+"""Running a tool: the one place where ``Tool.run`` is called (law L1), with a time-out that cuts off.
+
+An async tool is cancelled; a sync one is left behind in a daemon thread, and its adapter's own deadline ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import queue
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from agent_guard.tool import RESERVED, Tool
+from agent_guard.types import Subject
+
+__all__ = ["run"]
+
+
+def run(
+    tool: Tool, args: BaseModel, resources: Mapping[str, Any], *, idempotency_key: str | None, subject: Subject
+) -> BaseModel:
+    """Runs a tool and returns its result.
+
+    Raises:
+        TimeoutError: it took longer than ``tool.timeout_s``.
+        TypeError: it returned something else than its result model.
+        Exception: whatever the tool raised.
+    """
+    reserved = {"idempotency_key": idempotency_key or "", "subject": subject}
+    filled = {name: reserved[name] if name in RESERVED else resources[name] for name in tool.parameters}
+    answers: queue.SimpleQueue[tuple[bool, Any]] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            answers.put((True, _call(tool, args, filled)))
+        except BaseException as error:  # handed to the caller's thread, whatever it is
+            answers.put((False, error))
+
+    # a new thread has no context variables, so no tracer of the caller's sees the raw arguments
+    threading.Thread(target=work, name=f"tool {tool.name}", daemon=True).start()
+    try:
+        fine, answer = answers.get(timeout=tool.timeout_s)
+    except queue.Empty:
+        raise TimeoutError(f"{tool.name} took longer than {tool.timeout_s:g} seconds") from None
+    if not fine:
+        raise answer
+    if not isinstance(answer, tool.result_model):
+        raise TypeError(f"{tool.name} returned {type(answer).__name__}, not {tool.result_model.__name__}")
+    return answer
+
+
+def _call(tool: Tool, args: BaseModel, filled: Mapping[str, Any]) -> Any:
+    answer = tool.run(args, **filled)
+    if inspect.isawaitable(answer):
+
+        async def bounded() -> Any:
+            return await asyncio.wait_for(answer, tool.timeout_s)
+
+        return asyncio.run(bounded())
+    return answer

@@ -1,0 +1,112 @@
+"""Who a thread belongs to: the requester is stored with it, and never taken from whoever resumes it (law L6)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from sqlalchemy import Column, TypedColumns
+
+from agent_guard.store import metadata
+from agent_guard.types import Subject
+
+__all__ = ["THREADS", "ThreadRow", "find", "hear", "insert", "set_replaced"]
+
+
+class _Columns(TypedColumns):
+    id = Column(sa.String(100), primary_key=True)
+    tenant = Column(sa.String(100), nullable=False)
+    subject = Column(sa.String(100), nullable=False)
+    roles = Column(sa.Text, nullable=False)
+    region = Column(sa.String(100), nullable=True)
+    party = Column(sa.String(200), nullable=True)
+    refs = Column(sa.Text, nullable=False)
+    scenario = Column(sa.String(100), nullable=True)
+    scope = Column(sa.Text, nullable=True)
+    created = Column(sa.BigInteger, nullable=False)
+    heard = Column(sa.Integer, nullable=False)
+    replaced = Column(sa.Boolean, nullable=False)
+
+
+THREADS = sa.Table("threads", metadata, _Columns)
+
+_FIND = sa.select(THREADS).where(THREADS.c.id == sa.bindparam("thread"))
+_HEAR = THREADS.update().where(THREADS.c.id == sa.bindparam("thread")).values(heard=THREADS.c.heard + 1)
+_REPLACED = THREADS.update().where(THREADS.c.id == sa.bindparam("thread")).values(replaced=sa.bindparam("flag"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThreadRow:
+    """One thread as it is stored.
+
+    Args:
+        subject: the requester, with the roles and region given when the thread was opened.
+        scope: tools the thread may use, or None for all of its policy.
+        heard: how many messages the thread has heard.
+        replaced: a pending question was replaced since the last answer, so an answer must name its approval.
+    """
+
+    id: str
+    subject: Subject
+    party: str | None
+    refs: dict[str, str] = field(default_factory=dict)
+    scenario: str | None = None
+    scope: tuple[str, ...] | None = None
+    created: int = 0
+    heard: int = 0
+    replaced: bool = False
+
+
+def insert(connection: sa.Connection, row: ThreadRow, *, now_ms: int) -> None:
+    """Stores a new thread; an id that is taken raises ``sqlalchemy.exc.IntegrityError``."""
+    connection.execute(
+        THREADS.insert().values(
+            id=row.id,
+            tenant=row.subject.tenant,
+            subject=row.subject.id,
+            roles=_words(row.subject.roles),
+            region=row.subject.region,
+            party=row.party,
+            refs=json.dumps(row.refs, sort_keys=True),
+            scenario=row.scenario,
+            scope=None if row.scope is None else _words(row.scope),
+            created=now_ms,
+            heard=0,
+            replaced=False,
+        )
+    )
+
+
+def find(connection: sa.Connection, thread: str) -> ThreadRow | None:
+    """The thread of this id, or None."""
+    row = connection.execute(_FIND, {"thread": thread}).first()
+    if row is None:
+        return None
+    subject = Subject(id=row.subject, tenant=row.tenant, roles=frozenset(json.loads(row.roles)), region=row.region)
+    return ThreadRow(
+        id=row.id,
+        subject=subject,
+        party=row.party,
+        refs=json.loads(row.refs),
+        scenario=row.scenario,
+        scope=None if row.scope is None else tuple(json.loads(row.scope)),
+        created=row.created,
+        heard=row.heard,
+        replaced=row.replaced,
+    )
+
+
+def hear(connection: sa.Connection, thread: str) -> None:
+    """Counts one more message."""
+    connection.execute(_HEAR, {"thread": thread})
+
+
+def set_replaced(connection: sa.Connection, thread: str, flag: bool) -> None:
+    """Notes that a pending question was replaced, or that one was answered since."""
+    connection.execute(_REPLACED, {"thread": thread, "flag": flag})
+
+
+def _words(names: Collection[str]) -> str:
+    return json.dumps(sorted(names), ensure_ascii=False)

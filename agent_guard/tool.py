@@ -1,0 +1,188 @@
+"""The contract of a tool: one function with an args model and a result model, and everything a gateway must know of it.
+
+A contract gives no permission: a policy that names the tool does.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from agent_guard.errors import ConfigError
+from agent_guard.types import ENTITY_TYPES, Effect
+from agent_guard.units import parse_duration
+
+__all__ = ["FIELD_CLASSES", "MAX_TIMEOUT_S", "Tool", "tool"]
+
+MAX_TIMEOUT_S = 10.0
+"""Longest time a tool may take, in seconds (requirement A20)."""
+
+FIELD_CLASSES = ("plain", "text", "drop", *ENTITY_TYPES)
+"""What may be said of a result field: shown as it is, analysed as text, never shown, or personal data of a type."""
+
+RESERVED = ("idempotency_key", "subject")
+"""Parameters that the gateway fills itself; a resource cannot have these names."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool:
+    """One tool's contract. Build it with :func:`tool`; a wrong contract is refused there and then.
+
+    Args:
+        name: lower-case words joined by ``_`` and ``.``, e.g. ``"crm.create_task"``.
+        run: the function; called by the gateway alone.
+        args_model: what the model may propose; closed, whatever its own ``extra`` says.
+        result_model: what the tool returns.
+        effect: what it does to the world.
+        timeout_s: 0 < t <= 10. A write that takes longer is *unknown*, not failed.
+        description: what the model is told.
+        version: of the contract; part of the digest.
+        key: argument names that make two calls the same intent. Without it a call is the same by thread and id only.
+        key_window: how long an equal intent counts as a duplicate; None is for ever.
+        refs: argument name -> kind of the record it names; resolved through ``Records.describe``.
+        changes: the argument among ``refs`` whose record the tool changes, or None where it makes a new one.
+        result_refs: result field -> kind of the record that was made; read back after the write.
+        sensitive: arguments whose origin matters (recipients, amounts, links).
+        unmask: arguments whose pseudonyms become values again for the length of the call.
+        untrusted: result fields whose text was written by outsiders.
+        result_fields: result field -> one of ``FIELD_CLASSES``. Text that is not named is analysed.
+        post_check: ``(args, result, description after) -> None or the problem in one word``.
+        dry_run: ``(args, *resources) -> Description`` of the record as it would be; shown to the approver.
+    """
+
+    name: str
+    run: Callable[..., Any]
+    args_model: type[BaseModel]
+    result_model: type[BaseModel]
+    effect: Effect
+    timeout_s: float
+    description: str
+    version: str = "1"
+    key: tuple[str, ...] = ()
+    key_window: timedelta | None = timedelta(hours=24)
+    refs: Mapping[str, str] = field(default_factory=dict)
+    changes: str | None = None
+    result_refs: Mapping[str, str] = field(default_factory=dict)
+    sensitive: frozenset[str] = frozenset()
+    unmask: frozenset[str] = frozenset()
+    untrusted: frozenset[str] = frozenset()
+    result_fields: Mapping[str, str] = field(default_factory=dict)
+    post_check: Callable[..., str | None] | None = None
+    dry_run: Callable[..., Any] | None = None
+
+    def __post_init__(self) -> None:
+        problem = self._problem()
+        if problem:
+            raise ConfigError(f"tool {self.name!r}: {problem}")
+
+    def _problem(self) -> str | None:
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            return "the name must be lower-case words joined by '_' and '.', e.g. 'crm.create_task'"
+        for label, model in (("args", self.args_model), ("result", self.result_model)):
+            if not (isinstance(model, type) and issubclass(model, BaseModel)):
+                return f"it has no {label} model; annotate it with a subclass of pydantic.BaseModel"
+        if self.effect not in get_args(Effect):
+            return f"effect {self.effect!r} is none of {', '.join(get_args(Effect))}"
+        if isinstance(self.timeout_s, bool) or not isinstance(self.timeout_s, (int, float)):
+            return "it has no timeout_s; give seconds between 0 and 10"
+        if not 0 < self.timeout_s <= MAX_TIMEOUT_S:
+            return f"timeout_s is {self.timeout_s}; give seconds between 0 and 10"
+        if not self.description:
+            return "it has no description; write a docstring, it is what the model is told"
+        return self._unknown_field()
+
+    def _unknown_field(self) -> str | None:
+        arguments, results = self.args_model.model_fields, self.result_model.model_fields
+        named = {
+            "key": (self.key, arguments),
+            "refs": (self.refs, arguments),
+            "changes": ((self.changes,) if self.changes else (), self.refs),
+            "sensitive": (self.sensitive, arguments),
+            "unmask": (self.unmask, arguments),
+            "untrusted": (self.untrusted, results),
+            "result_fields": (self.result_fields, results),
+            "result_refs": (self.result_refs, results),
+        }
+        for parameter, (names, known) in named.items():
+            for name in names:
+                if name not in known:
+                    return f"{parameter} names {name!r}, which is not among: {', '.join(known) or 'none'}"
+        for name, field_class in self.result_fields.items():
+            if field_class not in FIELD_CLASSES:
+                return f"result_fields[{name!r}] is {field_class!r}, none of {', '.join(FIELD_CLASSES)}"
+        return None
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """Names of the resources the function asks for, in the order of its parameters."""
+        return tuple(name for name in self.parameters if name not in RESERVED)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of all parameters after the first."""
+        return tuple(inspect.signature(self.run).parameters)[1:]
+
+    @property
+    def writes(self) -> bool:
+        """Whether a call can change anything, or fetch anything from outside."""
+        return self.effect != "read"
+
+
+def tool(
+    *,
+    name: str,
+    effect: Effect,
+    timeout_s: float,
+    key_window: str = "24h",
+    description: str | None = None,
+    **contract: Any,
+) -> Callable[[Callable[..., Any]], Tool]:
+    """Makes a :class:`Tool` of ``function(args: ArgsModel, *resources) -> ResultModel``, sync or async.
+
+    The other parameters are looked up by name among the gateway's ``resources``; ``idempotency_key`` (text) and
+    ``subject`` (:class:`Subject`) are filled by the gateway.
+
+    Args:
+        key_window: a duration such as ``"24h"``, or ``"forever"``.
+        description: what the model is told; by default the docstring's first paragraph.
+        contract: the other fields of :class:`Tool`.
+
+    Raises:
+        ConfigError: the contract is incomplete or contradicts the models; the message names the tool and the field.
+    """
+
+    def build(function: Callable[..., Any]) -> Tool:
+        try:
+            hints = typing.get_type_hints(function)
+            window = None if key_window == "forever" else parse_duration(key_window)
+        except (NameError, ValueError) as error:
+            raise ConfigError(f"tool {name!r}: {error}") from error
+        first = next(iter(inspect.signature(function).parameters), "")
+        for option in ("sensitive", "unmask", "untrusted"):
+            if option in contract:
+                contract[option] = frozenset(contract[option])
+        if "key" in contract:
+            contract["key"] = tuple(contract["key"])
+        doc = inspect.cleandoc(function.__doc__ or "").split("\n\n")[0].replace("\n", " ")
+        return Tool(
+            name=name,
+            run=function,
+            args_model=hints.get(first, type(None)),
+            result_model=hints.get("return", type(None)),
+            effect=effect,
+            timeout_s=timeout_s,
+            description=description or doc,
+            key_window=window,
+            **contract,
+        )
+
+    return build

@@ -1,0 +1,218 @@
+"""Pseudonym and value, encrypted: AES-256-GCM under a data key per party (or per thread where there is none), which is
+itself encrypted under a key derived from the master key. Destroying a data key makes all its values unreadable.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+
+import sqlalchemy as sa
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import Column, TypedColumns
+
+from agent_guard.credentials import Keys
+from agent_guard.errors import StoreError
+from agent_guard.store import Store, metadata
+from agent_guard.threads import ThreadRow
+from agent_guard.types import EntityType, Entry, Origin
+
+__all__ = ["DATA_KEYS", "ENTRIES", "SIGHTINGS", "ThreadVault", "Vault"]
+
+_NONCE_BYTES = 12  # NIST SP 800-38D: 96 bits, random, one key for far fewer than 2**32 values
+
+
+class _KeyColumns(TypedColumns):
+    id = Column(sa.String(320), primary_key=True)
+    wrapped = Column(sa.LargeBinary, nullable=False)
+
+
+class _EntryColumns(TypedColumns):
+    thread = Column(sa.String(100), primary_key=True)
+    token = Column(sa.String(40), primary_key=True)
+    n = Column(sa.Integer, nullable=False)
+    type = Column(sa.String(20), nullable=False)
+    key_id = Column(sa.String(320), nullable=False)
+    sealed = Column(sa.LargeBinary, nullable=False)
+
+
+class _SightingColumns(TypedColumns):
+    thread = Column(sa.String(100), primary_key=True)
+    token = Column(sa.String(40), primary_key=True)
+    origin = Column(sa.String(20), primary_key=True)
+    source = Column(sa.String(200), primary_key=True)
+    n = Column(sa.Integer, nullable=False)
+
+
+DATA_KEYS = sa.Table("vault_keys", metadata, _KeyColumns)
+ENTRIES = sa.Table("vault_entries", metadata, _EntryColumns)
+SIGHTINGS = sa.Table("vault_sightings", metadata, _SightingColumns)
+
+_KEY = sa.select(DATA_KEYS.c.wrapped).where(DATA_KEYS.c.id == sa.bindparam("id"))
+_ENTRIES = sa.select(ENTRIES).where(ENTRIES.c.thread == sa.bindparam("thread")).order_by(ENTRIES.c.n)
+_SIGHTINGS = (
+    sa.select(SIGHTINGS.c.token, SIGHTINGS.c.origin, SIGHTINGS.c.source)
+    .where(SIGHTINGS.c.thread == sa.bindparam("thread"))
+    .order_by(SIGHTINGS.c.n)
+)
+
+
+class Vault:
+    """Opens the vaults of threads."""
+
+    def __init__(self, store: Store, keys: Keys) -> None:
+        self._store = store
+        self._wrapping = AESGCM(keys.derive("vault"))
+
+    def of(self, thread: ThreadRow) -> ThreadVault:
+        """The pseudonyms of one thread, as they are stored now.
+
+        Raises:
+            StoreError: the database cannot be read, or was written under another master key.
+        """
+        with self._store.read() as connection:
+            return self.read(connection, thread)
+
+    def read(self, connection: sa.Connection, thread: ThreadRow) -> ThreadVault:
+        """As :meth:`of`, inside the caller's transaction."""
+        rows = connection.execute(_ENTRIES, {"thread": thread.id}).all()
+        sightings = connection.execute(_SIGHTINGS, {"thread": thread.id}).all() if rows else []
+        key_id = data_key_id(thread)
+        wrapped = connection.execute(_KEY, {"id": key_id}).scalar()
+        cipher = None if wrapped is None else AESGCM(self._open(self._wrapping, wrapped, key_id))
+        vault = ThreadVault(thread.id, key_id, cipher, self._wrapping)
+        for row in rows:
+            # a row whose data key was destroyed keeps its place, so that its pseudonym is never given to another
+            erased = cipher is None or row.key_id != key_id
+            value = "" if erased else self._open(cipher, row.sealed, _label(thread.id, row.token)).decode()
+            seen = tuple(dict.fromkeys(sighting.origin for sighting in sightings if sighting.token == row.token))
+            vault.load(Entry(token=row.token, type=row.type, value=value, origins=seen))
+        vault.load_sightings([(row.token, row.origin, row.source) for row in sightings])
+        return vault
+
+    @staticmethod
+    def _open(cipher: AESGCM, sealed: bytes, label: str) -> bytes:
+        try:
+            return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], label.encode())
+        except InvalidTag:
+            raise StoreError(
+                "the vault cannot be read with this master key; give the key the database was written with"
+            ) from None
+
+
+class ThreadVault:
+    """One thread's pseudonyms in memory; what is new is written by :meth:`flush`. Implements ``Pseudonyms``."""
+
+    def __init__(self, thread: str, key_id: str, cipher: AESGCM | None, wrapping: AESGCM) -> None:
+        self._thread = thread
+        self._key_id = key_id
+        self._cipher = cipher
+        self._wrapping = wrapping
+        self._entries: dict[str, Entry] = {}
+        self._seen: set[tuple[str, str, str]] = set()
+        self._new_entries: list[Entry] = []
+        self._new_sightings: list[tuple[str, str, str]] = []
+
+    def load(self, entry: Entry) -> None:
+        """Takes an entry that is stored already."""
+        self._entries[entry.token] = entry
+
+    def load_sightings(self, sightings: Sequence[tuple[str, str, str]]) -> None:
+        """Takes sightings (token, origin, source) that are stored already."""
+        self._seen.update(sightings)
+
+    def entries(self) -> Sequence[Entry]:
+        """Every entry whose value can be read, the oldest first."""
+        return [entry for entry in self._entries.values() if entry.value]
+
+    def find(self, token: str) -> Entry | None:
+        """The entry of ``token``, or None where there is none or it was erased."""
+        entry = self._entries.get(token)
+        return entry if entry and entry.value else None
+
+    def mint(self, type: EntityType, value: str, origin: Origin, source: str = "") -> Entry:
+        """Makes the next pseudonym of its type."""
+        n = 1 + sum(entry.type == type for entry in self._entries.values())
+        entry = Entry(token=f"<{type}_{n}>", type=type, value=value, origins=())
+        self._entries[entry.token] = entry
+        self._new_entries.append(entry)
+        self.saw(entry.token, origin, source)
+        return self._entries[entry.token]
+
+    def saw(self, token: str, origin: Origin, source: str = "") -> None:
+        """Notes one more sighting; the same one twice is one."""
+        sighting = (token, origin, source[:200])
+        if sighting in self._seen:
+            return
+        self._seen.add(sighting)
+        self._new_sightings.append(sighting)
+        entry = self._entries[token]
+        if origin not in entry.origins:
+            self._entries[token] = replace(entry, origins=(*entry.origins, origin))
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything to flush."""
+        return bool(self._new_entries or self._new_sightings)
+
+    def flush(self, connection: sa.Connection) -> None:
+        """Writes what is new inside the caller's transaction.
+
+        A pseudonym that another process minted meanwhile raises ``sqlalchemy.exc.IntegrityError``: the transaction
+        is undone and nothing that used the pseudonym is kept.
+        """
+        if self._new_entries:
+            cipher = self._cipher or self._new_cipher(connection)
+            start = len(self._entries) - len(self._new_entries)
+            connection.execute(
+                ENTRIES.insert(),
+                [
+                    {
+                        "thread": self._thread,
+                        "token": entry.token,
+                        "n": start + index,
+                        "type": entry.type,
+                        "key_id": self._key_id,
+                        "sealed": _seal(cipher, entry.value.encode(), _label(self._thread, entry.token)),
+                    }
+                    for index, entry in enumerate(self._new_entries)
+                ],
+            )
+        if self._new_sightings:
+            start = len(self._seen) - len(self._new_sightings)
+            connection.execute(
+                SIGHTINGS.insert(),
+                [
+                    {"thread": self._thread, "token": token, "origin": origin, "source": source, "n": start + index}
+                    for index, (token, origin, source) in enumerate(self._new_sightings)
+                ],
+            )
+        self._new_entries, self._new_sightings = [], []
+
+    def _new_cipher(self, connection: sa.Connection) -> AESGCM:
+        wrapped = connection.execute(_KEY, {"id": self._key_id}).scalar()
+        if wrapped is None:
+            key = AESGCM.generate_key(bit_length=256)
+            wrapped = _seal(self._wrapping, key, self._key_id)
+            connection.execute(DATA_KEYS.insert().values(id=self._key_id, wrapped=wrapped))
+        else:
+            key = Vault._open(self._wrapping, wrapped, self._key_id)
+        self._cipher = AESGCM(key)
+        return self._cipher
+
+
+def data_key_id(thread: ThreadRow) -> str:
+    """Which data key a thread's values are under: its party's, or its own."""
+    owner = f"party/{thread.party}" if thread.party else f"thread/{thread.id}"
+    return f"{thread.subject.tenant}/{owner}"
+
+
+def _label(thread: str, token: str) -> str:
+    return f"{thread}|{token}"  # authenticated with the value, so that rows cannot be swapped
+
+
+def _seal(cipher: AESGCM, value: bytes, label: str) -> bytes:
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    return nonce + cipher.encrypt(nonce, value, label.encode())
