@@ -47,8 +47,14 @@ class _Columns(TypedColumns):
 
 APPROVALS = sa.Table("approvals", metadata, _Columns)
 sa.Index("approvals_open", APPROVALS.c.tenant, APPROVALS.c.answer)
+sa.Index("approvals_thread", APPROVALS.c.thread)
 
 _FIND = sa.select(APPROVALS).where(APPROVALS.c.id == sa.bindparam("approval"))
+_WAITING = sa.select(APPROVALS).where(
+    APPROVALS.c.thread == sa.bindparam("thread"),
+    APPROVALS.c.answer.is_(None),
+    APPROVALS.c.expires > sa.bindparam("now"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +103,12 @@ class Approvals:
         """The question of this id, or None."""
         with self._store.read() as connection:
             return find(connection, approval_id)
+
+    def waiting(self, thread: str, *, now_ms: int) -> Approval | None:
+        """The question that a thread waits for, or None."""
+        with self._store.read() as connection:
+            item = connection.execute(_WAITING, {"thread": thread, "now": now_ms}).first()
+        return None if item is None else _row(item)
 
     def list(self, *, tenant: str | None = None, now_ms: int | None = None) -> list[Approval]:
         """Questions that wait for an answer, the oldest first.

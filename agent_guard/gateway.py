@@ -435,16 +435,6 @@ class Gateway:
             error=error_json(Code.CANCELLED),
         )
 
-    def cancel_pending(self, thread: ThreadRow) -> None:
-        """Ends whatever waits in a thread: a new message replaces the question."""
-        with self.store.read() as connection:
-            if not calls.pending(connection, thread.id):
-                return
-        now = self.clock().isoformat(timespec="milliseconds")
-        with self.store.write() as connection:
-            events = [self.cancel(connection, row, thread, now) for row in calls.pending(connection, thread.id)]
-            self.audit.append(connection, events, now_ms=self.now_ms())
-
     def answer(
         self,
         approval_id: str,
@@ -464,10 +454,16 @@ class Gateway:
     # ---- around it
 
     def step(self, thread: ThreadRow) -> bool:
-        """Counts one model call of a thread; false when the thread has used its steps."""
+        """Counts one model call of a thread; false when the thread has used its steps. A question that still waits
+        is ended: a newer message took its place.
+        """
         most = self.policy_of(thread.scenario).limits.steps_per_thread
         key = f"steps|{thread.id}"
         with self.store.write() as connection:
+            waiting = calls.pending(connection, thread.id)
+            now = self.clock().isoformat(timespec="milliseconds")
+            events = [self.cancel(connection, row, thread, now) for row in waiting]
+            self.audit.append(connection, events, now_ms=self.now_ms())
             if meter.reached(connection, key, most, now_ms=self.now_ms(), window_s=None):
                 return False
             meter.take(connection, [key], now_ms=self.now_ms(), trace_id="")

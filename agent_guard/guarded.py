@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy.exc import IntegrityError
 
 from agent_guard import calls, threads
 from agent_guard.approvals import Answer
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["GuardedThread", "settled"]
 
+T = TypeVar("T")
+
+MINT_TRIES = 3
 ID_MAX = 100
 NAME_MAX = 100
 REASON_MAX = 300
@@ -134,22 +140,13 @@ class GuardedThread:
             origin: whose words they are.
             source: where the text stands, e.g. ``"ticket 7"``; must hold no personal data.
         """
-        with self.gateway.store.write() as connection:
-            vault = self.gateway.vault.read(connection, self.row)
-            masked = self.gateway.masker.mask(text, vault, origin, source=source)
-            vault.flush(connection)
-        return masked
+        return self._minting(lambda vault: self.gateway.masker.mask(text, vault, origin, source=source))
 
     def hear(self, text: str, *, origin: Origin) -> tuple[str, str]:
         """As :meth:`observe`, for the next message of the conversation; returns the masked text and its id, ``m1``..."""
         with self.gateway.store.write() as connection:
-            row = threads.find(connection, self.id) or self.row
-            message_id = f"m{row.heard + 1}"
-            vault = self.gateway.vault.read(connection, row)
-            masked = self.gateway.masker.mask(text, vault, origin, source=message_id)
-            vault.flush(connection)
-            threads.hear(connection, self.id)
-        return masked, message_id
+            message_id = f"m{threads.hear(connection, self.id)}"
+        return self.observe(text, origin=origin, source=message_id), message_id
 
     def restore(self, text: str, *, reader: Origin) -> str:
         """Puts values back for a reader: the subject may read all of them, the customer its own words alone."""
@@ -175,11 +172,34 @@ class GuardedThread:
 
     def masked_call(self, tool: str, args: Any, call_id: str, reason: str | None) -> ToolCall:
         """A call whose arguments and reason are masked, its new pseudonyms stored."""
-        with self.gateway.store.write() as connection:
-            vault = self.gateway.vault.read(connection, self.row)
-            call = self._call(tool, args, call_id, reason, vault)
-            vault.flush(connection)
-        return call
+        return self._minting(lambda vault: self._call(tool, args, call_id, reason, vault))
+
+    def masked_message(self, text: str, raw: Sequence[Mapping[str, Any]]) -> tuple[str, list[ToolCall]]:
+        """A model's message in one transaction: its text and its calls (id, tool, args, reason, problem), masked."""
+
+        def work(vault: ThreadVault) -> tuple[str, list[ToolCall]]:
+            masked = self.gateway.masker.mask(text, vault, "invented", source="model")
+            made = [self._call(item["tool"], item["args"], item["id"], item["reason"], vault) for item in raw]
+            return masked, [replace(call, problem=item["problem"]) for call, item in zip(made, raw, strict=True)]
+
+        return self._minting(work)
+
+    def _minting(self, work: Callable[[ThreadVault], T]) -> T:
+        """Masks with no transaction open and stores the new pseudonyms; done again where another process was first."""
+        for left in reversed(range(MINT_TRIES)):
+            vault = self.vault()
+            done = work(vault)
+            if not vault.changed:
+                return done
+            try:
+                with self.gateway.store.write() as connection:
+                    vault.flush(connection)
+            except IntegrityError:
+                if not left:
+                    raise
+            else:
+                return done
+        raise AssertionError("unreachable")
 
     def _call(self, tool: str, args: Any, call_id: str, reason: str | None, vault: ThreadVault) -> ToolCall:
         mask = self.gateway.masker.mask

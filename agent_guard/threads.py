@@ -34,6 +34,7 @@ THREADS = sa.Table("threads", metadata, _Columns)
 
 _FIND = sa.select(THREADS).where(THREADS.c.id == sa.bindparam("thread"))
 _HEAR = THREADS.update().where(THREADS.c.id == sa.bindparam("thread")).values(heard=THREADS.c.heard + 1)
+_HEARD = sa.select(THREADS.c.heard).where(THREADS.c.id == sa.bindparam("thread"))
 _REPLACED = THREADS.update().where(THREADS.c.id == sa.bindparam("thread")).values(replaced=sa.bindparam("flag"))
 
 
@@ -98,9 +99,10 @@ def find(connection: sa.Connection, thread: str) -> ThreadRow | None:
     )
 
 
-def hear(connection: sa.Connection, thread: str) -> None:
-    """Counts one more message."""
+def hear(connection: sa.Connection, thread: str) -> int:
+    """Counts one more message of a stored thread and returns its number, from 1."""
     connection.execute(_HEAR, {"thread": thread})
+    return int(connection.execute(_HEARD, {"thread": thread}).scalar_one())
 
 
 def set_replaced(connection: sa.Connection, thread: str, flag: bool) -> None:

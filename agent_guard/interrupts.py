@@ -1,0 +1,149 @@
+"""The question as clients of LangGraph show it, and every dialect in which they answer.
+
+Out goes LangChain's ``HITLRequest`` with exactly one action, its arguments under ``args`` (LangChain, agent-chat-ui)
+and ``arguments`` (Agent Inbox), and a block of our own. In comes any of the forms below; whatever cannot be read is
+asked again, because a bad answer that is raised inside a node stays in the thread for ever.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agent_guard.approvals import Answer, Approval
+from agent_guard.types import JSON
+
+__all__ = ["Parsed", "Unreadable", "parse", "payload"]
+
+_INTERRUPT_ID = re.compile(r"[0-9a-f]{32}")
+_WORDS: Mapping[str, Answer] = {
+    "approve": "approve", "accept": "approve",
+    "edit": "edit",
+    "reject": "reject", "ignore": "reject",
+    "respond": "respond", "response": "reject",
+}  # fmt: skip
+"""LangChain's words, then Agent Inbox's: what a person types there is the reason of a rejection."""
+
+
+class Unreadable(Exception):
+    """An answer that is none of the dialects; the text says what was expected."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parsed:
+    """An answer that could be read.
+
+    Args:
+        approval_id: the question it names, or None.
+        word: the answer, or None where it was recorded before and only its approval is named.
+    """
+
+    approval_id: str | None
+    word: Answer | None
+    args: Mapping[str, JSON] | None = None
+    message: str | None = None
+
+
+def payload(approval: Approval, *, allow_edit: bool, error: str | None) -> dict[str, JSON]:
+    """The interrupt's value; pseudonyms only.
+
+    Args:
+        allow_edit: whether this door masks an answer before LangGraph stores it.
+        error: what was wrong with the answer before, or None.
+    """
+    shown = approval.shown
+    words = ["approve", "edit", "reject"] if allow_edit else ["approve", "reject"]
+    description = shown.get("description", "")
+    return {
+        "action_requests": [
+            {
+                "name": approval.tool,
+                "args": shown.get("args", {}),
+                "arguments": shown.get("args", {}),
+                "description": f"{description}\n\n_{error}_" if error else description,
+            }
+        ],
+        "review_configs": [
+            {"action_name": approval.tool, "allowed_decisions": words, "args_schema": shown.get("args_schema", {})}
+        ],
+        "agent_guard": {
+            "v": 1,
+            "approval_id": approval.id,
+            "digest": approval.digest,
+            "expires_at": approval.expires_at,
+            "effect": shown.get("effect"),
+            "requested_by": approval.requester,
+            "diff": shown.get("diff", {}),
+            "provenance": shown.get("provenance", []),
+            "previous_error": error,
+        },
+    }
+
+
+def parse(value: Any, *, tool: str) -> Parsed:
+    """Reads an answer in any dialect.
+
+    Args:
+        tool: the tool that was asked about; an edit cannot change it.
+
+    Raises:
+        Unreadable: it is none of them.
+    """
+    value = _unwrapped(value)
+    approval_id = _approval_id(value)
+    if isinstance(value, Mapping) and "decisions" in value:
+        value = value["decisions"]
+    if isinstance(value, (list, tuple)):
+        if len(value) != 1:
+            raise Unreadable(f"one question takes one decision, not {len(value)}")
+        value = value[0]
+    if not isinstance(value, Mapping):
+        raise Unreadable("an answer is an object such as {'type': 'approve'}")
+    approval_id = approval_id or _approval_id(value)
+    kind = value.get("type")
+    if kind is None and approval_id is not None:
+        return Parsed(approval_id=approval_id, word=None)
+    if not isinstance(kind, str) or kind not in _WORDS:
+        raise Unreadable(f"an answer's type is one of {', '.join(_WORDS)}")
+    word = _WORDS[kind]
+    args = _edited(value, tool) if word == "edit" else None
+    return Parsed(approval_id=approval_id, word=word, args=args, message=_message(value))
+
+
+def _unwrapped(value: Any) -> Any:
+    """The answer under an interrupt's id, where a client sent it so."""
+    if isinstance(value, Mapping) and len(value) == 1:
+        key, inner = next(iter(value.items()))
+        if isinstance(key, str) and _INTERRUPT_ID.fullmatch(key):
+            return inner
+    return value
+
+
+def _approval_id(value: Any) -> str | None:
+    if not isinstance(value, Mapping):
+        return None
+    block = value.get("agent_guard")
+    found = value.get("approval_id") or (block.get("approval_id") if isinstance(block, Mapping) else None)
+    return found if isinstance(found, str) else None
+
+
+def _edited(value: Mapping[str, Any], tool: str) -> Mapping[str, JSON]:
+    action = value.get("edited_action") or value.get("editedAction") or value.get("args")
+    if not isinstance(action, Mapping):
+        raise Unreadable("an edit carries 'edited_action' with 'name' and 'args'")
+    name = action.get("name") or action.get("action")
+    args = action.get("args")
+    if not isinstance(args, Mapping):
+        raise Unreadable("an edit carries the new arguments under 'args'")
+    if name is not None and name != tool:
+        raise Unreadable(f"an edit cannot change the tool; {tool} was asked about")
+    return args
+
+
+def _message(value: Mapping[str, Any]) -> str | None:
+    for found in (value.get("message"), value.get("args")):
+        if isinstance(found, str) and found:
+            return found
+    return None

@@ -1,0 +1,119 @@
+"""Doubles and checks for users' own tests: a scripted model, a clock that stands, and a search for personal data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.runnables import Runnable
+from pydantic import PrivateAttr
+
+from agent_guard.wire import wire_name
+
+__all__ = ["FixedClock", "ScriptedModel", "assert_no_personal_data", "call"]
+
+Turn = str | AIMessage | Callable[[Sequence[BaseMessage]], AIMessage]
+
+
+def call(tool: str, reason: str = "Because the test says so.", /, *, id: str | None = None, **args: Any) -> AIMessage:
+    """A model's message with one tool call."""
+    name = wire_name(tool)
+    return AIMessage(
+        content=f"I want to call {tool}. {reason}",
+        tool_calls=[{"name": name, "args": {"reason": reason, **args}, "id": id or f"{name}-1", "type": "tool_call"}],
+    )
+
+
+class ScriptedModel(BaseChatModel):
+    """A chat model that says its turns one after another, whatever it is told.
+
+    Args:
+        turns: texts, messages, or functions of the messages it was sent. After the last it says ``"Done."``.
+    """
+
+    turns: list[Any]
+    _said: int = PrivateAttr(default=0)
+    _heard: list[list[BaseMessage]] = PrivateAttr(default_factory=list)
+    _tools: list[Any] = PrivateAttr(default_factory=list)
+
+    def __init__(self, *turns: Turn, **options: Any) -> None:
+        super().__init__(turns=list(turns), **options)
+
+    @property
+    def heard(self) -> list[list[BaseMessage]]:
+        """What the model was sent, one list a call."""
+        return self._heard
+
+    @property
+    def tools(self) -> list[Any]:
+        """The tools that were bound last."""
+        return self._tools
+
+    @property
+    def _llm_type(self) -> str:
+        return "scripted"
+
+    def bind_tools(self, tools: Sequence[Any], **options: Any) -> Runnable[Any, AIMessage]:
+        """Keeps the tools; the script goes on."""
+        self._tools = list(tools)
+        return self
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **options: Any,
+    ) -> ChatResult:
+        self._heard.append(list(messages))
+        turn = self.turns[self._said] if self._said < len(self.turns) else "Done."
+        self._said += 1
+        said = turn if isinstance(turn, AIMessage) else AIMessage(turn) if isinstance(turn, str) else turn(messages)
+        # a copy: the graph gives each message an id, and a script may say the same one twice
+        return ChatResult(generations=[ChatGeneration(message=said.model_copy(deep=True))])
+
+
+class FixedClock:
+    """A clock that moves only when it is told to.
+
+    Args:
+        start: aware; 2026-01-05 11:20:04 UTC by default.
+    """
+
+    def __init__(self, start: datetime = datetime(2026, 1, 5, 11, 20, 4, tzinfo=UTC)) -> None:
+        self.now = start
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **delta: float) -> None:
+        """Moves on by ``timedelta(**delta)``."""
+        self.now += timedelta(**delta)
+
+
+def assert_no_personal_data(where: Path | Iterable[Path], values: Iterable[str]) -> None:
+    """Asserts that none of the raw values stands in the files, in UTF-8, UTF-16 or as escaped JSON.
+
+    Args:
+        where: a file, a folder, or several of them.
+        values: raw values; matched whatever their case.
+
+    Raises:
+        AssertionError: names the file and the kind of writing, never the value.
+    """
+    roots = [where] if isinstance(where, Path) else list(where)
+    files = [path for root in roots for path in (sorted(root.rglob("*")) if root.is_dir() else [root])]
+    wanted = list(values)
+    for path in (path for path in files if path.is_file()):
+        raw = path.read_bytes()
+        for encoding in ("utf-8", "utf-16-le", "unicode_escape"):
+            text = raw.decode("unicode_escape" if encoding == "unicode_escape" else encoding, "replace").casefold()
+            for index, value in enumerate(wanted):
+                if value.casefold() in text:
+                    raise AssertionError(f"value {index} of the list stands in {path.name} as {encoding}")

@@ -1,0 +1,155 @@
+"""What the model is shown and what it answered: tool schemas, message views, and its tool calls made safe to store."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+
+from agent_guard.arguments import screen
+from agent_guard.lint import REASON
+from agent_guard.tool import Tool
+from agent_guard.types import JSON, Code, ToolCall, ToolResult
+
+__all__ = ["answered", "message_of", "proposals", "schema", "texts", "view", "wire_name"]
+
+CALLS_MAX = 32
+"""Most tool calls of one message that are looked at; the others are refused unread."""
+
+
+def wire_name(name: str) -> str:
+    """A tool's name as model providers accept it: ``crm.read_deal`` becomes ``crm__read_deal``."""
+    return name.replace(".", "__")
+
+
+def schema(tool: Tool) -> dict[str, Any]:
+    """A tool as the model is told of it, in the OpenAI form that every chat model's ``bind_tools`` takes. ``reason`` is
+    required: a plan before the call (A24).
+    """
+    parameters = copy.deepcopy(tool.args_model.model_json_schema())
+    parameters.pop("title", None)
+    parameters["properties"] = {
+        REASON: {"type": "string", "maxLength": 300, "description": "Why you call this tool now, in one sentence."},
+        **parameters.get("properties", {}),
+    }
+    parameters["required"] = [REASON, *parameters.get("required", [])]
+    parameters["additionalProperties"] = False
+    return {
+        "type": "function",
+        "function": {"name": wire_name(tool.name), "description": tool.description, "parameters": parameters},
+    }
+
+
+def proposals(message: AIMessage, names: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Yields the tool calls of a message as plain data: id, tool, args, reason, problem.
+
+    Args:
+        names: wire name -> tool name. An unknown name is kept as it is, for the record.
+    """
+    seen: set[str] = set()
+    raw: list[tuple[str, Any, str | None, Code | None]] = [
+        (call["name"], call["args"], call["id"], None) for call in message.tool_calls
+    ]
+    raw += [(call["name"] or "", {}, call["id"], Code.ARGUMENTS_MALFORMED) for call in message.invalid_tool_calls]
+    for index, (name, args, call_id, problem) in enumerate(raw[:CALLS_MAX]):
+        unique = call_id or f"call-{index}"
+        unique = unique if unique not in seen else f"{unique}-{index}"
+        seen.add(unique)
+        problem = problem or screen(args)
+        args = {} if problem else dict(args)
+        reason = args.pop(REASON, None)
+        if problem is None and not (isinstance(reason, str) and reason.strip()):
+            problem = Code.REASON_MISSING
+        yield {
+            "id": unique,
+            "tool": names.get(name, name),
+            "args": args,
+            "reason": reason if isinstance(reason, str) else None,
+            "problem": problem,
+        }
+
+
+def answered(message: AIMessage, text: str, calls: Sequence[ToolCall]) -> AIMessage:
+    """The model's message as it may be stored: masked text, masked calls, nothing else of the provider's but usage."""
+    return AIMessage(
+        content=text,
+        id=message.id,
+        tool_calls=[
+            {
+                "name": wire_name(call.tool),
+                "args": {**({REASON: call.reason} if call.reason else {}), **call.args},
+                "id": call.id,
+                "type": "tool_call",
+            }
+            for call in calls
+        ],
+        usage_metadata=message.usage_metadata,
+    )
+
+
+def message_of(result: ToolResult, tool_call_id: str) -> ToolMessage:
+    """A result as the model reads it: JSON with the status first. Denials are errors, so that no client shows success."""
+    content: dict[str, JSON] = {"status": result.status, "code": str(result.code)}
+    if result.reference:
+        content["reference"] = result.reference
+    content["result" if result.status in ("executed", "duplicate") else "message"] = result.content
+    return ToolMessage(
+        content=json.dumps(content, ensure_ascii=False),
+        name=wire_name(result.tool),
+        tool_call_id=tool_call_id,
+        status="success" if result.status in ("executed", "duplicate", "suggested") else "error",
+    )
+
+
+def view(system: str, messages: Sequence[AnyMessage]) -> list[BaseMessage]:
+    """A copy of the conversation that every provider accepts: each call is followed by its answer, and one that was
+    cut off by a new message is answered as cancelled.
+    """
+    answers = {message.tool_call_id: message for message in messages if isinstance(message, ToolMessage)}
+    shown: list[BaseMessage] = [SystemMessage(system)]
+    for message in messages:
+        if isinstance(message, ToolMessage):
+            continue
+        shown.append(message)
+        if not isinstance(message, AIMessage):
+            continue
+        for call in message.tool_calls:
+            call_id = call["id"] or ""
+            shown.append(answers.get(call_id) or _cancelled(call["name"], call_id))
+    return shown
+
+
+def _cancelled(name: str, call_id: str) -> ToolMessage:
+    content = json.dumps({"status": "denied", "code": str(Code.CANCELLED), "message": "A newer message replaced it."})
+    return ToolMessage(content=content, name=name, tool_call_id=call_id, status="error")
+
+
+def texts(messages: Sequence[BaseMessage]) -> Iterator[str]:
+    """Yields all text that a model would be sent, arguments included."""
+    for message in messages:
+        yield message.text if isinstance(message.content, str) else json.dumps(message.content, ensure_ascii=False)
+        if isinstance(message, AIMessage):
+            yield from (json.dumps(call["args"], ensure_ascii=False) for call in message.tool_calls)
+
+
+def call_json(call: ToolCall, tool_call_id: str) -> dict[str, JSON]:
+    """A call as graph state holds it."""
+    data = asdict(call)
+    data["args"] = dict(call.args)
+    data["problem"] = None if call.problem is None else str(call.problem)
+    return data | {"tool_call_id": tool_call_id}
+
+
+def call_of(data: Mapping[str, Any]) -> ToolCall:
+    """The call of :func:`call_json`."""
+    fields = {name: data[name] for name in ("id", "tool", "args", "thread", "reason")}
+    return ToolCall(**fields, problem=None if data["problem"] is None else Code(data["problem"]))
+
+
+def is_masked(message: BaseMessage) -> bool:
+    """Whether a Session masked this message before the graph saw it."""
+    return not isinstance(message, HumanMessage) or "speaker" in message.additional_kwargs
