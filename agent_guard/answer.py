@@ -86,16 +86,16 @@ def answer(
                 calls.move(connection, row, "expired", code=Code.APPROVAL_EXPIRED)
             gateway.audit.append(connection, [_event("refused", gateway, approval, by, refusal.code)], now_ms=now)
         elif approval.answer is None and row is not None:
-            _record(connection, gateway, approval, row, word, by=by, message=masked, edited=edited, vault=vault)
+            _record(connection, gateway, approval, row, word, by=by, message=masked, edited=edited)
             threads.set_replaced(connection, approval.thread, False)
             vault.flush(connection)
         recorded = approvals.find(connection, approval_id) or approval
     if refusal is not None:
         raise refusal
-    return Answered(approval=recorded, word=word, call=edited_call(gateway, recorded))
+    return Answered(approval=recorded, word=word, call=edited_call(recorded))
 
 
-def edited_call(gateway: Gateway, approval: Approval) -> ToolCall | None:
+def edited_call(approval: Approval) -> ToolCall | None:
     """The call that an edit made of the one that was asked about, or None."""
     if approval.edited_call is None:
         return None
@@ -159,7 +159,6 @@ def _record(
     by: Subject,
     message: str | None,
     edited: Gathered | None,
-    vault: ThreadVault,
 ) -> None:
     now = gateway.now_ms()
     new = {"id": edited.call.id, "args": dict(edited.call.args)} if edited else None

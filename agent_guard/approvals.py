@@ -187,9 +187,7 @@ def use(connection: sa.Connection, approval_id: str, *, digest: str, now_ms: int
 def close(connection: sa.Connection, approval_id: str, *, now_ms: int) -> None:
     """Ends a question that nobody answered."""
     connection.execute(
-        APPROVALS.update()
-        .where(APPROVALS.c.id == approval_id, APPROVALS.c.answer.is_(None))
-        .values(expires=now_ms)
+        APPROVALS.update().where(APPROVALS.c.id == approval_id, APPROVALS.c.answer.is_(None)).values(expires=now_ms)
     )
 
 

@@ -1,4 +1,4 @@
-"""Arguments of a proposal: screened, validated against the contract, defaults filled, and nothing unknown let through."""
+"""Arguments of a proposal: screened, validated against the contract, defaults filled, nothing unknown let through."""
 
 from __future__ import annotations
 
@@ -48,11 +48,12 @@ class Arguments:
     problems: tuple[Problem, ...]
 
 
-def screen(args: object) -> Code | None:
+def screen(args: Any) -> Code | None:
     """Tells whether arguments are too large, too deep or no JSON at all; never raises and never recurses."""
     if not isinstance(args, Mapping):
         return Code.ARGUMENTS_MALFORMED
-    size, stack = 2, [(args, 1)]
+    size = 2
+    stack: list[tuple[Any, int]] = [(args, 1)]
     while stack:
         value, depth = stack.pop()
         if depth > MAX_DEPTH:

@@ -25,7 +25,17 @@ from agent_guard.types import JSON, Code
 __all__ = ["CALLS", "CallRow", "State", "by_id", "find", "insert", "move", "pending", "run_length", "twin"]
 
 State = Literal[
-    "proposed", "denied", "suggested", "pending", "approved", "rejected", "expired", "claimed", "done", "failed", "unknown"
+    "proposed",
+    "denied",
+    "suggested",
+    "pending",
+    "approved",
+    "rejected",
+    "expired",
+    "claimed",
+    "done",
+    "failed",
+    "unknown",
 ]
 
 MOVES: Mapping[State, frozenset[State]] = {
@@ -180,9 +190,7 @@ def twin(connection: sa.Connection, tenant: str, key: str, *, since_ms: int | No
     return row
 
 
-def move(
-    connection: sa.Connection, row: CallRow, to: State, *, code: Code, hold: bool = False, **values: Any
-) -> bool:
+def move(connection: sa.Connection, row: CallRow, to: State, *, code: Code, hold: bool = False, **values: Any) -> bool:
     """Moves a call if it is still in the state that ``row`` shows; false tells that somebody else was first.
 
     Args:

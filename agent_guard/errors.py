@@ -1,15 +1,15 @@
 """Errors: each is named by what its receiver can do next. A denial is a value, never one of these.
 
-    AgentGuardError
-      ConfigError         refused while an object is built: bad policy, tool without a contract, missing key
-      StoreError          a database is locked, read-only, unreachable or of another revision: nothing was decided
-      ApprovalError       an answer was refused: unknown, expired, used, foreign or by the wrong person; the question stays
-      PendingApproval     a message was sent to a thread that waits for an answer
-      UnknownThread       no thread of this id is stored
-      ToolError           raised by tools and adapters; never shown to the model in its own words
-        ToolRejected      the system said no and changed nothing
-        ToolUnavailable   the request provably never left: nothing happened
-        OutcomeUnknown    the request left and no answer came: it may have happened
+AgentGuardError
+  ConfigError         refused while an object is built: bad policy, tool without a contract, missing key
+  StoreError          a database is locked, read-only, unreachable or of another revision: nothing was decided
+  ApprovalError       an answer was refused: unknown, expired, used, foreign or by the wrong person; the question stays
+  PendingApproval     a message was sent to a thread that waits for an answer
+  UnknownThread       no thread of this id is stored
+  ToolError           raised by tools and adapters; never shown to the model in its own words
+    ToolRejected      the system said no and changed nothing
+    ToolUnavailable   the request provably never left: nothing happened
+    OutcomeUnknown    the request left and no answer came: it may have happened
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class UnknownThread(AgentGuardError):
 
 
 class ToolError(AgentGuardError):
-    """A tool or adapter failed. ``code`` is a short lower-case word for the audit; the message never reaches the model."""
+    """A tool or adapter failed. ``code`` is a short word for the audit; the message never reaches the model."""
 
     def __init__(self, message: str = "", *, code: str = "tool_error") -> None:
         super().__init__(message)

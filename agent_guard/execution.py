@@ -79,7 +79,7 @@ class Execution:
         if isinstance(claimed, ToolResult):
             return claimed
         row, facts = claimed
-        outcome = self._run(gathered, row)
+        outcome = self._run(gathered)
         return self._settle(gathered, row, facts, outcome)
 
     # ---- first transaction
@@ -155,14 +155,12 @@ class Execution:
             return self._duplicate(connection, gathered.call, facts.twin.trace_id, row.trace_id)
         return _result(gathered.call, "denied", code, words, trace_id=row.trace_id, decision=decision)
 
-    def _duplicate(
-        self, connection: sa.Connection, call: ToolCall, twin_id: str, trace_id: str | None
-    ) -> ToolResult:
+    def _duplicate(self, connection: sa.Connection, call: ToolCall, twin_id: str, trace_id: str | None) -> ToolResult:
         twin = calls.by_id(connection, twin_id)
         return ToolResult(
             status="duplicate",
             code=Code.DUPLICATE,
-            content=twin.result if twin else None,
+            content=twin.result if twin and twin.thread == call.thread else None,  # another thread's pseudonyms
             tool=call.tool,
             call_id=call.id,
             trace_id=trace_id,
@@ -205,7 +203,7 @@ class Execution:
 
     # ---- between them
 
-    def _run(self, gathered: Gathered, row: CallRow) -> _Outcome:
+    def _run(self, gathered: Gathered) -> _Outcome:
         tool, model, gateway = gathered.tool, gathered.arguments.model, self._gateway
         if tool is None or model is None:  # decided against above; here for the reader and the type checker
             return _Outcome(state="failed", code=Code.INTERNAL)
@@ -217,9 +215,7 @@ class Execution:
             return _Outcome(state="failed", code=Code.KILLED, detail=", ".join(pressed))
         began = time.monotonic()
         try:
-            result = run(
-                tool, model, gateway.resources, idempotency_key=gathered.key, subject=gathered.thread.subject
-            )
+            result = run(tool, model, gateway.resources, idempotency_key=gathered.key, subject=gathered.thread.subject)
         except Exception as error:  # whatever a tool raises becomes one of three outcomes
             state, code = _judged(tool, error)
             log.warning("tool %s: %s (%s)", tool.name, type(error).__name__, code)
@@ -238,8 +234,8 @@ class Execution:
             try:
                 after = records.describe(ref)
                 verified = after is not None
-            except ToolError:
-                verified = False
+            except Exception as error:  # it ran; that nobody can look at it now changes nothing
+                log.warning("tool %s: could not be read back: %s", tool.name, type(error).__name__)
         problem = None
         if tool.post_check is not None:
             try:
@@ -341,7 +337,7 @@ class Execution:
         data = outcome.result.model_dump(mode="json")
         shown = {name: data[name] for name in (rule.fields if rule.fields is not None else data)}
         source = f"{tool.name} {outcome.ref}" if outcome.ref else tool.name
-        masker, classes = self._gateway.masker, {name: "plain" for name in tool.result_refs} | dict(tool.result_fields)
+        masker, classes = self._gateway.masker, dict.fromkeys(tool.result_refs, "plain") | dict(tool.result_fields)
         trusted = {name: value for name, value in shown.items() if name not in tool.untrusted}
         outside = {name: value for name, value in shown.items() if name in tool.untrusted}
         masked = dict(masker.mask_record(trusted, classes, vault, "trusted", source=source))
@@ -381,8 +377,8 @@ def _target(tool: Tool, model: BaseModel, result: BaseModel) -> Ref | None:
     """The record a call is about: the one it made, else the one it changes, else the first one it names."""
     for name, kind in tool.result_refs.items():
         return Ref(kind=kind, id=str(getattr(result, name)))
-    name = tool.changes or next(iter(tool.refs), None)
-    return Ref(kind=tool.refs[name], id=str(getattr(model, name))) if name else None
+    argument = tool.changes or next(iter(tool.refs), None)
+    return Ref(kind=tool.refs[argument], id=str(getattr(model, argument))) if argument else None
 
 
 def _since(began: float) -> int:

@@ -123,8 +123,8 @@ class Gateway:
         self.tools = {tool.name: tool for tool in tools}
         if len(self.tools) != len(tools):
             raise ConfigError("two tools have the same name")
-        self.policies: Mapping[str | None, Policy] = (
-            {None: policies} if isinstance(policies, Policy) else dict(policies)
+        self.policies: dict[str | None, Policy] = (
+            {None: policies} if isinstance(policies, Policy) else dict(policies.items())
         )
         self.resources = dict(resources or {})
         lint(self.tools, list(self.policies.values()), resources=self.resources, has_records=records is not None)
@@ -260,7 +260,9 @@ class Gateway:
             call, self.tools.get(call.tool), self.policy_of(thread.scenario), thread, vault, self.sources, self.clock()
         )
 
-    def decide(self, gathered: Gathered, connection: sa.Connection, trace_id: str | None = None) -> tuple[Any, Decision]:
+    def decide(
+        self, gathered: Gathered, connection: sa.Connection, trace_id: str | None = None
+    ) -> tuple[Any, Decision]:
         """Completes the facts in this transaction and decides; returns both."""
         facts = local(connection, gathered, now_ms=self.now_ms(), trace_id=trace_id)
         return facts, decide(gathered.call, gathered.tool, gathered.policy, facts, self.extra_guards)
@@ -389,9 +391,7 @@ class Gateway:
         before = gathered.descriptions.get(tool.changes) if tool.changes else None
         source = "dry run"
         change = (
-            diff(
-                snapshot(before, self.masker, vault, source), snapshot(predicted, self.masker, vault, source)
-            )
+            diff(snapshot(before, self.masker, vault, source), snapshot(predicted, self.masker, vault, source))
             if predicted
             else {}
         )
@@ -412,10 +412,8 @@ class Gateway:
         return shown | {"description": markdown(shown)}
 
     def _replace_pending(self, connection: sa.Connection, gathered: Gathered, facts: Any) -> list[AuditEvent]:
-        events = []
-        for row in calls.pending(connection, gathered.thread.id):
-            events.append(self.cancel(connection, row, gathered.thread, facts.at))
-        return events
+        waiting = calls.pending(connection, gathered.thread.id)
+        return [self.cancel(connection, row, gathered.thread, facts.at) for row in waiting]
 
     def cancel(self, connection: sa.Connection, row: CallRow, thread: ThreadRow, at: str) -> AuditEvent:
         """Ends a pending call that a newer message replaced; its question can no longer be answered."""

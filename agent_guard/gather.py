@@ -93,8 +93,9 @@ def remote(
                 continue
             try:
                 found = sources.records.describe(ref)
-            except ToolError as error:
-                problems.append(_silent(name, f"the system of record does not answer ({error.code})"))
+            except Exception as error:  # an adapter may fail in any way; whatever it is, the record is not known then
+                word = error.code if isinstance(error, ToolError) else type(error).__name__
+                problems.append(_silent(name, f"the system of record does not answer ({word})"))
                 continue
             if found is not None:
                 descriptions[name] = found
@@ -173,9 +174,7 @@ def local(connection: sa.Connection, gathered: Gathered, *, now_ms: int, trace_i
         pressed=covering(connection, kill_scopes(gathered)),
         twin=twin,
         limits=tuple(limits),
-        same_calls=calls.run_length(
-            connection, thread.id, gathered.same, most=policy.loops.same_call, but=trace_id
-        ),
+        same_calls=calls.run_length(connection, thread.id, gathered.same, most=policy.loops.same_call, but=trace_id),
     )
 
 
@@ -199,8 +198,10 @@ def _limits(gathered: Gathered, *, stored: bool) -> list[tuple[str, Code, str, i
         found.append(_per_thread("attempts", Code.LIMIT_ATTEMPTS, limits.attempts_per_thread, thread))
     found.append(_per_thread("actions", Code.LIMIT_ACTIONS, limits.actions_per_thread, thread))
     rule = gathered.policy.tools.get(tool.name) if tool else None
-    for rate in rule.rates if rule and tool else ():
-        key = f"{rate.text}|{tool.name}|{_whose(rate, thread)}"
+    if tool is None or rule is None:
+        return found
+    for rate in rule.rates:
+        key = f"{rate.scope}|{tool.name}|{_whose(rate, thread)}"
         found.append((rate.text, Code.LIMIT_RATE, key, rate.count, rate.window_s))
     return found
 
@@ -224,9 +225,7 @@ def _whose(rate: RateLimit, thread: ThreadRow) -> str:
             return "all"
 
 
-def _arguments(
-    call: ToolCall, tool: Tool | None, policy: Policy, vault: Pseudonyms
-) -> tuple[Arguments, list[Problem]]:
+def _arguments(call: ToolCall, tool: Tool | None, policy: Policy, vault: Pseudonyms) -> tuple[Arguments, list[Problem]]:
     unreadable = call.problem or screen(call.args)
     if unreadable is not None:
         where, words = _WORDS.get(unreadable, ("(all)", "cannot be read as JSON data"))
@@ -250,7 +249,10 @@ def _silent(path: str, message: str) -> Problem:
 def _record(ref: Ref, found: Description | None, masker: Masker, vault: Pseudonyms) -> RecordFact:
     if found is None:
         return RecordFact(ref=str(ref), found=False)
-    name = None if found.name is None else masker.mask(found.name, vault, "trusted", source=str(ref))
+    # the name is of the class of the field that holds it; one that no field tells of is taken for a person's
+    named = next((found.fields.get(key) for key, value in found.snapshot.items() if value == found.name), None)
+    record = {"name": found.name}
+    masked = masker.mask_record(record, {"name": named or "PERSON"}, vault, "trusted", source=str(ref))
     return RecordFact(
         ref=str(ref),
         found=True,
@@ -258,13 +260,11 @@ def _record(ref: Ref, found: Description | None, masker: Masker, vault: Pseudony
         party=found.party,
         responsible=found.responsible,
         region=found.region,
-        name=name,
+        name=masked.get("name"),
     )
 
 
-def _rights(
-    thread: ThreadRow, sources: Sources, problems: list[Problem]
-) -> tuple[tuple[str, ...], str | None, bool]:
+def _rights(thread: ThreadRow, sources: Sources, problems: list[Problem]) -> tuple[tuple[str, ...], str | None, bool]:
     person = thread.subject
     if sources.directory is not None:
         try:
@@ -288,9 +288,7 @@ def _origins(arguments: Arguments, vault: Pseudonyms) -> dict[str, tuple[Origin,
     return found
 
 
-def _key(
-    call: ToolCall, tool: Tool | None, arguments: Arguments, thread: ThreadRow, keys: Keys
-) -> str | None:
+def _key(call: ToolCall, tool: Tool | None, arguments: Arguments, thread: ThreadRow, keys: Keys) -> str | None:
     if tool is None or not tool.writes or arguments.model is None:
         return None
     intent: JSON = (

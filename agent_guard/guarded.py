@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from agent_guard import calls, threads
 from agent_guard.approvals import Answer
 from agent_guard.arguments import screen
+from agent_guard.errors import ApprovalError
 from agent_guard.policy import Policy
 from agent_guard.threads import ThreadRow
 from agent_guard.tool import Tool
@@ -110,6 +111,9 @@ class GuardedThread:
         Raises:
             ApprovalError: the answer was refused; the question stays as it was.
         """
+        asked = self.gateway.approvals.get(approval_id)
+        if asked is not None and asked.thread != self.id:
+            raise ApprovalError(f"this thread has no approval {approval_id!r}", code=Code.APPROVAL_UNKNOWN)
         answered = self.gateway.answer(approval_id, word, by=by, args=args, message=message)
         with self.gateway.store.read() as connection:
             row = calls.by_id(connection, answered.approval.trace_id)
@@ -143,7 +147,7 @@ class GuardedThread:
         return self._minting(lambda vault: self.gateway.masker.mask(text, vault, origin, source=source))
 
     def hear(self, text: str, *, origin: Origin) -> tuple[str, str]:
-        """As :meth:`observe`, for the next message of the conversation; returns the masked text and its id, ``m1``..."""
+        """As :meth:`observe`, for the next message of the thread; returns the masked text and its id, ``m1``..."""
         with self.gateway.store.write() as connection:
             message_id = f"m{threads.hear(connection, self.id)}"
         return self.observe(text, origin=origin, source=message_id), message_id
@@ -241,7 +245,7 @@ def settled(proposal: Proposal, call: ToolCall, gateway: Gateway) -> ToolResult:
         return ToolResult(
             status="duplicate",
             code=Code.DUPLICATE,
-            content=held.result if held else None,
+            content=held.result if held and held.thread == row.thread else None,  # another thread's pseudonyms
             tool=call.tool,
             call_id=call.id,
             trace_id=row.trace_id,
@@ -250,7 +254,7 @@ def settled(proposal: Proposal, call: ToolCall, gateway: Gateway) -> ToolResult:
         )
     status = row.state if row.state in ("suggested", "pending") else "denied"
     return ToolResult(
-        status=status,  # type: ignore[arg-type]
+        status=status,
         code=row.code,
         content=row.for_model,
         tool=call.tool,

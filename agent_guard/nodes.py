@@ -144,8 +144,6 @@ class GuardNodes:
             tools = thread.permitted()
             model = self._model.bind_tools([schema(tool) for tool in tools]) if tools else self._model
             message = model.invoke(shown)
-            if not isinstance(message, AIMessage):
-                return self._escalate(Code.INTERNAL, "the model returned no AIMessage")
             if self._refine is not None:
                 message = self._refine(state, message)
             return self._proposed(thread, message)
@@ -169,7 +167,7 @@ class GuardNodes:
             case _:
                 return Command(goto="execute")
 
-    def approve(self, state: GuardState, config: RunnableConfig, runtime: Runtime[GuardContext]) -> Command[Step]:
+    def approve(self, state: GuardState, *, runtime: Runtime[GuardContext]) -> Command[Step]:
         """Asks the human and records the answer. A bad answer is asked again, with what was wrong with it."""
         try:
             approval = self._gateway.approvals.get(state["approval"] or "")
@@ -202,6 +200,7 @@ class GuardNodes:
 
     def deliver(self, state: GuardState) -> dict[str, Any]:
         """Ends the turn: the model's last words are for the person who asked."""
+        del state  # nothing in it matters here
         return {"status": "delivered", "outcome": None}
 
     def escalate(self, state: GuardState) -> dict[str, Any]:
@@ -273,9 +272,9 @@ class GuardNodes:
         server = runtime.server_info
         user = server.user if server is not None else None
         if user is not None:
-            roles = user["roles"] if "roles" in user else ()
-            tenant = user["tenant"] if "tenant" in user else ""
-            return Subject(id=user.identity, tenant=str(tenant) or "-", roles=frozenset(roles))
+            return Subject(
+                id=user.identity, tenant=_of(user, "tenant") or "-", roles=frozenset(_of(user, "roles") or ())
+            )
         if context.approver is not None:
             return context.approver
         if self._anonymous:
@@ -290,7 +289,7 @@ class GuardNodes:
         update = {"approval": None, "error": None}
         if stored.answer == "approve":
             return Command(goto="execute", update=update)
-        edited = edited_call(self._gateway, stored)
+        edited = edited_call(stored)
         if edited is not None:
             queue = [call_json(edited, data["tool_call_id"]), *state["queue"][1:]]
             return Command(goto="decide", update=update | {"queue": queue})
@@ -310,9 +309,7 @@ class GuardNodes:
         change = (update or {}) | {"messages": [message_of(result, tool_call_id)], "queue": queue}
         if result.stop:
             reason = result.content if isinstance(result.content, str) else str(result.code)
-            return Command(
-                goto="escalate", update=change | {"outcome": {"code": str(result.code), "reason": reason}}
-            )
+            return Command(goto="escalate", update=change | {"outcome": {"code": str(result.code), "reason": reason}})
         return Command(goto="decide" if queue else "plan", update=change)
 
     def _escalate(self, code: Code, reason: str) -> Command[Step]:
@@ -321,6 +318,14 @@ class GuardNodes:
     def _broken(self, error: AgentGuardError) -> Command[Step]:
         code = Code.STORE_UNAVAILABLE if isinstance(error, StoreError) else Code.INTERNAL
         return self._escalate(code, str(error))
+
+
+def _of(user: Any, name: str) -> Any:
+    """A field that the server's auth handler put on its user, or None."""
+    try:
+        return user[name]
+    except KeyError:
+        return None
 
 
 def guard_graph(nodes: GuardNodes) -> StateGraph[GuardState, GuardContext]:

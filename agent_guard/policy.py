@@ -33,7 +33,7 @@ _UNIT_S = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
 
 class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True, allow_inf_nan=False)
 
 
 def _duration(text: str) -> str:
@@ -216,7 +216,7 @@ class Policy(_Closed):
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             raise ConfigError(f"policy {source}, line {line}: not YAML: {error.problem}") from None
-        except (yaml.YAMLError, RecursionError) as error:
+        except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: a date that does not exist
             raise ConfigError(f"policy {source}: not YAML: {error}") from None
         try:
             policy = cls.model_validate(data)
@@ -226,6 +226,10 @@ class Policy(_Closed):
                 for problem in error.errors()
             ]
             raise ConfigError("\n".join(found)) from None
+        try:
+            _ = policy.hash
+        except ValueError as error:  # every decision records the digest, so a policy without one decides nothing
+            raise ConfigError(f"policy {source}: a value has no canonical form: {error}") from None
         for loc in policy.not_enforced():
             raise ConfigError(
                 _sentence(source, lines, loc, "belongs to format 1 but is not enforced yet by this release; remove it")
@@ -245,7 +249,7 @@ class Policy(_Closed):
             ("tools", tool, name)
             for tool, rule in self.tools.items()
             for name in ("from", "domains", "requires", "totals", "not_after")
-            if getattr(rule, "origins" if name == "from" else name)
+            if getattr(rule, "origins" if name == "from" else name) or (name == "domains" and rule.domains is not None)
         ]
         reviews = [
             ("tools", tool, "approvers", "review")
@@ -267,6 +271,8 @@ def _walk(node: yaml.Node | None, path: tuple[Hashable, ...], lines: dict[tuple[
     lines.setdefault(path, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(problem="a key must be one word", problem_mark=key.start_mark)
             here = (*path, key.value)
             if here in lines:
                 raise yaml.MarkedYAMLError(problem=f"{key.value!r} is written twice", problem_mark=key.start_mark)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agent_guard.gather import Gathered
@@ -49,8 +50,6 @@ def dry_run(gathered: Gathered, resources: Mapping[str, Any]) -> Description | N
 
 
 def _parameters(tool: Tool) -> list[str]:
-    import inspect
-
     names = list(inspect.signature(tool.dry_run).parameters)[1:] if tool.dry_run else []
     return [name for name in names if name in RESERVED or name in tool.parameters]
 
@@ -59,7 +58,7 @@ def markdown(shown: Mapping[str, Any]) -> str:
     """The question as a person reads it, in any client that renders Markdown."""
     lines = [f"**{shown['tool']}** ({shown['effect']}) for {shown['requested_by']}", ""]
     if shown.get("reason"):
-        lines += [f"Because: {shown['reason']}", ""]
+        lines += [f"Reason given: {shown['reason']}", ""]
     for record in shown.get("records", []):
         name = f": {record['name']}" if record.get("name") else ""
         lines.append(f"- record {record['ref']}{name}")
@@ -68,10 +67,19 @@ def markdown(shown: Mapping[str, Any]) -> str:
     if change:
         lines += ["", "| field | before | after |", "|---|---|---|"]
         lines += [f"| {name} | {_cell(before.get(name))} | {_cell(after.get(name))} |" for name in {**before, **after}]
-    else:
+    rest = {name: value for name, value in shown["args"].items() if after.get(name) != value}
+    if rest:
         lines += ["", "| argument | value |", "|---|---|"]
-        lines += [f"| {name} | {_cell(value)} |" for name, value in shown["args"].items()]
+        lines += [f"| {path} | {_cell(value)} |" for path, value in _leaves(rest, "")]
     return "\n".join(lines)
+
+
+def _leaves(value: JSON, path: str) -> Iterator[tuple[str, JSON]]:
+    if isinstance(value, Mapping) and value:
+        for name, item in value.items():
+            yield from _leaves(item, f"{path}.{name}" if path else name)
+    else:
+        yield path, value
 
 
 def _cell(value: JSON) -> str:

@@ -202,7 +202,7 @@ class Session:
             raise ConfigError(f"the folder of {path} does not exist; make it first")
         self._connection = sqlite3.connect(path, check_same_thread=False)
         self._connection.execute("PRAGMA journal_mode=WAL")
-        # the claim in the guard's database is flushed; a checkpoint that a power cut forgets costs a question asked twice
+        # the guard's claim is flushed; a checkpoint that a power cut forgets costs a question asked twice
         self._connection.execute("PRAGMA synchronous=NORMAL")
         saver = SqliteSaver(self._connection)
         saver.setup()

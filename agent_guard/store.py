@@ -105,9 +105,10 @@ class Store:
         with self.read() as connection:
             tables = set(sa.inspect(connection).get_table_names())
             if VERSION_TABLE in tables:
-                row = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").first()
-                if row is not None:
-                    return str(row[0])
+                query = sa.select(sa.column("version_num", sa.String)).select_from(sa.table(VERSION_TABLE))
+                found = connection.execute(query).scalar()
+                if found is not None:
+                    return found
             strangers = sorted(tables & set(metadata.tables))
             if strangers:
                 raise StoreError(
@@ -121,8 +122,9 @@ class Store:
             if VERSION_TABLE in sa.inspect(connection).get_table_names():
                 return  # another process was first
             metadata.create_all(connection)
-            connection.exec_driver_sql(f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
-            connection.exec_driver_sql(f"INSERT INTO {VERSION_TABLE} VALUES (?)", (REVISION,))
+            version = sa.Table(VERSION_TABLE, sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True))
+            version.create(connection)
+            connection.execute(version.insert().values(version_num=REVISION))
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -159,7 +161,6 @@ class Store:
         while True:
             try:
                 driver.execute(statement)
-                return
             except sqlite3.OperationalError as error:
                 if "locked" not in str(error) and "busy" not in str(error):
                     raise
@@ -169,6 +170,8 @@ class Store:
                         "find the process that holds it, or use one with fewer writers"
                     ) from None
                 time.sleep(random.uniform(0.0002, 0.002))  # noqa: S311 - no secret
+            else:
+                return
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

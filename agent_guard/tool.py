@@ -85,9 +85,10 @@ class Tool:
             raise ConfigError(f"tool {self.name!r}: {problem}")
 
     def _problem(self) -> str | None:
-        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+        if not _NAME.fullmatch(str(self.name)):
             return "the name must be lower-case words joined by '_' and '.', e.g. 'crm.create_task'"
-        for label, model in (("args", self.args_model), ("result", self.result_model)):
+        models: tuple[tuple[str, Any], ...] = (("args", self.args_model), ("result", self.result_model))
+        for label, model in models:
             if not (isinstance(model, type) and issubclass(model, BaseModel)):
                 return f"it has no {label} model; annotate it with a subclass of pydantic.BaseModel"
         if self.effect not in get_args(Effect):

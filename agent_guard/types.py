@@ -54,7 +54,7 @@ Outcome = Literal["allow", "require_approval", "suggest", "deny"]
 """What was decided, from the mildest to the strictest."""
 
 Origin = Literal["user", "party", "trusted", "untrusted", "invented"]
-"""Where a value was seen: the subject's words, the customer's words, a system of record, other outside text, nowhere."""
+"""Where a value was seen: the subject's words, the customer's, a system of record, other outside text, nowhere."""
 
 Speaker = Literal["user", "party", "outside"]
 """Who says a message: the subject, the customer of this thread, or anyone else."""
@@ -144,7 +144,7 @@ class ToolCall:
 
 
 class Code(StrEnum):
-    """Why a call was decided or ended so. Closed: metrics, alerts, tests and prompts key on it; names are only added."""
+    """Why a call was decided or ended so. Closed: metrics, tests and prompts key on it; names are only added."""
 
     ALLOWED = "allowed"
     APPROVAL_REQUIRED = "approval_required"

@@ -81,25 +81,16 @@ class Vault:
         sightings = connection.execute(_SIGHTINGS, {"thread": thread.id}).all() if rows else []
         key_id = data_key_id(thread)
         wrapped = connection.execute(_KEY, {"id": key_id}).scalar()
-        cipher = None if wrapped is None else AESGCM(self._open(self._wrapping, wrapped, key_id))
+        cipher = None if wrapped is None else AESGCM(_open(self._wrapping, wrapped, key_id))
         vault = ThreadVault(thread.id, key_id, cipher, self._wrapping)
         for row in rows:
             # a row whose data key was destroyed keeps its place, so that its pseudonym is never given to another
-            erased = cipher is None or row.key_id != key_id
-            value = "" if erased else self._open(cipher, row.sealed, _label(thread.id, row.token)).decode()
+            readable = cipher is not None and row.key_id == key_id
+            value = _open(cipher, row.sealed, _label(thread.id, row.token)).decode() if cipher and readable else ""
             seen = tuple(dict.fromkeys(sighting.origin for sighting in sightings if sighting.token == row.token))
             vault.load(Entry(token=row.token, type=row.type, value=value, origins=seen))
         vault.load_sightings([(row.token, row.origin, row.source) for row in sightings])
         return vault
-
-    @staticmethod
-    def _open(cipher: AESGCM, sealed: bytes, label: str) -> bytes:
-        try:
-            return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], label.encode())
-        except InvalidTag:
-            raise StoreError(
-                "the vault cannot be read with this master key; give the key the database was written with"
-            ) from None
 
 
 class ThreadVault:
@@ -198,7 +189,7 @@ class ThreadVault:
             wrapped = _seal(self._wrapping, key, self._key_id)
             connection.execute(DATA_KEYS.insert().values(id=self._key_id, wrapped=wrapped))
         else:
-            key = Vault._open(self._wrapping, wrapped, self._key_id)
+            key = _open(self._wrapping, wrapped, self._key_id)
         self._cipher = AESGCM(key)
         return self._cipher
 
@@ -211,6 +202,15 @@ def data_key_id(thread: ThreadRow) -> str:
 
 def _label(thread: str, token: str) -> str:
     return f"{thread}|{token}"  # authenticated with the value, so that rows cannot be swapped
+
+
+def _open(cipher: AESGCM, sealed: bytes, label: str) -> bytes:
+    try:
+        return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], label.encode())
+    except InvalidTag:
+        raise StoreError(
+            "the vault cannot be read with this master key; give the key the database was written with"
+        ) from None
 
 
 def _seal(cipher: AESGCM, value: bytes, label: str) -> bytes:

@@ -69,4 +69,8 @@ def _is(name: str, value: JSON) -> bool:
 
 
 def _same(left: JSON, right: JSON) -> bool:
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(_same, left, right))
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(_same(left[key], right[key]) for key in left)
     return bool(left == right) and isinstance(left, bool) == isinstance(right, bool)

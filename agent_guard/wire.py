@@ -55,12 +55,12 @@ def proposals(message: AIMessage, names: Mapping[str, str]) -> Iterator[dict[str
         (call["name"], call["args"], call["id"], None) for call in message.tool_calls
     ]
     raw += [(call["name"] or "", {}, call["id"], Code.ARGUMENTS_MALFORMED) for call in message.invalid_tool_calls]
-    for index, (name, args, call_id, problem) in enumerate(raw[:CALLS_MAX]):
+    for index, (name, given, call_id, unread) in enumerate(raw[:CALLS_MAX]):
         unique = call_id or f"call-{index}"
         unique = unique if unique not in seen else f"{unique}-{index}"
         seen.add(unique)
-        problem = problem or screen(args)
-        args = {} if problem else dict(args)
+        problem = unread or screen(given)
+        args = {} if problem else dict(given)
         reason = args.pop(REASON, None)
         if problem is None and not (isinstance(reason, str) and reason.strip()):
             problem = Code.REASON_MISSING
@@ -92,7 +92,7 @@ def answered(message: AIMessage, text: str, calls: Sequence[ToolCall]) -> AIMess
 
 
 def message_of(result: ToolResult, tool_call_id: str) -> ToolMessage:
-    """A result as the model reads it: JSON with the status first. Denials are errors, so that no client shows success."""
+    """A result as the model reads it: JSON, the status first. A denial is an error, so that no client shows success."""
     content: dict[str, JSON] = {"status": result.status, "code": str(result.code)}
     if result.reference:
         content["reference"] = result.reference

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
 
 import pytest
+from pydantic import BaseModel, Field
+
+from agent_guard.gateway import Gateway
+from agent_guard.guarded import GuardedThread
+from agent_guard.masking import Masker
+from agent_guard.policy import Policy
+from agent_guard.store import metadata
+from agent_guard.testing import FixedClock
+from agent_guard.tool import tool
+from agent_guard.types import Description, Party, Ref, Subject
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -42,3 +56,262 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     if report.skipped and os.environ.get("AGENT_GUARD_REQUIRE") == "all" and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped, and AGENT_GUARD_REQUIRE=all: {report.longrepr}"
+
+
+# ---- the life of a call: one small system of record, its tools, a policy, and gateways over them
+
+
+class Desk:
+    """A system of record: deals in memory; what was done to it is a line of a file, so that processes share it.
+
+    ``before`` and ``after`` are called inside a writing tool, around its effect.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.silent: Exception | None = None
+        self.before: Callable[[], object] = lambda: None
+        self.after: Callable[[], object] = lambda: None
+        self.note = "They asked for a price."
+        self.deals = {
+            "42": self._deal("v1", "contact:17", "kz", "Anna Kowalska"),
+            "43": self._deal("v1", "contact:18", "kz", "Boris Sidorow"),
+            "44": self._deal("v1", "contact:17", "pl", "Celina Nowak"),
+        }
+
+    @staticmethod
+    def _deal(version: str, party: str, region: str, name: str, stage: str = "new") -> Description:
+        return Description(
+            version=version,
+            party=party,
+            responsible="u1",
+            region=region,
+            name=name,
+            snapshot={"title": "Trucks", "stage": stage, "phone": "+48 512 345 678"},
+            fields={"title": "plain", "stage": "plain", "phone": "PHONE"},
+        )
+
+    def change(self, deal: str, stage: str) -> None:
+        """A deal as somebody else leaves it: a new version."""
+        old = self.deals[deal]
+        self.deals[deal] = replace(old, version=f"{old.version}+", snapshot={**old.snapshot, "stage": stage})
+
+    def describe(self, ref: Ref) -> Description | None:
+        """Port ``Records``."""
+        if self.silent is not None:
+            raise self.silent
+        if ref.kind == "deal":
+            return self.deals.get(ref.id)
+        made = [item for item in self.effects if f"{item['kind']}:{item['n']}" == str(ref)]
+        if not made:
+            return None
+        return Description(version="v1", snapshot={"subject": made[0].get("subject")}, fields={"subject": "text"})
+
+    @property
+    def effects(self) -> list[dict[str, Any]]:
+        """Everything that was done, by whatever process, in order."""
+        if not self.path.exists():
+            return []
+        return [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
+
+    def do(self, kind: str, **values: Any) -> str:
+        """One effect."""
+        self.before()
+        n = str(len(self.effects) + 1)
+        handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.write(handle, json.dumps({"kind": kind, "n": n, **values}).encode() + b"\n")
+        os.close(handle)
+        self.after()
+        return n
+
+
+class DealRef(BaseModel):
+    deal_id: str = Field(max_length=20)
+
+
+class DealCard(BaseModel):
+    title: str
+    stage: str
+    amount: int
+    owner_name: str
+    note: str
+
+
+class NewTask(BaseModel):
+    deal_id: str = Field(max_length=20)
+    subject: str = Field(max_length=120)
+    urgent: bool = False
+
+
+class TaskMade(BaseModel):
+    task_id: str
+    subject: str
+
+
+class NewStage(BaseModel):
+    deal_id: str = Field(max_length=20)
+    stage: Literal["new", "won", "lost"]
+
+
+class StageSet(BaseModel):
+    stage: str
+
+
+class Note(BaseModel):
+    text: str = Field(max_length=200)
+
+
+class NoteSent(BaseModel):
+    text: str
+
+
+@tool(
+    name="crm.read_deal",
+    effect="read",
+    timeout_s=2,
+    refs={"deal_id": "deal"},
+    untrusted={"note"},
+    result_fields={"title": "plain", "stage": "plain", "owner_name": "PERSON", "note": "text"},
+)
+def read_deal(args: DealRef, desk: Any) -> DealCard:
+    """Reads one deal."""
+    desk.before()
+    found = desk.deals[args.deal_id]
+    stage = found.snapshot["stage"]
+    return DealCard(title="Trucks", stage=stage, amount=40_000, owner_name="Piotr Zielony", note=desk.note)
+
+
+@tool(
+    name="crm.create_task",
+    effect="draft",
+    timeout_s=2,
+    key=("deal_id", "subject"),
+    refs={"deal_id": "deal"},
+    result_refs={"task_id": "task"},
+    unmask={"subject"},
+)
+def create_task(args: NewTask, desk: Any, idempotency_key: str, subject: Subject) -> TaskMade:
+    """Makes a draft task at a deal."""
+    made = desk.do("task", deal=args.deal_id, subject=args.subject, key=idempotency_key, by=subject.id)
+    return TaskMade(task_id=made, subject=args.subject)
+
+
+def _as_it_would_be(args: NewStage, desk: Any) -> Description:
+    found = desk.deals[args.deal_id]
+    return replace(found, snapshot={**found.snapshot, "stage": args.stage})
+
+
+@tool(
+    name="crm.set_stage",
+    effect="write",
+    timeout_s=2,
+    key=("deal_id", "stage"),
+    refs={"deal_id": "deal"},
+    changes="deal_id",
+    dry_run=_as_it_would_be,
+)
+def set_stage(args: NewStage, desk: Any) -> StageSet:
+    """Moves a deal to another stage."""
+    desk.do("stage", deal=args.deal_id, stage=args.stage)
+    desk.change(args.deal_id, args.stage)
+    return StageSet(stage=args.stage)
+
+
+@tool(name="messages.send", effect="send", timeout_s=2, unmask={"text"})
+def send_note(args: Note, desk: Any) -> NoteSent:
+    """Sends a note to the customer."""
+    desk.do("note", text=args.text)
+    return NoteSent(text=args.text)
+
+
+class World:
+    """Gateways over one desk, and the people of one company. Everything it opens, it closes.
+
+    Args:
+        folder: where databases and the desk's file live.
+        masker: shared; building its engine takes a second.
+    """
+
+    sdr = Subject(id="u1", tenant="acme", roles={"sdr"}, region="kz")
+    boss = Subject(id="m7", tenant="acme", roles={"manager"}, region="kz")
+    stranger = Subject(id="m7", tenant="other", roles={"manager"}, region="kz")
+    anna = Party(
+        id="contact:17",
+        refs={"deal_id": "42"},
+        known={"PERSON": ["Anna Kowalska"], "PHONE": ["+48 512 345 678"], "EMAIL": ["anna@kowalska.example"]},
+    )
+    read_deal, create_task, set_stage, send_note = read_deal, create_task, set_stage, send_note
+
+    def __init__(self, folder: Path, masker: Masker) -> None:
+        self.folder = folder
+        self.masker = masker
+        self.desk = Desk(folder / "desk.jsonl")
+        self.clock = FixedClock()
+        self._gateways: list[Gateway] = []
+
+    @staticmethod
+    def policy(tools: Mapping[str, Mapping[str, Any]] | None = None, **top: Any) -> Policy:
+        """The company's policy, with changes: ``policy({"crm.create_task": {"mode": "approve"}}, loops={...})``."""
+        approvers = {"roles": ["manager"], "expires": "24h"}
+        rules: dict[str, dict[str, Any]] = {
+            "crm.read_deal": {"roles": ["sdr", "manager"], "region": "own", "mode": "execute"},
+            "crm.create_task": {"roles": ["sdr"], "mode": "execute", "approvers": approvers},
+            "crm.set_stage": {"roles": ["sdr"], "mode": "approve", "approvers": approvers | {"not_requester": True}},
+            "messages.send": {"roles": ["sdr"], "mode": "execute", "approvers": approvers},
+        }
+        for name, change in (tools or {}).items():
+            rules[name] |= change
+        limits = {"actions_per_thread": 50, "attempts_per_thread": 200, "steps_per_thread": 50}
+        return Policy.model_validate({"version": 1, "name": "desk.v1", "limits": limits, "tools": rules} | top)
+
+    def gateway(self, policy: Policy | None = None, *, file: bool = False, **options: Any) -> Gateway:
+        """A gateway over this desk; in memory unless ``file``, then all gateways of this world share one database."""
+        given: dict[str, Any] = {
+            "tools": [read_deal, create_task, set_stage, send_note],
+            "policies": policy or self.policy(),
+            "url": f"sqlite:///{self.folder}/guard.db" if file else "sqlite://",
+            "environment": "dev",
+            "resources": {"desk": self.desk},
+            "records": self.desk,
+            "masker": self.masker,
+            "clock": self.clock,
+        }
+        made = Gateway(**(given | options))
+        self._gateways.append(made)
+        return made
+
+    def thread(self, policy: Policy | None = None, **options: Any) -> GuardedThread:
+        """A conversation of the sdr about Anna, at a new gateway in memory."""
+        return self.gateway(policy, **options).open(self.sdr, party=self.anna)
+
+    def rows(self, gateway: Gateway, table: str) -> list[dict[str, Any]]:
+        """One table of a gateway's database."""
+        with gateway.store.read() as connection:
+            return [dict(row._mapping) for row in connection.exec_driver_sql(f"SELECT * FROM {table}")]
+
+    def dump(self, gateway: Gateway) -> dict[str, list[dict[str, Any]]]:
+        """Every table of a gateway's database."""
+        return {name: self.rows(gateway, name) for name in sorted(metadata.tables)}
+
+    def kinds(self, thread: GuardedThread) -> list[str]:
+        """The kinds of a thread's audit events, in order."""
+        return [event.data["kind"] for event in thread.gateway.audit.events(thread=thread.id)]
+
+    def close(self) -> None:
+        """Closes every gateway."""
+        for gateway in self._gateways:
+            gateway.close()
+
+
+@pytest.fixture(scope="session")
+def quick_masker() -> Masker:
+    """Finds what a form or a vault gives away, and loads no model of names."""
+    return Masker(profile="patterns")
+
+
+@pytest.fixture
+def world(tmp_path: Path, quick_masker: Masker) -> Iterator[World]:
+    """A company with one desk, in a folder of its own."""
+    made = World(tmp_path, quick_masker)
+    yield made
+    made.close()

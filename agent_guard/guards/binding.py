@@ -16,7 +16,7 @@ __all__ = ["BINDING", "bound_to"]
 
 
 def bound_to(rule: ToolRule, tool: Tool, argument: str) -> str:
-    """What a record argument must be: the policy's word, else ``party`` for a tool with effects, ``region`` for a read."""
+    """What an argument's record must be: the policy's word, else ``party`` for a tool with effects, else ``region``."""
     return rule.bind.get(argument, "party" if tool.writes else "region")
 
 

@@ -17,7 +17,7 @@ def _check(call: ToolCall, tool: Tool | None, policy: Policy, facts: Facts) -> O
     return deny(
         Code.LOOP,
         "You have proposed this same call again and again. Stop; a person takes over.",
-        f"The same call was proposed {facts.same_calls + 1} times in a row; the policy allows {policy.loops.same_call}.",
+        f"The same call came {facts.same_calls + 1} times in a row; the policy allows {policy.loops.same_call}.",
     )
 
 

@@ -1,4 +1,4 @@
-"""The allowlist: a tool that the gateway has, the policy names, this environment permits and the thread may use (A1)."""
+"""The allowlist: a tool that the gateway has, the policy names, the environment permits, the thread may use (A1)."""
 
 from __future__ import annotations
 

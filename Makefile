@@ -1,0 +1,55 @@
+# Two commands need nothing but Python 3.11+ and this folder: `make demo` and `make test`.
+# PYTHON=python3.13 picks an interpreter; UV= (empty) does without uv.
+.DELETE_ON_ERROR:
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+UV     ?= $(shell command -v uv)
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+INPUTS := pyproject.toml constraints.txt Makefile
+
+demo: $(VENV)/.demo
+	$(BIN)/agent-guard demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n auto --dist loadgroup --cov --cov-report=term:skip-covered $(ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/python scripts/constraints.py check
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.conversation
+	$(BIN)/python -m benchmarks.call
+
+$(VENV)/.demo: EXTRAS = ru,en,pl,sqlite
+$(VENV)/.dev:  EXTRAS = ru,en,pl,sqlite,langchain,test,check
+# The stamp is set after a good install only and renewed when a pin or a dependency changes: a second run needs no network.
+$(VENV)/.demo $(VENV)/.dev: $(INPUTS) | $(VENV)/.python
+	@echo 'installing into $(VENV) ...'
+ifneq ($(UV),)
+	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[$(EXTRAS)]'
+else
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS)]'
+endif
+	@touch $@
+
+# Without python3-venv Debian's venv has no ensurepip: the interpreter's own pip then fills an empty environment.
+$(VENV)/.python:
+	@test -n '$(PYTHON)' || { echo 'agent_guard needs Python 3.11 or newer and found none. Install one, or: make PYTHON=/path/to/python3' >&2; exit 1; }
+	@rm -rf $(VENV)
+ifneq ($(UV),)
+	@$(UV) venv --quiet --seed --python '$(PYTHON)' $(VENV)
+else
+	@$(PYTHON) -m venv $(VENV) >/dev/null || { $(PYTHON) -m venv --clear --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; } || \
+	  { echo 'This Python can make no virtual environment. One of these helps: apt-get install python3-venv; pip install uv' >&2; exit 1; }
+endif
+	@touch $@
+
+clean:
+	rm -rf $(VENV)
+
+.PHONY: demo test check bench clean

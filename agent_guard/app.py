@@ -1,0 +1,107 @@
+"""An application at work: its scenarios behind one gateway, with the databases of one configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent_guard.errors import ConfigError
+from agent_guard.gateway import Gateway
+from agent_guard.masking import Masker
+from agent_guard.policy import Policy
+from agent_guard.scenario import Scenario, World, load_app
+from agent_guard.session import Session
+from agent_guard.settings import Settings
+from agent_guard.types import Clock, utc_now
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+__all__ = ["Application", "load_model"]
+
+
+class Application:
+    """Everything of one configuration, opened.
+
+    Args:
+        masker: by default the full one; loading it takes some seconds.
+
+    Raises:
+        ConfigError: the configuration, the scenarios and their policies contradict each other.
+        StoreError: a database cannot be used.
+    """
+
+    def __init__(self, settings: Settings, *, masker: Masker | None = None, clock: Clock = utc_now) -> None:
+        self.settings = settings
+        self.scenarios: Mapping[str, Scenario] = load_app(settings.app)
+        for url in (settings.database, settings.checkpoints, settings.systems):
+            _make_folder(url)
+        self.worlds: dict[str, World] = {}
+        for name, scenario in self.scenarios.items():
+            twin = next((other for other in self.worlds if self.scenarios[other].world is scenario.world), None)
+            self.worlds[name] = self.worlds[twin] if twin else scenario.world(settings.systems, clock)
+        resources: dict[str, Any] = {}
+        for world in self.worlds.values():
+            resources |= world.resources
+        tools = {tool.name: tool for scenario in self.scenarios.values() for tool in scenario.tools}
+        self.gateway = Gateway(
+            list(tools.values()),
+            {name: Policy.load(scenario.policy) for name, scenario in self.scenarios.items()},
+            url=settings.database,
+            environment=settings.environment,
+            resources=resources,
+            records=next((world.records for world in self.worlds.values() if world.records), None),
+            credentials=settings.credentials(),
+            masker=masker,
+            clock=clock,
+        )
+        self._sessions: list[Session] = []
+
+    def scenario(self, name: str) -> Scenario:
+        """The scenario of this name.
+
+        Raises:
+            ConfigError: there is none; the message names those there are.
+        """
+        if name not in self.scenarios:
+            raise ConfigError(f"there is no scenario {name!r}; there is: {', '.join(sorted(self.scenarios))}")
+        return self.scenarios[name]
+
+    def session(self, name: str, *, model: BaseChatModel | None = None) -> Session:
+        """A session of one scenario; with its embedded planner unless a model is given."""
+        scenario = self.scenario(name)
+        graph = scenario.graph(model or scenario.planner(), self.gateway)
+        session = Session(graph, self.gateway, checkpointer=self.settings.checkpoints)
+        self._sessions.append(session)
+        return session
+
+    def close(self) -> None:
+        """Closes every database."""
+        for session in self._sessions:
+            session.close()
+        self.gateway.close()
+        for world in {id(world): world for world in self.worlds.values()}.values():
+            world.close()
+
+
+def load_model(name: str) -> BaseChatModel:
+    """A chat model by ``provider:name``, with LangChain's ``init_chat_model``.
+
+    Raises:
+        ConfigError: LangChain or the provider's package is not installed, or the name is unknown to it.
+    """
+    try:
+        from langchain.chat_models import init_chat_model
+    except ImportError:
+        raise ConfigError("--model needs: pip install 'langgraph-agent-guard[langchain]'") from None
+    try:
+        model: BaseChatModel = init_chat_model(name)
+    except Exception as error:
+        raise ConfigError(f"the model {name!r} cannot be made: {error}") from None
+    return model
+
+
+def _make_folder(url: str) -> None:
+    if url.startswith("sqlite:///"):
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,128 @@
+"""``agent-guard demo``: the main job on the embedded default, one screen a step. No key, no server, no network."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+import yaml
+from rich.panel import Panel
+from rich.text import Text
+
+from agent_guard.cli.output import AppOption, console, opened
+from agent_guard.cli.run import converse
+from agent_guard.cli.show import Watcher, audit_table, decision_line
+from agent_guard.errors import ConfigError
+from agent_guard.settings import FOLDER, Person, Settings
+
+if TYPE_CHECKING:
+    from agent_guard.app import Application
+    from agent_guard.approvals import Answer
+    from agent_guard.session import Pending, Reply
+
+__all__ = ["demo"]
+
+HOME = FOLDER / "demo"
+CONFIG = FOLDER / "guard.yaml"
+SCENARIO = "sdr_qualification"
+APPROVER = "demo-manager"
+_MARK = "# written by 'agent-guard demo'; the demo replaces it and the folder demo/ at every run\n"
+
+
+def demo(
+    sample: Annotated[str, typer.Option("--sample", help="Which shipped conversation.")] = "en_personal_data",
+    app: AppOption = None,
+) -> None:
+    """Qualifies a lead end to end: mask, plan, decide, ask a person, execute once, verify, record."""
+    settings = _fresh(app)
+    console.print(
+        Panel(
+            "A customer writes to a sales agent. The model sees pseudonyms and proposes calls with a reason; the "
+            "gateway decides each of them. The model here is the embedded planner: rules, no key, no network.",
+            title="agent_guard demo",
+            title_align="left",
+        )
+    )
+    with opened(settings) as application:
+        scenario = application.scenario(SCENARIO)
+        path = scenario.samples / f"{sample}.jsonl"
+        if not path.is_file():
+            known = ", ".join(sorted(item.stem for item in scenario.samples.glob("*.jsonl")))
+            raise ConfigError(f"there is no sample {sample!r}; there is: {known}")
+        opening = scenario.read(path, application.worlds[SCENARIO])
+        session = application.session(SCENARIO)
+        watcher = (Watcher if sys.stdin.isatty() else _DemoApprover)(application.gateway)
+        reply = converse(session, SCENARIO, opening, watcher, settings.people[APPROVER].subject())
+        if reply is not None:
+            _refusals(application, reply)
+            console.rule("what was recorded (pseudonyms only)")
+            console.print(audit_table(application.gateway.audit.events(thread=reply.thread_id)))
+    _paths(settings)
+
+
+class _DemoApprover(Watcher):
+    """Stands in where no person sits at a terminal, and says so."""
+
+    def ask(self, pending: Pending) -> Answer:
+        """Approves."""
+        console.print(f"No terminal here: the stated demo approver, {APPROVER}, approves {pending.id}.")
+        return "approve"
+
+
+def _refusals(application: Application, reply: Reply) -> None:
+    """What the gateway says to a model that obeyed an instruction in somebody's text."""
+    console.rule("and if the model obeyed an injected instruction?")
+    console.print("The same thread, the calls that a pasted e-mail asks for; nothing of it runs:\n")
+    thread = application.gateway.thread(reply.thread_id)
+    own = thread.row.refs["deal_id"]
+    abroad = "1005" if thread.subject.region == "us" else "1001"
+    other = {
+        "deal_id": "1002" if own != "1002" else "1003",
+        "kind": "call",
+        "subject": "Call me at once",
+        "due": "2030-01-07",
+        "qualification": None,
+    }
+    attempts: list[tuple[str, Mapping[str, object]]] = [
+        ("crm.delete_contact", {"contact_id": "2001"}),
+        ("crm.create_task", other),
+        ("crm.create_task", {**other, "deal_id": own, "cc": "attacker@evil.example"}),
+        ("crm.read_deal", {"deal_id": abroad}),
+    ]
+    for tool, args in attempts:
+        console.print(Text("proposes  ", style="magenta").append(f"{tool} {args}", style="default"))
+        console.print(decision_line(tool, thread.check(tool, args, reason="An e-mail says so.")))
+
+
+def _fresh(app: str | None) -> Settings:
+    """Empty databases of the demo's own, and a configuration that the next command finds."""
+    if CONFIG.is_file() and not CONFIG.read_text(encoding="utf-8").startswith(_MARK):
+        raise ConfigError(f"{CONFIG} is not the demo's; move it away, or run the demo in another folder")
+    shutil.rmtree(HOME, ignore_errors=True)
+    HOME.mkdir(parents=True)
+    settings = Settings(
+        database=f"sqlite:///{HOME}/guard.db",
+        checkpoints=f"sqlite:///{HOME}/threads.db",
+        systems=f"sqlite:///{HOME}/crm.db",
+        environment="dev",
+        app=app or "graphs:SCENARIOS",
+        people={APPROVER: Person(id=APPROVER, tenant="demo", roles=frozenset({"manager"}))},
+    )
+    data = settings.model_dump(mode="json", exclude={"source", "master_key_file"})
+    CONFIG.write_text(_MARK + yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
+    return settings
+
+
+def _paths(settings: Settings) -> None:
+    console.rule("left behind")
+    for what, url in (
+        ("guard: calls, approvals, audit, vault", settings.database),
+        ("LangGraph's checkpoints", settings.checkpoints),
+        ("embedded CRM, the only place with raw data", settings.systems),
+    ):
+        console.print(f"{Path(url.removeprefix('sqlite:///'))}  {what}")
+    console.print("\nGo on with: agent-guard audit show | agent-guard approvals list | agent-guard status")

@@ -1,0 +1,81 @@
+"""What all commands share: their options, and two ways to print, for people and as one JSON object a line."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from agent_guard.settings import Settings, load_settings
+from agent_guard.types import Subject
+
+if TYPE_CHECKING:
+    from agent_guard.app import Application
+    from agent_guard.masking import Masker
+
+__all__ = [
+    "AppOption",
+    "AsOption",
+    "ConfigOption",
+    "JsonOption",
+    "console",
+    "fail",
+    "identity",
+    "line",
+    "opened",
+    "settings_of",
+]
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="guard.yaml; by default the one in this folder.")]
+AppOption = Annotated[str | None, typer.Option("--app", help="module:attribute of the scenarios.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+AsOption = Annotated[str | None, typer.Option("--as", help="Act as this entry of 'people'; environment dev only.")]
+
+
+def settings_of(config: Path | None, app: str | None = None) -> Settings:
+    """The settings of a command."""
+    settings = load_settings(config)
+    return settings.model_copy(update={"app": app}) if app else settings
+
+
+def identity(settings: Settings, pretend: str | None) -> Subject:
+    """Who types: the operating system's user as ``people`` maps it."""
+    return settings.person(getpass.getuser(), pretend=pretend)
+
+
+@contextmanager
+def opened(settings: Settings, *, masker: Masker | None = None, quiet: bool = False) -> Iterator[Application]:
+    """The application of these settings; the masking models are loaded with a sign of life."""
+    from agent_guard.app import Application
+    from agent_guard.masking import Masker
+
+    masker = masker or Masker()
+    if quiet:
+        masker.warm()
+    else:
+        with errors.status("Loading the masking models ..."):
+            masker.warm()
+    application = Application(settings, masker=masker)
+    try:
+        yield application
+    finally:
+        application.close()
+
+
+def line(data: Mapping[str, Any]) -> None:
+    """Prints one JSON object on a line of its own."""
+    typer.echo(json.dumps(data, ensure_ascii=False, default=str))
+
+
+def fail(error: Exception) -> None:
+    """Prints an expected error on standard error."""
+    typer.echo(f"agent-guard: {error}", err=True)

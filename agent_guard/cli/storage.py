@@ -1,0 +1,40 @@
+"""The guard's database and keys for commands that need no gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from agent_guard.credentials import EnvironmentCredentials, FileCredentials, Keys
+from agent_guard.errors import StoreError
+from agent_guard.settings import Settings
+from agent_guard.store import Store
+
+__all__ = ["keys_of", "store_of"]
+
+
+@contextmanager
+def store_of(settings: Settings) -> Iterator[Store]:
+    """The existing database of these settings; nothing is created.
+
+    Raises:
+        StoreError: there is none, or it cannot be used.
+    """
+    store = Store(settings.database)
+    if store.path is not None and not Path(store.path).is_file():
+        raise StoreError(f"there is no database {store.path} yet; run 'agent-guard demo' or 'agent-guard run' first")
+    try:
+        store.open()
+        yield store
+    finally:
+        store.close()
+
+
+def keys_of(settings: Settings, store: Store) -> Keys:
+    """The keys as the gateway of these settings would take them."""
+    credentials = settings.credentials()
+    if credentials is None:
+        dev = settings.environment == "dev" and store.path is not None
+        credentials = FileCredentials(f"{store.path}.key", create=True) if dev else EnvironmentCredentials()
+    return Keys(credentials.master_key())

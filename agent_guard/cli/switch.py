@@ -1,0 +1,105 @@
+"""``agent-guard kill | revive | status``: the red button."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agent_guard.audit import Audit, AuditEvent, system_thread
+from agent_guard.cli.output import ConfigOption, JsonOption, console, line, settings_of
+from agent_guard.cli.storage import keys_of, store_of
+from agent_guard.errors import ConfigError
+from agent_guard.kill_switch import EVERYTHING, KillSwitch
+from agent_guard.types import utc_now
+
+__all__ = ["kill", "revive", "status"]
+
+TenantOption = Annotated[str | None, typer.Option("--tenant", help="Only this tenant.")]
+ScenarioOption = Annotated[str | None, typer.Option("--scenario", help="Only this scenario.")]
+ToolOption = Annotated[str | None, typer.Option("--tool", help="Only this tool.")]
+AgentOption = Annotated[str | None, typer.Option("--agent", help="Only this agent.")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it stands in the audit.")]
+
+
+def kill(
+    reason: ReasonOption,
+    tenant: TenantOption = None,
+    scenario: ScenarioOption = None,
+    tool: ToolOption = None,
+    agent: AgentOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Switches tool calling off, at once and for every process; the CRM stays up."""
+    _set(_scope(tenant, scenario, tool, agent), reason, config, as_json, pressed=True)
+
+
+def revive(
+    reason: ReasonOption,
+    tenant: TenantOption = None,
+    scenario: ScenarioOption = None,
+    tool: ToolOption = None,
+    agent: AgentOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Switches tool calling on again."""
+    _set(_scope(tenant, scenario, tool, agent), reason, config, as_json, pressed=False)
+
+
+def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Shows every flag, and who set it."""
+    settings = settings_of(config)
+    with store_of(settings) as store:
+        switches = KillSwitch(store).status()
+    for switch in switches:
+        if as_json:
+            line(
+                {
+                    "scope": switch.scope,
+                    "pressed": switch.pressed,
+                    "reason": switch.reason,
+                    "by": switch.by,
+                    "at": switch.at.isoformat(),
+                }
+            )
+        else:
+            state = "[red]pressed[/]" if switch.pressed else "[green]on[/]"
+            why = f" ({switch.reason}, by {switch.by})" if switch.reason else ""
+            console.print(f"{switch.scope:30} {state}{why}")
+
+
+def _scope(tenant: str | None, scenario: str | None, tool: str | None, agent: str | None) -> str:
+    given = {"tenant": tenant, "scenario": scenario, "tool": tool, "agent": agent}
+    named = [f"{kind}:{value}" for kind, value in given.items() if value]
+    if len(named) > 1:
+        raise ConfigError("name one of --tenant, --scenario, --tool and --agent, or none for everything")
+    return named[0] if named else EVERYTHING
+
+
+def _set(scope: str, reason: str, config: Path | None, as_json: bool, *, pressed: bool) -> None:
+    # without the gateway: the button must work when a policy or a model cannot even be loaded
+    settings, now = settings_of(config), utc_now()
+    at_ms, by = int(now.timestamp() * 1000), getpass.getuser()
+    with store_of(settings) as store:
+        audit = Audit(store, keys_of(settings, store))
+        with store.write(durable=True) as connection:
+            KillSwitch(store).set(connection, scope, pressed=pressed, reason=reason, by=by, at_ms=at_ms)
+            happened = AuditEvent(
+                kind="killed" if pressed else "revived",
+                timestamp=now.isoformat(timespec="milliseconds"),
+                thread=system_thread("-"),
+                tenant="-",
+                environment=settings.environment,
+                actor={"user_id": by},
+                reason=reason,
+                note=scope,
+            )
+            audit.append(connection, [happened], now_ms=at_ms)
+    if as_json:
+        line({"scope": scope, "pressed": pressed, "reason": reason, "by": by})
+    else:
+        console.print(f"{scope}: tool calling is {'[red]off[/]' if pressed else '[green]on[/]'}")

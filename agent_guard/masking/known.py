@@ -1,0 +1,196 @@
+"""The people and values a thread already knows are found in every text without any recognizer.
+
+Whatever the vault holds is looked for by its key, not by its spelling: names in any case ending and letter case, single
+parts of a name, phones in any notation, identity numbers with any grouping.
+"""
+
+from __future__ import annotations
+
+import re
+import weakref
+from collections.abc import Sequence
+from functools import lru_cache
+
+from agent_guard.masking.identity import NAME_WORD, parse_name, value_key
+from agent_guard.types import Entry, Pseudonyms, Span
+
+__all__ = ["Known", "is_everyday", "known_of"]
+
+# Parts of names that are everyday words. Alone they count only where a capital letter inside a sentence says "name".
+_EVERYDAY = frozenset(
+    "will may mark rose hope grace faith joy art bill bob sue rob drew dean dale chase grant frank gene jean june april august "
+    "summer autumn dawn eve ray rich pat page lane young king long white black brown green gray grey small little short price "
+    "best good day love house bush wood woods field fields hill hills lake rivers stone church bishop cook baker miller smith "
+    "new day west north street park may case case banks bond law max van von de la di da del der den bin al el ben and the "
+    "вера надежда любовь роман слава лев мир май рада роза злата мила белый черный чернов новый большой малый король царь "
+    "кот заяц волк медведь гусь мороз зима весна осень лето мельник коваль кузнец бондарь горох борщ шевченко "
+    "maja róża kalina jagoda wiosna zima mróz wilk zając kot lis baran kowal nowy mały duży biały czarny król sobota niedziela "
+    "not you are can but all for was his her our out who how its let".split()
+)
+_DIGIT_RUN = re.compile(r"(?<![\w])[+(]?\d(?:[\s().\-–‑/]{0,3}\d){5,33}(?![\w])")
+_ID_RUN = re.compile(r"(?<!\w)[A-Za-z]{0,4} ?\d[0-9A-Za-z \-]{4,40}(?!\w)")
+_DIGITS = re.compile(r"\d+")
+_ACCENTED = re.compile("[\u00df-\u024f]")
+_SENTENCE_END = re.compile(r"(?:^|[.!?…:;\n\r•>\"«„“(*-])\s*$")
+_LITERAL = ("EMAIL", "LOCATION", "ORG", "URL", "IP", "SECRET", "PERSON")
+
+
+@lru_cache(maxsize=8192)
+def _word_bases(word: str) -> frozenset[str]:
+    parts = parse_name(word)
+    return parts[0].bases | {parts[0].surface} if parts else frozenset()
+
+
+def is_everyday(word: str) -> bool:
+    """Whether a part of a name is also an everyday word (Will, Вера, Mróz)."""
+    return word.casefold() in _EVERYDAY
+
+
+class Known:
+    """An index of one vault's entries; build it again when the vault grows (`known_of` does)."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self._names: dict[str, set[int]] = {}
+        hints: set[str] = set()
+        self._phones: dict[str, Entry] = {}
+        self._numbers: dict[str, Entry] = {}
+        literals: dict[str, Entry] = {}
+        for place, entry in enumerate(entries):
+            if entry.type == "PERSON":
+                for part in parse_name(entry.value):
+                    if len(part.surface) >= 3:
+                        for base in part.bases | {part.surface}:
+                            self._names.setdefault(base, set()).add(place)
+                            hints.add(base.rstrip("-"))
+            elif entry.type == "PHONE":
+                digits = "".join(filter(str.isdecimal, value_key("PHONE", entry.value).partition("x")[0]))
+                if len(digits) >= 6:
+                    self._phones[digits[-9:]] = entry
+            elif entry.type in ("ID", "CARD", "IBAN"):
+                self._numbers[value_key(entry.type, entry.value)] = entry
+            if entry.type in _LITERAL and len(entry.value) >= 3:
+                literals.setdefault(entry.value.casefold(), entry)
+            elif entry.type in ("ID", "CARD", "IBAN", "PHONE") and len(entry.value) >= 4:
+                literals.setdefault(entry.value.casefold(), entry)
+        tails = {"".join(_DIGITS.findall(key))[-6:] for key in self._numbers}
+        self._digit_hints = (*self._phones, *(tail for tail in tails if len(tail) >= 4))
+        hints.update(key.split()[0] for key, entry in literals.items() if key.split() and entry.type in _LITERAL)
+        self._hints = tuple(hint for hint in hints if not any(hint != other and hint.startswith(other) for other in hints))
+        self._types = {key: entry.type for key, entry in literals.items()}
+        alternatives = sorted((re.escape(key).replace(r"\ ", r"\s+") for key in literals), key=len, reverse=True)
+        self._literals = re.compile(rf"(?<!\w)(?:{'|'.join(alternatives)})(?!\w)", re.IGNORECASE) if alternatives else None
+
+    def may_occur(self, text: str) -> bool:
+        """A quick no for clean texts; a yes only means that `find` has to look."""
+        lowered = text.casefold().replace("ё", "е")
+        if any(hint in lowered for hint in self._hints):
+            return True
+        # Accents and the Polish ł are folded in the index, so a text that has them cannot be cleared by its letters.
+        accented = not text.isascii() and bool(self._names) and _ACCENTED.search(lowered) is not None
+        if accented:
+            return True
+        digits = "".join(_DIGITS.findall(text)) if self._digit_hints else ""
+        return any(hint in digits for hint in self._digit_hints)
+
+    def find(self, text: str) -> list[Span]:
+        """Returns every known value of a folded text; spans may overlap."""
+        spans = []
+        if self._literals:
+            for found in self._literals.finditer(text):
+                type = self._types.get(re.sub(r"\s+", " ", found[0]).casefold(), "PERSON")
+                spans.append(Span(start=found.start(), end=found.end(), type=type, score=1.0, source="known"))
+        if self._names:
+            spans.extend(self._find_names(text))
+        if self._phones:
+            spans.extend(self._find_phones(text))
+        if self._numbers:
+            spans.extend(self._find_numbers(text))
+        return spans
+
+    def _find_names(self, text: str) -> list[Span]:
+        spans: list[Span] = []
+        run: list[re.Match[str]] = []
+        owners: set[int] = set()
+        for word in NAME_WORD.finditer(text):
+            here: set[int] = set()
+            for base in _word_bases(word[0]):
+                here |= self._names.get(base, set())
+            if not here:
+                continue
+            joined = run and owners & here and re.fullmatch(r"[ \t\u00a0]{1,3}|\s?\n\s?", text[run[-1].end() : word.start()])
+            if joined:
+                run.append(word)
+                owners &= here
+                continue
+            spans.extend(self._name_span(text, run))
+            run, owners = [word], here
+        spans.extend(self._name_span(text, run))
+        return spans
+
+    @staticmethod
+    def _name_span(text: str, run: list[re.Match[str]]) -> list[Span]:
+        if not run:
+            return []
+        if len(run) == 1 and is_everyday(run[0][0]):
+            inside = not _SENTENCE_END.search(text[max(0, run[0].start() - 8) : run[0].start()])
+            if not (inside and run[0][0][0].isupper()):
+                return []
+        # A sure finding of two parts beats a recognizer's longer guess; of one part it does not.
+        score = 1.0 if len(run) > 1 else 0.6
+        return [Span(start=run[0].start(), end=run[-1].end(), type="PERSON", score=score, source="known")]
+
+    def _find_phones(self, text: str) -> list[Span]:
+        spans = []
+        for run in _DIGIT_RUN.finditer(text):
+            places = [place for place in range(run.start(), run.end()) if text[place].isdecimal()]
+            digits = "".join(text[place] for place in places)
+            for tail, entry in self._phones.items():
+                at = digits.find(tail)
+                while at >= 0:
+                    first = at - self._prefix(digits[:at], entry)
+                    start, end = places[first], places[at + len(tail) - 1] + 1
+                    if start > run.start() and text[start - 1] in "+(":
+                        start -= 1
+                    spans.append(Span(start=start, end=end, type="PHONE", score=1.0, source="known"))
+                    at = digits.find(tail, at + len(tail))
+        return spans
+
+    @staticmethod
+    def _prefix(before: str, entry: Entry) -> int:
+        """How many digits before the last nine belong to the number: area and country code, or a trunk prefix."""
+        full = "".join(filter(str.isdecimal, value_key("PHONE", entry.value).partition("x")[0]))[:-9]
+        for code in (f"00{full}", full, f"8{full[-1:]}", f"0{full[-1:]}", "0", full[-1:]):
+            if code and before.endswith(code):
+                return len(code)
+        return 0
+
+    def _find_numbers(self, text: str) -> list[Span]:
+        spans = []
+        for found in _ID_RUN.finditer(text):
+            # Words may follow the number inside the run: every prefix that ends a group is tried.
+            for end in [m.end() for m in re.finditer(r"[0-9A-Za-z]+", found[0])]:
+                piece = found[0][:end]
+                compact = "".join(filter(str.isalnum, piece)).upper()
+                entry = self._numbers.get(compact) or self._numbers.get("PL" + compact)
+                if entry:
+                    start = found.start() + len(piece) - len(piece.lstrip())
+                    spans.append(Span(start=start, end=found.start() + end, type=entry.type, score=1.0, source="known"))
+        return spans
+
+
+_INDEX: weakref.WeakKeyDictionary[Pseudonyms, tuple[int, Known]] = weakref.WeakKeyDictionary()
+
+
+def known_of(vault: Pseudonyms) -> Known:
+    """Returns the index of a vault, built again only when entries were added; it lives no longer than the vault."""
+    entries = vault.entries()
+    try:
+        kept = _INDEX.get(vault)
+        if kept and kept[0] == len(entries):
+            return kept[1]
+        built = Known(entries)
+        _INDEX[vault] = (len(entries), built)
+        return built
+    except TypeError:
+        # A vault that cannot be hashed or weakly referenced is indexed each time.
+        return Known(entries)

@@ -1,0 +1,255 @@
+"""The masker: text and records in, pseudonyms out, and back."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from agent_guard.errors import ConfigError
+from agent_guard.masking.addresses import find_addresses, join_places
+from agent_guard.masking.fold import fold
+from agent_guard.masking.identity import clean_value, compare, find_same, parse_name
+from agent_guard.masking.known import known_of
+from agent_guard.masking.names import NameFinder, require
+from agent_guard.masking.patterns import find_patterns
+from agent_guard.masking.records import check_fields, rule_of, sensitive_type
+from agent_guard.masking.resolve import carve, resolve
+from agent_guard.masking.routing import LANGUAGES, main_language
+from agent_guard.masking.tokens import PSEUDONYM, blank_pseudonyms, pseudonym_ranges
+from agent_guard.types import JSON, EntityType, Entry, Origin, Pseudonyms, Span
+
+if TYPE_CHECKING:
+    from presidio_analyzer import EntityRecognizer
+
+    from agent_guard.masking.engine import Engine
+
+__all__ = ["LEFT_IN_TEXT", "Masker"]
+
+LEFT_IN_TEXT: frozenset[EntityType] = frozenset({"ORG"})
+"""Types that `spans` reports and `mask` leaves in free text: sales work needs the names of companies. A field of a
+record that is declared ``ORG`` is masked all the same."""
+
+_CACHED_TEXTS = 4096
+
+
+class Masker:
+    """Finds personal data in English, Russian and Polish texts and puts pseudonyms in its place.
+
+    Works offline and writes nothing. Building it is cheap; the models load at the first text of their language, or in
+    `warm`. One masker may serve many threads of execution and many vaults; it keeps no value of any of them: its cache
+    holds offsets under keyed hashes.
+
+    Polish names are found by light rules only (words before a name, typical endings next to a known first name).
+
+    Args:
+        languages: any of ``en``, ``ru`` (with Kazakhstan's identifiers and names) and ``pl``.
+        profile: ``full`` finds names too; ``patterns`` only what its form or a vault gives away, and loads no model.
+        recognizers: your own ``presidio_analyzer.EntityRecognizer`` objects; they read every text.
+
+    Raises:
+        ConfigError: an unknown language or profile, or a package that a language needs is not installed.
+    """
+
+    def __init__(
+        self,
+        languages: Sequence[str] = LANGUAGES,
+        profile: Literal["full", "patterns"] = "full",
+        recognizers: Sequence[EntityRecognizer] = (),
+    ) -> None:
+        if isinstance(languages, str) or not languages:
+            raise ConfigError(f"languages must be a sequence of codes such as {LANGUAGES}, not {languages!r}")
+        for language in languages:
+            if language not in LANGUAGES:
+                raise ConfigError(f"unknown language {language!r}; masking knows {', '.join(LANGUAGES)}")
+        if profile not in ("full", "patterns"):
+            raise ConfigError(f"unknown masking profile {profile!r}; use 'full' or 'patterns'")
+        if profile == "full":
+            require(languages)
+        self._languages = tuple(dict.fromkeys(languages))
+        self._names = NameFinder(self._languages) if profile == "full" else None
+        self._recognizers = tuple(recognizers)
+        self._engine: Engine | None = None
+        self._lock = threading.Lock()
+        self._cache: OrderedDict[bytes, tuple[Span, ...]] = OrderedDict()
+        self._cache_key = os.urandom(32)
+
+    def warm(self) -> None:
+        """Loads Presidio and all models now (one to three seconds), so that the first text does not wait."""
+        self._shell()
+        if self._names:
+            self._names.warm()
+
+    def spans(self, text: str, lang: str | None = None) -> list[Span]:
+        """Returns the personal data of a text, sorted and not overlapping; what looks like a pseudonym is no finding.
+
+        Args:
+            lang: a language code when the caller knows it; every line is still read in the script it is written in.
+
+        Raises:
+            ConfigError: ``lang`` is not a language of this masker.
+        """
+        if lang is not None and lang not in self._languages:
+            raise ConfigError(f"this masker was built for {', '.join(self._languages)}, not for {lang!r}")
+        return self._settle(text, self._found(text, lang))
+
+    def mask(self, text: str, vault: Pseudonyms, origin: Origin, source: str = "") -> str:
+        """Returns the text with every personal value replaced by its pseudonym.
+
+        The vault's own values are found in any spelling, before any recognizer. Pseudonyms in the text stay as they
+        are, also unknown ones, which the gateway refuses.
+
+        Args:
+            origin: where the text comes from; ``source`` names the record or message for the human who is asked.
+
+        Raises:
+            StoreError: the vault cannot be read or written; the text must then not be used.
+        """
+        spans = [span for span in self._found(text, None) if span.type not in LEFT_IN_TEXT]
+        folded = fold(blank_pseudonyms(text))
+        for span in known_of(vault).find(folded.text):
+            start, end = folded.original(span.start, span.end)
+            spans.append(Span(start=start, end=end, type=span.type, score=span.score, source=span.source))
+        settled = self._settle(text, spans)
+        tokens = self._tokens(text, settled, vault, origin, source)
+        out, position = [], 0
+        for span, token in zip(settled, tokens, strict=True):
+            out += [text[position : span.start], token]
+            position = span.end
+        return "".join([*out, text[position:]])
+
+    def mask_record(
+        self, obj: JSON, fields: Mapping[str, str], vault: Pseudonyms, origin: Origin, source: str = ""
+    ) -> JSON:
+        """Returns a copy of a record with its personal fields replaced.
+
+        Args:
+            obj: nested mappings, lists and scalars.
+            fields: key or dotted path (list places left out) -> ``plain``, ``text``, ``drop`` or an entity type. A key
+                that is not named is judged by its name: a telling one (phone, фамилия, pesel) makes the whole value a
+                pseudonym; otherwise a text is analysed, and a number, truth value or null passes.
+
+        Raises:
+            ValueError: ``fields`` holds an unknown rule.
+            StoreError: the vault cannot be used.
+        """
+        check_fields(fields)
+
+        def scalar(value: JSON, rule: str) -> JSON:
+            if value is None or value == "" or rule == "plain" or isinstance(value, bool):
+                return value
+            if rule == "text":
+                return self.mask(value, vault, origin, source) if isinstance(value, str) else value
+            return self._token_for(rule, str(value), vault, origin, source)  # type: ignore[arg-type]
+
+        def walk(value: JSON, path: str, key: str, above: str | None) -> JSON:
+            rule = rule_of(path, fields) or above
+            if isinstance(value, Mapping):
+                # What stands under `address` or `name` is personal whatever its own keys are called.
+                inherited = sensitive_type(key) if rule in (None, "text") else rule
+                inner = {}
+                for name, item in value.items():
+                    below = f"{path}.{name}" if path else str(name)
+                    if rule_of(below, fields) != "drop":
+                        inner[name] = walk(item, below, str(name), inherited)
+                return inner
+            if isinstance(value, list | tuple):
+                return [walk(item, path, key, above) for item in value]
+            return scalar(value, rule or sensitive_type(key) or "text")
+
+        return walk(obj, "", "", None)
+
+    def restore(self, text: str, vault: Pseudonyms, allowed: Callable[[Entry], bool] | None = None) -> str:
+        """Returns the text with pseudonyms replaced by their values; unknown and not allowed ones stay.
+
+        Args:
+            allowed: asked for each entry; None allows all.
+        """
+
+        def value(token: str) -> str:
+            entry = vault.find(token)
+            return entry.value if entry and (allowed is None or allowed(entry)) else token
+
+        return PSEUDONYM.sub(lambda found: value(found[0]), text) if "<" in text else text
+
+    def restore_value(self, obj: JSON, vault: Pseudonyms, allowed: Callable[[Entry], bool] | None = None) -> JSON:
+        """`restore` for every string of JSON data; keys are left as they are."""
+        if isinstance(obj, str):
+            return self.restore(obj, vault, allowed)
+        if isinstance(obj, Mapping):
+            return {key: self.restore_value(value, vault, allowed) for key, value in obj.items()}
+        if isinstance(obj, list | tuple):
+            return [self.restore_value(value, vault, allowed) for value in obj]
+        return obj
+
+    def _shell(self) -> Engine:
+        if self._engine is None:
+            with self._lock:
+                if self._engine is None:
+                    from agent_guard.masking.engine import Engine
+
+                    self._engine = Engine(self._find, self._languages, self._recognizers)
+        return self._engine
+
+    def _find(self, text: str, language: str) -> Iterator[Span]:
+        yield from find_patterns(text)
+        yield from find_addresses(text)
+        if self._names:
+            yield from self._names.find(text, language)
+
+    def _found(self, text: str, lang: str | None) -> list[Span]:
+        """Everything recognizers see, in offsets of the original text, overlapping; cached by a keyed hash."""
+        if not text or text.isspace():
+            return []
+        key = hashlib.blake2b(f"{lang}\0{text}".encode("utf-8", "surrogatepass"), key=self._cache_key).digest()
+        with self._lock:
+            kept = self._cache.get(key)
+            if kept is not None:
+                self._cache.move_to_end(key)
+                return list(kept)
+        folded = fold(blank_pseudonyms(text))
+        language = lang or main_language(folded.text, self._languages)
+        spans = []
+        for span in self._shell().find(folded.text, language):
+            start, end = folded.original(span.start, span.end)
+            spans.append(Span(start=start, end=end, type=span.type, score=span.score, source=span.source))
+        with self._lock:
+            self._cache[key] = tuple(spans)
+            if len(self._cache) > _CACHED_TEXTS:
+                self._cache.popitem(last=False)
+        return spans
+
+    @staticmethod
+    def _settle(text: str, spans: Sequence[Span]) -> list[Span]:
+        taken = list(pseudonym_ranges(text))
+        return join_places(text, resolve(text, carve(text, spans, taken) if taken else spans))
+
+    def _tokens(
+        self, text: str, spans: Sequence[Span], vault: Pseudonyms, origin: Origin, source: str
+    ) -> list[str]:
+        """One pseudonym for each span. A short form waits for the full name that the same text gives later."""
+        done: dict[int, str] = {}
+        names = {i: parse_name(text[s.start : s.end]) for i, s in enumerate(spans) if s.type == "PERSON"}
+        for i, span in enumerate(spans):
+            if i in names:
+                longer = [j for j in names if len(names[j]) > len(names[i]) and compare(names[i], names[j]) == "part"]
+                for j in longer:
+                    if j not in done:
+                        done[j] = self._token_for("PERSON", text[spans[j].start : spans[j].end], vault, origin, source)
+            if i not in done:
+                done[i] = self._token_for(span.type, text[span.start : span.end], vault, origin, source)
+        return [done[i] for i in range(len(spans))]
+
+    @staticmethod
+    def _token_for(type: EntityType, raw: str, vault: Pseudonyms, origin: Origin, source: str) -> str:
+        if PSEUDONYM.fullmatch(raw.strip()):
+            return raw
+        value = clean_value(type, raw) or raw
+        same = find_same(type, value, vault.entries())
+        if same:
+            vault.saw(same.token, origin, source)
+            return same.token
+        return vault.mint(type, value, origin, source).token

@@ -1,0 +1,38 @@
+"""Model files are opened only when their SHA-256 is the one this version was tested with."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from agent_guard.errors import ConfigError
+
+__all__ = ["ENGLISH_CLASSES", "ENGLISH_CRF", "NAVEC", "SLOVNET_NER", "verified"]
+
+NAVEC = "f07270833d78523edc5781538d67038e95b43975e4a7ae757c693b687f9cbfca"
+"""`navec_news_v1_1B_250K_300d_100q.tar` of natasha 1.6.0."""
+SLOVNET_NER = "16c3343a6572ddf0e2b2fc1923113de15a7f5ca5bde90e780dd590418665603e"
+"""`slovnet_ner_news_v1.tar` of natasha 1.6.0."""
+ENGLISH_CLASSES = "0c6f86a9517f5898d905bdc5a6a47c0133eb391d4380bc171cb4d888009bdd4d"
+"""`models/en.classes.zlib`, made by `training/train_en.py`."""
+ENGLISH_CRF = "5ed2487ecb15ff3aee27dbd80bd963291310b27d772a0169b2f17b1cd42d4c86"
+"""`models/en.crfsuite`, made by `training/train_en.py`."""
+
+
+def verified(path: Path, sha256: str) -> str:
+    """Returns the path as text after checking the file.
+
+    Raises:
+        ConfigError: the file is missing or is not the tested one.
+    """
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ConfigError(f"masking model {path.name} cannot be read: {error.strerror}") from error
+    if found != sha256:
+        raise ConfigError(
+            f"masking model {path.name} is not the file this version was tested with (sha256 {found[:12]}..., expected "
+            f"{sha256[:12]}...); reinstall the package that carries it"
+        )
+    return str(path)

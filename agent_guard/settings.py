@@ -1,0 +1,122 @@
+"""One configuration: ``guard.yaml``, and ``AGENT_GUARD_*`` variables that win over it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agent_guard.credentials import VARIABLE, Credentials, EnvironmentCredentials, FileCredentials
+from agent_guard.errors import ConfigError
+from agent_guard.types import Subject
+
+__all__ = ["FOLDER", "Person", "Settings", "load_settings"]
+
+FOLDER = Path(".agent_guard")
+"""Where databases lie unless the configuration says otherwise, below the current folder."""
+
+_FILES = (Path("guard.yaml"), FOLDER / "guard.yaml")
+_PREFIX = "AGENT_GUARD_"
+
+
+class Person(BaseModel):
+    """Who an operating-system user is to the guard."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: Annotated[str, Field(min_length=1)]
+    tenant: Annotated[str, Field(min_length=1)]
+    roles: frozenset[str]
+    region: str | None = None
+
+    def subject(self) -> Subject:
+        """The person as a subject."""
+        return Subject(id=self.id, tenant=self.tenant, roles=self.roles, region=self.region)
+
+
+class Settings(BaseModel):
+    """What a process of the guard needs to know.
+
+    Args:
+        database, checkpoints, systems: urls of the guard's database, of LangGraph's checkpoints, and of the systems
+            that the application's tools work on.
+        environment: ``prod`` unless said otherwise.
+        app: ``module:attribute`` of the scenarios.
+        people: operating-system user -> person, for answers on the command line.
+        master_key_file: where the master key lies, if not in ``AGENT_GUARD_MASTER_KEY``.
+        source: where these settings were read.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    database: str = f"sqlite:///{FOLDER}/guard.db"
+    checkpoints: str = f"sqlite:///{FOLDER}/threads.db"
+    systems: str = f"sqlite:///{FOLDER}/crm.db"
+    environment: Literal["dev", "stage", "prod"] = "prod"
+    app: str = "graphs:SCENARIOS"
+    master_key_file: Path | None = None
+    people: dict[str, Person] = Field(default_factory=dict)
+    source: str = "defaults"
+
+    def credentials(self) -> Credentials | None:
+        """The credentials these settings name, or None for the gateway's own default."""
+        if os.environ.get(VARIABLE):
+            return EnvironmentCredentials()
+        return FileCredentials(self.master_key_file) if self.master_key_file else None
+
+    def person(self, user: str, *, pretend: str | None) -> Subject:
+        """Who answers on the command line.
+
+        Args:
+            user: the operating system's user.
+            pretend: an entry of ``people`` to act as; in ``dev`` only.
+
+        Raises:
+            ConfigError: nobody of this name, or pretending outside ``dev``.
+        """
+        if pretend is not None and self.environment != "dev":
+            raise ConfigError(f"--as works in the environment dev only, and this is {self.environment}")
+        name = pretend or user
+        if name not in self.people:
+            known = ", ".join(sorted(self.people)) or "nobody"
+            hint = " or use --as" if self.environment == "dev" and self.people else ""
+            raise ConfigError(
+                f"{name!r} is nobody in {self.source} (there: {known}); add them under 'people' with id, tenant and "
+                f"roles{hint}"
+            )
+        return self.people[name].subject()
+
+
+def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Reads the configuration: ``path``, else ``guard.yaml``, else ``.agent_guard/guard.yaml``, else the defaults; then
+    ``AGENT_GUARD_DATABASE`` and the like on top.
+
+    Raises:
+        ConfigError: a file that cannot be read, an unknown key or a wrong value; names the file and the key.
+    """
+    environ = os.environ if environ is None else environ
+    file = path or next((item for item in _FILES if item.is_file()), None)
+    data: dict[str, object] = {}
+    if file is not None:
+        try:
+            loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ConfigError(f"{file} cannot be read: {error}") from None
+        if not isinstance(loaded, dict):
+            raise ConfigError(f"{file} is not a mapping of settings")
+        data = {**loaded, "source": str(file)}
+    for name in ("database", "checkpoints", "systems", "environment", "app", "master_key_file"):
+        value = environ.get(_PREFIX + name.upper())
+        if value:
+            data[name] = value
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        words = "is no setting" if first["type"] == "extra_forbidden" else first["msg"]
+        raise ConfigError(f"{data.get('source', 'the environment')}: {where}: {words}") from None

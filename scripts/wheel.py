@@ -1,0 +1,35 @@
+"""Check a built wheel: only ``agent_guard`` is in it, with its data files, and it imports from there."""
+
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+NEEDED = ("agent_guard/py.typed", "agent_guard/migrations/env.py", "agent_guard/migrations/versions/0001_first_schema.py")
+PROGRAM = "import agent_guard; from agent_guard import Gateway, Policy, Session, Subject, tool; print(agent_guard.__file__)"
+
+
+def main(folder: Path) -> None:
+    wheel = next(folder.glob("*.whl"))
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        tops = {name.split("/")[0] for name in names}
+        strangers = [top for top in tops if top != "agent_guard" and not top.endswith(".dist-info")]
+        missing = [name for name in NEEDED if name not in names]
+        models = [path for path in Path("agent_guard/masking/models").rglob("*") if path.is_file()]
+        missing += [str(path) for path in models if path.suffix != ".pyc" and path.as_posix() not in names]
+        if strangers or missing:
+            sys.exit(f"{wheel.name}: not expected {strangers}, missing {missing}")
+        with tempfile.TemporaryDirectory() as target:
+            archive.extractall(target)
+            found = subprocess.run(
+                [sys.executable, "-c", PROGRAM], cwd=target, check=True, capture_output=True, text=True
+            ).stdout.strip()
+            if not Path(found).is_relative_to(Path(target).resolve()):
+                sys.exit(f"{wheel.name}: imported {found}, not the wheel")
+    print(f"{wheel.name}: {len(names)} files, imports")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

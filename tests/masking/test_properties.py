@@ -1,0 +1,61 @@
+"""Properties of masking over generated texts."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agent_guard.masking import Masker, MemoryVault
+from agent_guard.masking.fold import fold
+from agent_guard.masking.tripwire import leaks
+
+MASKER = Masker(profile="patterns")
+VALUES = [
+    "anna@mail.example", "ivan.petrov@x.test", "+7 701 555 33 22", "+48 601 234 567", "4111 1111 1111 1111", "880512400156", "44051401359",
+    "KZ86 125K ZT50 0410 0100", "sk-abcdefghijklmnop1234", "203.0.113.7", "12 High Street",
+]  # fmt: skip
+WORDS = ["deal", "1001", "stage", "won", "договор", "готов", "umowa", "piątek", "20 000", "2026-11-21", "<PERSON_9>", "(", ")", "\n", "№ 5", "ok!"]
+MESSAGES = st.lists(st.one_of(st.sampled_from(VALUES), st.sampled_from(WORDS), st.text(st.characters(codec="utf-8"), max_size=6)), max_size=14)
+QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@pytest.mark.req("A23")
+@QUICK
+@given(MESSAGES)
+def test_mask_then_restore_is_identity(parts):
+    """Nothing of a text is lost or changed on the way there and back, as long as one value has one spelling."""
+    text = " | ".join(parts)
+    vault = MemoryVault()
+    masked = MASKER.mask(text, vault, "user")
+    restored = MASKER.restore(masked, vault)
+    assert fold(restored).text.split() == fold(text).text.split()
+
+
+@pytest.mark.req("A23", "B6")
+@QUICK
+@given(MESSAGES)
+def test_no_value_of_the_vault_survives(parts):
+    """The masked text holds no value that its vault holds, and the tripwire agrees."""
+    text = " | ".join(parts)
+    vault = MemoryVault()
+    masked = MASKER.mask(text, vault, "user")
+    assert all(entry.value not in masked for entry in vault.entries() if len(entry.value) > 3)
+    assert leaks(masked, vault) == []
+
+
+@QUICK
+@given(MESSAGES)
+def test_masking_is_idempotent(parts):
+    """A second pass finds nothing new."""
+    vault = MemoryVault()
+    once = MASKER.mask(" | ".join(parts), vault, "user")
+    assert MASKER.mask(once, vault, "user") == once
+
+
+@QUICK
+@given(st.text(st.characters(codec="utf-8"), max_size=60))
+def test_folded_offsets_lead_back(text):
+    """Every folded character points at a non-empty piece of the original, in order."""
+    folded = fold(text)
+    ranges = [folded.original(place, place + 1) for place in range(len(folded.text))]
+    assert all(0 <= start < end <= len(text) for start, end in ranges)
+    assert ranges == sorted(ranges)
