@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from agent_guard import approvals, calls, threads
 from agent_guard.approvals import ANSWERS, Answer, Approval
+from agent_guard.arguments import screen
 from agent_guard.audit import AuditEvent
 from agent_guard.calls import CallRow
 from agent_guard.errors import ApprovalError
@@ -72,14 +73,17 @@ def answer(
         raise ApprovalError(f"{word!r} is no answer; give one of {', '.join(ANSWERS)}", code=Code.ANSWER_UNREADABLE)
     if word == "edit" and args is None:
         raise ApprovalError("an edit needs the new 'args'", code=Code.ANSWER_UNREADABLE)
+    if word == "edit" and screen(args) is not None:
+        raise ApprovalError("the edited 'args' cannot be read as JSON data of this size", code=Code.ANSWER_UNREADABLE)
+    person = _person(gateway, by)
     guarded = gateway.thread(approval.thread)
     vault = guarded.vault()
-    masked = gateway.masker.mask(message[:MESSAGE_MAX], vault, "user", source=approval_id) if message else None
+    masked = _masked(gateway, message, vault, approval_id) if message else None
     edited = _edited(gateway, approval, dict(args), vault) if word == "edit" and args is not None else None
     with gateway.store.write(durable=True) as connection:
         approval = approvals.find(connection, approval_id) or approval
         row = calls.by_id(connection, approval.trace_id)
-        refusal = _refusal(gateway, approval, row, word, by)
+        refusal = _refusal(gateway, approval, row, word, by, person, edited)
         now = gateway.now_ms()
         if refusal is not None:
             if refusal.code is Code.APPROVAL_EXPIRED and row is not None and row.state == "pending":
@@ -108,6 +112,23 @@ def edited_call(approval: Approval) -> ToolCall | None:
     )
 
 
+def _person(gateway: Gateway, by: Subject) -> Subject | None:
+    """Who answers, with the rights of this moment, or None. Asked before the transaction: a directory may be slow."""
+    if gateway.sources.directory is None:
+        return by
+    try:
+        return gateway.sources.directory.lookup(by.tenant, by.id)
+    except Exception as error:  # a port may fail in any way; whatever it is, nobody may answer then
+        words = f"the directory does not answer ({type(error).__name__}); give the answer again later"
+        raise ApprovalError(words, code=Code.APPROVER_UNKNOWN) from None
+
+
+def _masked(gateway: Gateway, message: str, vault: ThreadVault, source: str) -> str:
+    """A human's words as they are stored; cut after they are masked, so that no value is cut in half."""
+    clean = message[: 2 * MESSAGE_MAX].encode("utf-8", "replace").decode("utf-8")
+    return gateway.masker.mask(clean, vault, "user", source=source)[:MESSAGE_MAX]
+
+
 def _edited(gateway: Gateway, approval: Approval, args: dict[str, JSON], vault: ThreadVault) -> Gathered:
     guarded = gateway.thread(approval.thread)
     with gateway.store.read() as connection:
@@ -122,11 +143,14 @@ def _edited(gateway: Gateway, approval: Approval, args: dict[str, JSON], vault: 
 
 
 def _refusal(
-    gateway: Gateway, approval: Approval, row: CallRow | None, word: Answer, by: Subject
+    gateway: Gateway,
+    approval: Approval,
+    row: CallRow | None,
+    word: Answer,
+    by: Subject,
+    person: Subject | None,
+    edited: Gathered | None,
 ) -> ApprovalError | None:
-    person: Subject | None = by
-    if gateway.sources.directory is not None:
-        person = gateway.sources.directory.lookup(by.tenant, by.id)
     if person is None or not set(person.roles) & set(approval.roles):
         return ApprovalError(
             f"{by.id} may not answer this; it takes one of the roles {', '.join(approval.roles)}",
@@ -138,7 +162,8 @@ def _refusal(
             code=Code.APPROVER_NOT_PERMITTED,
         )
     if approval.answer is not None:
-        if (approval.answer, approval.answered_by) == (word, by.id):
+        other = edited is not None and _new(edited) != approval.edited_call
+        if (approval.answer, approval.answered_by) == (word, by.id) and not other:
             return None
         return ApprovalError(
             f"{approval.id} was answered already: {approval.answer} by {approval.answered_by}",
@@ -161,7 +186,7 @@ def _record(
     edited: Gathered | None,
 ) -> None:
     now = gateway.now_ms()
-    new = {"id": edited.call.id, "args": dict(edited.call.args)} if edited else None
+    new = _new(edited) if edited else None
     approvals.answer(connection, approval.id, word, by=by.id, now_ms=now, message=message, edited_call=new)
     events = [_event("edited" if word == "edit" else "answered", gateway, approval, by, None, word, message)]
     match word:
@@ -176,6 +201,10 @@ def _record(
         case _:
             assert_never(word)
     gateway.audit.append(connection, events, now_ms=now)
+
+
+def _new(edited: Gathered) -> dict[str, JSON]:
+    return {"id": edited.call.id, "args": dict(edited.call.args)}
 
 
 def _decide_edited(

@@ -7,9 +7,11 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import DecimalSchema, ErrorType
 
 from agent_guard.errors import ConfigError
 from agent_guard.facts import Problem
@@ -62,6 +64,8 @@ def screen(args: Any) -> Code | None:
         if value is None or isinstance(value, bool):
             size += 4
         elif isinstance(value, str):
+            if len(value) > MAX_BYTES:
+                return Code.ARGUMENTS_TOO_LARGE
             size += len(value.encode("utf-8", "surrogatepass")) + 2
             if any("\ud800" <= letter <= "\udfff" for letter in value):
                 return Code.ARGUMENTS_MALFORMED
@@ -116,20 +120,24 @@ def read(
     real = {name: _restore(item, find) if name in tool.unmask else item for name, item in args.items()}
     try:
         model = tool.args_model.model_validate_json(json.dumps(real), strict=True)
+        dumped = model.model_dump(mode="json", round_trip=True)
     except ValidationError as error:
         problems += [_problem(item) for item in error.errors(include_input=False, include_context=False)]
+        return Arguments(masked=dict(args), real=real, model=None, problems=tuple(problems))
+    except Exception:  # a validator that breaks; its words may repeat the value
+        problems.append(Problem(code=Code.ARGUMENTS_INVALID, path="(all)", message="are not valid"))
         return Arguments(masked=dict(args), real=real, model=None, problems=tuple(problems))
     problems += [
         Problem(code=Code.ARGUMENT_UNKNOWN, path=path, message="the tool has no such argument")
         for path in _unknown(real, model, "")
     ]
-    dumped = model.model_dump(mode="json")
     if rule is not None:
         problems += [
             Problem(code=Code.ARGUMENT_NOT_PERMITTED, path=name, message=f"the policy's {keyword} does not hold")
             for name, keyword in failures(rule.where, dumped)
         ]
-    masked = {name: _merge(args.get(name), item) for name, item in dumped.items()}
+    masked = {name: _merge(args.get(name), item, find) for name, item in dumped.items()}
+    masked = _hidden(masked, {entry.value: token for token in tokens(args) if (entry := find(token))}, args)
     return Arguments(masked=masked, real=dumped, model=None if problems else model, problems=tuple(problems))
 
 
@@ -156,23 +164,49 @@ def _restore(value: JSON, find: Callable[[str], Entry | None]) -> JSON:
     return value
 
 
-def _merge(masked: JSON, dumped: JSON) -> JSON:
+def _merge(masked: JSON, dumped: JSON, find: Callable[[str], Entry | None]) -> JSON:
     """The normalised value with the pseudonyms that the proposal had in these places."""
     if isinstance(masked, str) and TOKEN.search(masked):
         return masked
     if isinstance(masked, Mapping) and isinstance(dumped, Mapping):
-        return {key: _merge(masked.get(key), item) for key, item in dumped.items()}
-    if isinstance(masked, (list, tuple)) and isinstance(dumped, list) and len(masked) == len(dumped):
-        return [_merge(left, right) for left, right in zip(masked, dumped, strict=True)]
+        return {key: _merge(masked.get(key), item, find) for key, item in dumped.items()}
+    if isinstance(masked, (list, tuple)) and isinstance(dumped, list):
+        # a contract may have sorted or dropped items, so an item is first looked for, and only then taken by its place
+        moved = {json.dumps(_restore(item, find), sort_keys=True): item for item in masked}
+        places = masked if len(masked) == len(dumped) else [None] * len(dumped)
+        wanted = [json.dumps(item, sort_keys=True) for item in dumped]
+        return [
+            moved[text] if text in moved else _merge(place, item, find)
+            for text, place, item in zip(wanted, places, dumped, strict=True)
+        ]
     return dumped
+
+
+def _hidden(masked: JSON, values: Mapping[str, str], proposed: JSON) -> JSON:
+    """What a contract computed or copied from values, with their pseudonyms instead; what was proposed stays."""
+    if isinstance(masked, str) and masked != proposed:
+        for value, token in values.items():
+            masked = re.sub(re.escape(value), token, masked, flags=re.IGNORECASE)
+        return masked
+    if isinstance(masked, Mapping):
+        known = proposed if isinstance(proposed, Mapping) else {}
+        return {key: _hidden(item, values, known.get(key)) for key, item in masked.items()}
+    if isinstance(masked, list) and masked != proposed:
+        words = {item for item in proposed if isinstance(item, str)} if isinstance(proposed, (list, tuple)) else set()
+        return [item if isinstance(item, str) and item in words else _hidden(item, values, None) for item in masked]
+    return masked
+
+
+_KINDS = frozenset(get_args(ErrorType))
+_REPEATING = frozenset({"value_error", "assertion_error", "union_tag_invalid", "uuid_parsing", "url_parsing"})
 
 
 def _problem(item: Any) -> Problem:
     kind, path = item["type"], ".".join(str(part) for part in item["loc"]) or "(all)"
     if kind == "extra_forbidden":
         return Problem(code=Code.ARGUMENT_UNKNOWN, path=path, message="the tool has no such argument")
-    # a validator's own words may repeat the value; pydantic's do not
-    message = "is not valid" if kind in ("value_error", "assertion_error") else item["msg"]
+    # a validator's own words may repeat the value; pydantic's do not, but for these
+    message = item["msg"] if kind in _KINDS - _REPEATING else "is not valid"
     return Problem(code=Code.ARGUMENTS_INVALID, path=path, message=message)
 
 
@@ -193,7 +227,12 @@ def _unknown(raw: JSON, model: object, path: str) -> Iterator[str]:
             yield from _unknown(item, model.get(key), f"{path}{key}.")
 
 
-_BOUNDED_FORMATS = ("date", "date-time", "time", "duration", "uuid", "ipv4", "ipv6", "decimal")
+_BOUNDED_FORMATS = ("date", "date-time", "time", "duration", "uuid", "ipv4")
+
+
+class _Schema(GenerateJsonSchema):
+    def decimal_schema(self, schema: DecimalSchema) -> JsonSchemaValue:
+        return {"type": "number"}  # it may be written as text, but only of digits
 
 
 def refuse_free_text(tool: Tool, rule: ToolRule) -> None:
@@ -202,8 +241,10 @@ def refuse_free_text(tool: Tool, rule: ToolRule) -> None:
     Raises:
         ConfigError: names the tool and the argument.
     """
-    schema = tool.args_model.model_json_schema()
+    schema = tool.args_model.model_json_schema(schema_generator=_Schema)
     definitions = schema.get("$defs", {})
+    if reference := schema.get("$ref"):  # a model that is its own part
+        schema = definitions[reference.rsplit("/", 1)[-1]]
     for name, part in schema.get("properties", {}).items():
         where = rule.where.properties.get(name)
         if where and (where.max_length is not None or where.enum is not None or where.const is not None):
@@ -224,16 +265,18 @@ def _unbounded(
             yield from _unbounded(definitions[name], definitions, path, (*seen, name))
         return
     choices = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf") or []
-    if any(choice.get("type") == "number" for choice in choices):
-        choices = [choice for choice in choices if choice.get("type") != "string"]  # a Decimal may be written as text
     for choice in choices:
         yield from _unbounded(choice, definitions, path, seen)
     if schema.get("type") == "string" and not _bounded(schema):
         yield path
     if not choices and not ({"type", "enum", "const"} & schema.keys()):
         yield path  # any value at all
-    if isinstance(items := schema.get("items"), Mapping):
-        yield from _unbounded(items, definitions, f"{path}[]", seen)
+    for items in (schema.get("items"), *schema.get("prefixItems", ())):
+        if isinstance(items, Mapping):
+            yield from _unbounded(items, definitions, f"{path}[]", seen)
+    if schema.get("type") == "object" and "properties" not in schema:  # a dict, whose keys are text as well
+        keys = {"type": "string"} | schema.get("propertyNames", {})
+        yield from _unbounded(keys, definitions, f"{path}.*", seen)
     if isinstance(extra := schema.get("additionalProperties"), Mapping):
         yield from _unbounded(extra, definitions, f"{path}.*", seen)
     for name, part in schema.get("properties", {}).items():
@@ -242,7 +285,7 @@ def _unbounded(
 
 def _bounded(schema: Mapping[str, Any]) -> bool:
     pattern = schema.get("pattern", "")
-    closed = pattern.startswith("^") and pattern.endswith("$") and not re.search(r"[*+]|\{\d+,\}", pattern)
+    closed = pattern.startswith("^") and pattern.endswith("$") and not re.search(r"[*+|]|\{\d+,\}|\(\?|\\\$$", pattern)
     return (
         "maxLength" in schema
         or "enum" in schema

@@ -168,10 +168,9 @@ class Audit:
         with self._store.read() as connection:
             rows = connection.execute(query).all()
         found = [
-            StoredEvent(
-                id=row.id, thread=row.thread, seq=row.seq, hash=row.hash, body=row.body, data=orjson.loads(row.body)
-            )
+            StoredEvent(id=row.id, thread=row.thread, seq=row.seq, hash=row.hash, body=body, data=_data(body, row.kind))
             for row in rows
+            for body in [row.body if isinstance(row.body, bytes) else str(row.body).encode()]
         ]
         return found[::-1] if last else found
 
@@ -182,10 +181,10 @@ class Audit:
         seq, previous = 0, GENESIS
         for event in self.events(thread=thread):
             seq += 1
-            if event.seq != seq or event.data["seq"] != event.seq:
+            if event.seq != seq or event.data.get("seq") != event.seq:
                 yield f"event {seq} is missing or moved; {event.seq} stands there"
                 seq = event.seq
-            if event.data["prev_hash"] != previous:
+            if event.data.get("prev_hash") != previous:
                 yield f"event {event.seq} does not follow the one before it"
             if not hmac.compare_digest(self._hash(event.body), event.hash):
                 yield f"event {event.seq} was edited"
@@ -193,6 +192,16 @@ class Audit:
 
     def _hash(self, body: bytes) -> str:
         return hmac.new(self._key, body, sha256).hexdigest()
+
+
+def _data(body: bytes, kind: str) -> Mapping[str, Any]:
+    """The event, or as much of a damaged one as can be told: reading the record must not end at a bad row."""
+    empty = dict.fromkeys(_NAMES) | {"kind": kind}
+    try:
+        loaded = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return empty
+    return empty | loaded if isinstance(loaded, dict) else empty
 
 
 def system_thread(tenant: str) -> str:

@@ -29,7 +29,7 @@ def decide(
     objections: list[Objection] = []
     trace: list[GuardTrace] = []
     for guard in (*GUARDS, *extra_guards):
-        duplicate = bool(objections) and objections[-1].code is Code.DUPLICATE
+        duplicate = any(item.outcome == "deny" and item.code is Code.DUPLICATE for item in objections)
         if duplicate and guard is not LOOPS:
             break
         objection = guard.check(call, tool, policy, facts)

@@ -266,6 +266,15 @@ class Execution:
             except StoreError as error:
                 log.critical("call %s: could not be settled: %s", row.trace_id, error)
                 break
+            except Exception as error:  # what came back cannot be written down; that it ran must be
+                log.error("call %s: its result cannot be recorded: %s", row.trace_id, type(error).__name__)
+                failed = outcome.state == "failed" or gathered.tool is None or not gathered.tool.writes
+                outcome = _Outcome(
+                    state="failed" if failed else "unknown",
+                    code=Code.RESULT_INVALID,
+                    latency_ms=outcome.latency_ms,
+                    detail=type(error).__name__,
+                )
         words = "It ran and could not be recorded. Stop; a person looks at it."
         return _result(gathered.call, "unknown", Code.STORE_UNAVAILABLE, words, trace_id=row.trace_id)
 

@@ -6,7 +6,7 @@ The facts are written into the audit, so that a recorded call can be decided aga
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from agent_guard.types import JSON, Code, Origin
@@ -105,6 +105,8 @@ class Facts:
         Raises:
             TypeError: a field is missing or unknown: the record is of another format.
         """
+        if wrong := {item.name for item in fields(cls)} ^ data.keys():
+            raise TypeError(f"facts of another format: {', '.join(sorted(wrong))}")
         twin, scope = data["twin"], data["scope"]
         return cls(
             **{

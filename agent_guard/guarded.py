@@ -213,7 +213,7 @@ class GuardedThread:
             tool=_bounded(tool, NAME_MAX),
             args={} if problem else self.masked_args(tool, args, vault, "invented"),
             thread=self.id,
-            reason=None if reason is None else mask(_bounded(reason, REASON_MAX), vault, "invented", source="reason"),
+            reason=None if reason is None else mask(_bounded(reason, 2 * REASON_MAX), vault, "invented", source="reason")[:REASON_MAX],
             problem=problem,
         )
 

@@ -35,6 +35,7 @@ from agent_guard.wire import (
     answered,
     call_json,
     call_of,
+    hide,
     is_masked,
     message_of,
     proposals,
@@ -137,7 +138,10 @@ class GuardNodes:
             thread = self._thread(config)
             if not self._gateway.step(thread.row):
                 return self._escalate(Code.LIMIT_STEPS, "the thread has used its steps")
-            shown = self._view(thread, state)
+            known = self._learnt(thread, state["messages"])
+            changed = [new for new, old in zip(known, state["messages"], strict=True) if new is not old]
+            state = {**state, "messages": known}
+            shown = self._view(thread, known)
             found = self._leak(thread, shown)
             if found is not None:
                 return self._escalate(Code.INTERNAL, f"the tripwire found {found} in what the model would be sent")
@@ -146,7 +150,7 @@ class GuardNodes:
             message = model.invoke(shown)
             if self._refine is not None:
                 message = self._refine(state, message)
-            return self._proposed(thread, message)
+            return self._proposed(thread, message, changed)
         except AgentGuardError as error:
             return self._broken(error)
 
@@ -217,10 +221,17 @@ class GuardNodes:
             raise UnknownThread("the run has no thread_id; start it with Session.start")
         return self._gateway.thread(str(thread_id))
 
-    def _view(self, thread: GuardedThread, state: GuardState) -> list[BaseMessage]:
+    def _learnt(self, thread: GuardedThread, messages: list[AnyMessage]) -> list[AnyMessage]:
+        """The conversation with what has become known since it was masked: a name that was missed in one message and
+        found in a later one is masked in both from now on.
+        """
+        vault = thread.vault()
+        return [hide(message, lambda text: self._gateway.masker.mask_known(text, vault)) for message in messages]
+
+    def _view(self, thread: GuardedThread, messages: list[AnyMessage]) -> list[BaseMessage]:
         context = {"refs": thread.row.refs, "now": self._gateway.now().isoformat(timespec="seconds")}
         system = f"{self._prompt}\n\nContext:\n```json\n{json.dumps(context)}\n```"
-        shown = view(system, state["messages"])
+        shown = view(system, messages)
         return [
             message
             if is_masked(message)
@@ -235,7 +246,7 @@ class GuardNodes:
                 return f"a raw {span.type} ({span.source})"
         return None
 
-    def _proposed(self, thread: GuardedThread, message: AIMessage) -> Command[Step]:
+    def _proposed(self, thread: GuardedThread, message: AIMessage, changed: list[AnyMessage]) -> Command[Step]:
         names = {wire_name(tool.name): tool.name for tool in self._gateway.tools.values()}
         raw = list(proposals(message, names))
         text, calls = thread.masked_message(message.text, raw)
@@ -244,7 +255,7 @@ class GuardNodes:
             goto="decide" if queue else "deliver",
             update={
                 "v": STATE_VERSION,
-                "messages": [answered(message, text, calls)],
+                "messages": [*changed, answered(message, text, calls)],
                 "queue": queue,
                 "status": "running",
                 "outcome": None,

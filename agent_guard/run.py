@@ -47,7 +47,8 @@ def run(
     except queue.Empty:
         raise TimeoutError(f"{tool.name} took longer than {tool.timeout_s:g} seconds") from None
     if not fine:
-        raise answer
+        # a tool that exits or is cancelled inside must not end its caller
+        raise answer if isinstance(answer, Exception) else RuntimeError(type(answer).__name__)
     if not isinstance(answer, tool.result_model):
         raise TypeError(f"{tool.name} returned {type(answer).__name__}, not {tool.result_model.__name__}")
     return answer

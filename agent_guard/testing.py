@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -109,11 +110,16 @@ def assert_no_personal_data(where: Path | Iterable[Path], values: Iterable[str])
     """
     roots = [where] if isinstance(where, Path) else list(where)
     files = [path for root in roots for path in (sorted(root.rglob("*")) if root.is_dir() else [root])]
-    wanted = list(values)
+    wanted = [
+        (index, {value.casefold(), json.dumps(value)[1:-1].casefold()}) for index, value in enumerate(values) if value
+    ]
     for path in (path for path in files if path.is_file()):
         raw = path.read_bytes()
-        for encoding in ("utf-8", "utf-16-le", "unicode_escape"):
-            text = raw.decode("unicode_escape" if encoding == "unicode_escape" else encoding, "replace").casefold()
-            for index, value in enumerate(wanted):
-                if value.casefold() in text:
+        texts = {
+            "UTF-8": raw.decode("utf-8", "replace").casefold(),
+            "UTF-16": raw.decode("utf-16-le", "replace").casefold() + raw[1:].decode("utf-16-le", "replace").casefold(),
+        }
+        for encoding, text in texts.items():
+            for index, forms in wanted:
+                if any(form in text for form in forms):
                     raise AssertionError(f"value {index} of the list stands in {path.name} as {encoding}")

@@ -6,6 +6,7 @@ A contract gives no permission: a policy that names the tool does.
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import typing
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from agent_guard.errors import ConfigError
 from agent_guard.types import ENTITY_TYPES, Effect
@@ -99,6 +100,13 @@ class Tool:
             return f"timeout_s is {self.timeout_s}; give seconds between 0 and 10"
         if not self.description:
             return "it has no description; write a docstring, it is what the model is told"
+        schema = self.args_model.model_json_schema()
+        if issubclass(self.args_model, RootModel):
+            return "its args model is a root model; write a model whose fields are the arguments"
+        if schema != self.args_model.model_json_schema(by_alias=False):
+            return "its args model has an alias; call the field as the model is to call it"
+        if '"uniqueItems": true' in json.dumps(schema):
+            return "its args model has a set, which has no order to approve; write a list"
         return self._unknown_field()
 
     def _unknown_field(self) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,7 +15,7 @@ from agent_guard.lint import REASON
 from agent_guard.tool import Tool
 from agent_guard.types import JSON, Code, ToolCall, ToolResult
 
-__all__ = ["answered", "message_of", "proposals", "schema", "texts", "view", "wire_name"]
+__all__ = ["answered", "hide", "message_of", "proposals", "schema", "texts", "view", "wire_name"]
 
 CALLS_MAX = 32
 """Most tool calls of one message that are looked at; the others are refused unread."""
@@ -126,6 +126,29 @@ def view(system: str, messages: Sequence[AnyMessage]) -> list[BaseMessage]:
 def _cancelled(name: str, call_id: str) -> ToolMessage:
     content = json.dumps({"status": "denied", "code": str(Code.CANCELLED), "message": "A newer message replaced it."})
     return ToolMessage(content=content, name=name, tool_call_id=call_id, status="error")
+
+
+def hide(message: AnyMessage, mask: Callable[[str], str]) -> AnyMessage:
+    """A copy of a message with its text and its calls' arguments masked once more; the message itself where nothing
+    changes.
+    """
+    text = message.text
+    update: dict[str, Any] = {}
+    if (masked := mask(text)) != text:
+        update["content"] = masked
+    if isinstance(message, AIMessage) and message.tool_calls:
+        calls = [{**call, "args": _hidden(call["args"], mask)} for call in message.tool_calls]
+        if calls != message.tool_calls:
+            update["tool_calls"] = calls
+    return message.model_copy(update=update) if update else message
+
+
+def _hidden(value: Any, mask: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, Mapping):
+        return {key: _hidden(item, mask) for key, item in value.items()}
+    return [_hidden(item, mask) for item in value] if isinstance(value, list) else value
 
 
 def texts(messages: Sequence[BaseMessage]) -> Iterator[str]:

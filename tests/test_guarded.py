@@ -424,3 +424,11 @@ def test_model_text_is_bounded_before_it_is_stored(world: World) -> None:
     (row,) = world.rows(thread.gateway, "calls")
     assert (len(row["tool"]), len(row["call_id"]), len(row["reason"])) == (100, 100, 300)
     assert row["call_id"].isprintable()
+
+
+@pytest.mark.req("A23")
+def test_a_value_in_a_reason_is_not_cut_in_half(world: World) -> None:
+    """A reason is masked before it is cut, so that no part of a value is left at its end."""
+    thread = world.thread()
+    thread.invoke("crm.read_deal", {"deal_id": "42"}, reason="r" * 290 + " +48 601 234 567")
+    assert world.rows(thread.gateway, "calls")[0]["reason"].endswith("r <PHONE_2>")

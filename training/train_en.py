@@ -102,7 +102,12 @@ def main() -> None:
     began = time.monotonic()
 
     source = tables.load()
-    real = [row for path in sorted(arguments.corpora.iterdir()) if path.name.startswith(("wnut17", "btc")) for row in read_conll(path)]
+    real = [
+        row
+        for path in sorted(arguments.corpora.iterdir())
+        if path.name.startswith(("wnut17", "btc"))
+        for row in read_conll(path)
+    ]
     lower: Counter[str] = Counter()
     for text, labels in real:
         outside = "".join(" " if any(s <= i < e for s, e, _ in labels) else char for i, char in enumerate(text))
@@ -118,17 +123,24 @@ def main() -> None:
     by_kind: dict[str, list[str]] = {}
     for word, kinds in table.items():
         by_kind.setdefault(kinds, []).append(word)
-    packed = zlib.compress("\n".join(f"{kinds}\t{' '.join(sorted(words))}" for kinds, words in sorted(by_kind.items())).encode(), 9)
+    packed = zlib.compress(
+        "\n".join(f"{kinds}\t{' '.join(sorted(words))}" for kinds, words in sorted(by_kind.items())).encode(), 9
+    )
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / "en.classes.zlib").write_bytes(packed)
 
     words = Words(table)
     trainer = pycrfsuite.Trainer(verbose=False)
-    trainer.set_params({"c1": arguments.c1, "c2": 0.02, "max_iterations": arguments.iterations, "feature.minfreq": arguments.minfreq})
+    trainer.set_params(
+        {"c1": arguments.c1, "c2": 0.02, "max_iterations": arguments.iterations, "feature.minfreq": arguments.minfreq}
+    )
     for text, labels in [*real, *real, *swapped, *made]:
         if text.strip():
             trainer.append(*sequence(text, labels, words))
-    print(f"{len(real)} real, {len(swapped)} swapped, {len(made)} generated; prepared in {time.monotonic() - began:.0f} s", flush=True)
+    print(
+        f"{len(real)} real, {len(swapped)} swapped, {len(made)} generated; prepared in {time.monotonic() - began:.0f} s",
+        flush=True,
+    )
     trainer.train(str(arguments.output / "en.crfsuite"))
     print(f"trained in {time.monotonic() - began:.0f} s")
     for name in ("en.classes.zlib", "en.crfsuite"):

@@ -23,11 +23,13 @@ _ORDER = (
     Code.TOOL_UNAVAILABLE,
 )
 
+_RANK = {code: rank for rank, code in enumerate(_ORDER)}
+
 
 def _check(call: ToolCall, tool: Tool | None, policy: Policy, facts: Facts) -> Objection | None:
     if not facts.problems:
         return None
-    problems = sorted(facts.problems, key=lambda problem: (_ORDER.index(problem.code), problem.path))
+    problems = sorted(facts.problems, key=lambda problem: (_RANK.get(problem.code, len(_RANK)), problem.path))
     lines = "; ".join(f"{problem.path}: {problem.message}" for problem in problems[:_SHOWN])
     return deny(problems[0].code, f"The arguments were refused: {lines}.")
 

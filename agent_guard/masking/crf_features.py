@@ -18,18 +18,24 @@ Classes = Mapping[str, str]
 _TOKEN = re.compile(r"['’]s\b|[^\W\d_]+(?=['’]s\b)|[^\W\d_]+(?:['’][^\W\d_]+)*|\d+|\x1a+|\n|[^\w\s]|_")
 _VOWEL = re.compile("[aeiouy]")
 _CALENDAR = frozenset(
-    "january february march april june july august september october november december monday tuesday wednesday thursday "
-    "friday saturday sunday jan feb mar apr jun jul aug sep sept oct nov dec mon tue wed thu fri sat sun".split()
-)
-_TITLE = frozenset("mr mrs ms miss mx dr prof sir madam lord lady rev fr".split())
+    {"apr", "april", "aug", "august", "dec", "december", "feb", "february", "fri", "friday", "jan", "january",
+     "jul", "july", "jun", "june", "mar", "march", "mon", "monday", "nov", "november", "oct", "october", "sat",
+     "saturday", "sep", "sept", "september", "sun", "sunday", "thu", "thursday", "tue", "tuesday", "wed",
+     "wednesday"}
+)  # fmt: skip
+_TITLE = frozenset(
+    {"dr", "fr", "lady", "lord", "madam", "miss", "mr", "mrs", "ms", "mx", "prof", "rev", "sir"}
+)  # fmt: skip
 _COMPANY = frozenset(
-    "inc ltd llc plc corp gmbh ag sa bv nv oy ab co company group holdings bank university college school hospital institute "
-    "foundation association partners solutions systems services consulting technologies industries logistics".split()
-)
+    {"ab", "ag", "association", "bank", "bv", "co", "college", "company", "consulting", "corp", "foundation",
+     "gmbh", "group", "holdings", "hospital", "inc", "industries", "institute", "llc", "logistics", "ltd", "nv",
+     "oy", "partners", "plc", "sa", "school", "services", "solutions", "systems", "technologies", "university"}
+)  # fmt: skip
 _STREET = frozenset(
-    "street st road rd avenue ave lane ln drive dr court ct boulevard blvd way place pl square terrace close parkway pkwy highway "
-    "hwy apt suite unit floor".split()
-)
+    {"apt", "ave", "avenue", "blvd", "boulevard", "close", "court", "ct", "dr", "drive", "floor", "highway",
+     "hwy", "lane", "ln", "parkway", "pkwy", "pl", "place", "rd", "road", "square", "st", "street", "suite",
+     "terrace", "unit", "way"}
+)  # fmt: skip
 
 
 def tokens(text: str) -> list[re.Match[str]]:
@@ -94,7 +100,12 @@ class Words:
                 found.append("accent")
         if identity:
             found.append(f"w={identity}")
-        return code, identity, shape + ("N" if any(kind in "ABCLMN" for kind in kinds) else "") + ("W" if common else ""), tuple(found)
+        return (
+            code,
+            identity,
+            shape + ("N" if any(kind in "ABCLMN" for kind in kinds) else "") + ("W" if common else ""),
+            tuple(found),
+        )
 
 
 def features(words: Sequence[str], table: Words) -> list[list[str]]:

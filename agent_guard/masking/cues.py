@@ -8,37 +8,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from agent_guard.masking.words import words
 from agent_guard.types import Span
 
 __all__ = ["find_cued", "is_name_like", "read_name"]
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’-](?![sS]\b)[^\W\d_]+)*")
 _GAP = re.compile(r"[ \t\u00a0]{1,2}|\.[ \t]?")
-_PARTICLES = frozenset("van von der den de la le da di du del della dos das el al bin ibn ben ter ten af av zu y e".split())
+_PARTICLES = frozenset(
+    {"af", "al", "av", "ben", "bin", "da", "das", "de", "del", "della", "den", "der", "di", "dos", "du", "e",
+     "el", "ibn", "la", "le", "ten", "ter", "van", "von", "y", "zu"}
+)  # fmt: skip
 
 # What follows a cue and is no name.
-_NOT_NAMES = frozenset(
-    """
-    team all everyone everybody there sir sirs madam customer customers client clients support folks friend friends colleague
-    colleagues guys manager hiring committee customer service sales department office staff user admin administrator member
-    members partner partners valued neighbour neighbor again good morning afternoon evening day thanks thank you please what how
-    who when where why the a an i we he she it they this that these those my your his her our their not no yes ok okay here just
-    also still very so and or but if is are was be been being have has had will would can could may might must shall should do
-    does did going looking writing calling trying interested happy sorry afraid sure ready available from with in on at for to
-    of by as about into after before today tomorrow yesterday now monday tuesday wednesday thursday friday saturday sunday
-    january february march april june july august september october november december best kind regards sincerely mr mrs ms dr
-    re fwd subject date phone email address company name one two three new old next last any some both
-    коллеги клиент клиенты друзья господа команда все всем дамы покупатель абонент пользователь менеджер менеджера поддержка
-    здравствуйте добрый день утро вечер спасибо пожалуйста меня мне вас вам вы ты мы он она оно они это этот эта то так как
-    что кто где когда почему не нет да или и а но если я в на с со из от по для до о об за под при без у к ко мой моя наш ваш
-    был была было есть будет просто очень можно нужно хочу хотел звоню пишу компания компании ооо тоо ао ип директор тел телефон
-    номер адрес почта дата клиента заказ договор понедельник вторник среда четверг пятница суббота воскресенье январь февраль
-    марта апреля мая июня июля августа сентября октября ноября декабря партнеры партнёры руководитель господин госпожа уважаемый
-    państwo panie pani pan zespół zespole klient kliencie klientka wszyscy dzień dobry witam cześć dziękuję proszę jestem nie
-    tak to ten ta te i a ale lub czy z w na do od po dla przez o u ze we za się mój moja nasz wasz firma firmy dyrektor kierownik
-    dział bardzo już jeszcze tu tam dzisiaj jutro wczoraj zainteresowany zainteresowana poniedziałek wtorek środa czwartek piątek
-    """.split()
-)
+_NOT_NAMES = words("not_names")
 
 _BREAK = r"[ \t]*(?:,|\.|!|—|-)?[ \t]*\r?\n[\s>*–—-]{0,12}"
 # (expression that ends where the name begins, whether a lower-case name counts)
@@ -121,12 +104,16 @@ def find_cued(text: str) -> Iterator[Span]:
             words = _WORD.findall(text[start:end])
             if place == _WEAK_CUE and (len(words) < 2 and not _introduces(text, end)):
                 continue
-            if all(len(word) == 1 for word in words) or text[start:end].isupper() and len(words) == 1 and len(words[0]) < 4:
+            if all(len(word) == 1 for word in words) or (
+                text[start:end].isupper() and len(words) == 1 and len(words[0]) < 4
+            ):
                 continue
             yield Span(start=start, end=end, type="PERSON", score=score, source="cue")
 
 
-_AFTER_INTRODUCTION = re.compile(r"[ \t]*(?:,|\.|!|$|\n|\bfrom\b|\bhere\b|\bspeaking\b|\bcalling\b|\band\b|\bиз\b|\bи\b|\bz\b|\bi\b|\(|—)")
+_AFTER_INTRODUCTION = re.compile(
+    r"[ \t]*(?:,|\.|!|$|\n|\bfrom\b|\bhere\b|\bspeaking\b|\bcalling\b|\band\b|\bиз\b|\bи\b|\bz\b|\bi\b|\(|—)"
+)
 
 
 def _introduces(text: str, end: int) -> bool:

@@ -140,9 +140,7 @@ class Engine:
 
     def __init__(self, finder: Finder, languages: Sequence[str], recognizers: Sequence[EntityRecognizer] = ()) -> None:
         self.analyzer = _build(finder, languages, recognizers)
-        self._entities = {
-            language: sorted(self.analyzer.get_supported_entities(language)) for language in languages
-        }
+        self._entities = {language: sorted(self.analyzer.get_supported_entities(language)) for language in languages}
         self._artifacts = {language: self.analyzer.nlp_engine.process_text("", language) for language in languages}
 
     def find(self, text: str, language: str) -> list[Span]:
@@ -157,5 +155,9 @@ class Engine:
         metadata = result.recognition_metadata or {}
         source = metadata.get(_SOURCE) or metadata.get("recognizer_name") or "presidio"
         return Span(
-            start=result.start, end=result.end, type=_our_type(result.entity_type), score=result.score, source=str(source)
+            start=result.start,
+            end=result.end,
+            type=_our_type(result.entity_type),
+            score=result.score,
+            source=str(source),
         )

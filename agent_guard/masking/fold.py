@@ -12,17 +12,22 @@ from dataclasses import dataclass
 
 __all__ = ["INVISIBLE", "Folded", "fold", "fold_letters"]
 
-INVISIBLE = re.compile("[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
+INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
+)
 
 _TO_CYRILLIC = str.maketrans("aAcCeEoOpPxXyYkKmMtTBHiIjsS", "аАсСеЕоОрРхХуУкКмМтТВНіІјѕЅ")
 _TO_LATIN = str.maketrans("аАсСеЕоОрРхХуУкКмМтТВНіІјѕЅ", "aAcCeEoOpPxXyYkKmMtTBHiIjsS")
 _CYRILLIC = re.compile("[\u0400-\u04ff]")
 _LATIN = re.compile("[A-Za-z]")
-_MIXED_WORD = re.compile("[A-Za-z]*(?:[A-Za-z][\u0400-\u04ff]|[\u0400-\u04ff][A-Za-z])[A-Za-z\u0400-\u04ff]*")
+_LATIN_RUN = re.compile("[A-Za-z]+")
 _WORD = re.compile("[A-Za-z\u0400-\u04ff]+")
+_UNCHANGED = re.compile("[\x00-\x7f\u0400-\u0482\u048a-\u052f«»–—]*")
 _ODD_DIGIT = re.compile(r"[^\D0-9]")
 # Characters that NFKC leaves alone, in runs that no combining mark follows.
-_PLAIN = re.compile("[\x00-\x7f\u00c0-\u0131\u0134-\u013e\u0141-\u0148\u014a-\u017e\u0400-\u0482\u048a-\u052f«»–—]+(?![\u0300-\u036f])")
+_PLAIN = re.compile(
+    "[\x00-\x7f\u00c0-\u0131\u0134-\u013e\u0141-\u0148\u014a-\u017e\u0400-\u0482\u048a-\u052f«»–—]+(?![\u0300-\u036f])"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,9 +67,13 @@ def _one_script(word: str) -> str:
 
 def fold_letters(text: str) -> str:
     """Gives every word one script; the length never changes."""
-    if text.isascii() or not _MIXED_WORD.search(text):
+    if text.isascii():
         return text
-    return _WORD.sub(lambda found: _one_script(found[0]), text)
+    for run in _LATIN_RUN.finditer(text):
+        around = text[max(0, run.start() - 1) : run.start()] + text[run.end() : run.end() + 1]
+        if around and not around.isascii() and _CYRILLIC.search(around):
+            return _WORD.sub(lambda found: _one_script(found[0]), text)
+    return text
 
 
 def _ascii_digit(found: re.Match[str]) -> str:
@@ -75,6 +84,8 @@ def fold(text: str) -> Folded:
     """Folds a text. Costs microseconds for texts that fold to themselves, which most do."""
     if text.isascii():
         return Folded(text=text)
+    if _UNCHANGED.fullmatch(text):
+        return Folded(text=fold_letters(text))
     if unicodedata.is_normalized("NFKC", text) and not INVISIBLE.search(text):
         return Folded(text=fold_letters(_ODD_DIGIT.sub(_ascii_digit, text)))
     out: list[str] = []

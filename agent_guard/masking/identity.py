@@ -24,8 +24,9 @@ __all__ = ["Name", "Part", "clean_value", "compare", "find_same", "name_words", 
 NAME_WORD = re.compile(r"[^\W\d_]+(?:['’-](?![sS]\b)[^\W\d_]+)*")
 
 _TITLES = frozenset(
-    "mr mrs ms miss mx dr prof sir madam pan pani panu pana panem panią panią p г-н г-жа господин госпожа мистер миссис".split()
-)
+    {"dr", "madam", "miss", "mr", "mrs", "ms", "mx", "p", "pan", "pana", "panem", "pani", "panią", "panu",
+     "prof", "sir", "г-жа", "г-н", "господин", "госпожа", "миссис", "мистер"}
+)  # fmt: skip
 _FORM_TYPES: frozenset[EntityType] = frozenset({"PHONE", "EMAIL", "ID", "CARD", "IBAN", "IP"})
 _POSSESSIVE = re.compile(r"['’][sS]\b")
 _SPACES = re.compile(r"\s+")

@@ -8,27 +8,21 @@ from __future__ import annotations
 
 import re
 
+from agent_guard.masking.words import words
+
 __all__ = ["bases", "oblique", "place_base", "surname_sexes"]
 
 _CYRILLIC = re.compile("[\u0400-\u04ff]")
 
 # Men's names whose genitive is a woman's name.
-_PAIRED = frozenset(
-    "август айдан айжан алан александр алим альбин альмир амин амир анис антонин арсени асим богдан болеслав борислав "
-    "бронислав валентин валери василис венер виктори вилен виталин владислав владлен вячеслав гульжан гульнар дамир дан "
-    "даниэл динар добромир евгени жан жанар закир замир зариф ильмир ильнар ильнур ильфир камил карим карин кир клавди "
-    "корнели кристиан лазиз латиф ленар леонид лиан лилиан любомир малик мариан марьян мелис милан милен мирослав надир "
-    "назир насим нафис радмил радмир раис рамил рашид ренат ростислав руслан сабир сабрин саид салим самир святослав "
-    "северин сергин серафим симон станислав стефан стефани таир ульян фаиз фарид феруз фируз флорид халид халим хамид "
-    "шакир шахид эвелин элин эльвир эльдар эльмир эльнар эльнур эмили эмин эрик юли юлиан ян яромир ярослав".split()
-)
+_PAIRED = words("paired_ru")
 _FLEETING = {"павел": "павл", "лев": "льв", "петр": "петр"}
 _SURNAME = re.compile(r"(.{2,}(?:ов|ев|ин|ын))(а|у|ым|ой|ою|е|ых|ыми|)$")
 _ADJECTIVE = re.compile(r"(.{2,}(?:ск|цк))(ий|ого|ому|им|ом|ая|ой|ую|ою|ие|их|ими)$")
 _PATRONYMIC = re.compile(r"(.{2,}(?:ович|евич|ич))(а|у|ем|е|)$|(.{2,}(?:овн|евн|ичн))(а|ы|е|у|ой|ою)$")
 _NOUN = re.compile(r"(.{2,}?)(?:ами|ями|ого|ому|ою|ею|ом|ем|ым|ой|ей|ая|ую|ии|ия|ию|ий|ый|ы|и|а|я|у|ю|е|й|ь|о)$")
 _IYA = re.compile(r"(.{2,})(?:ия|ии|ию|ией|иею|ий|ием)$")
-_EY = re.compile(r"(.{2,}[аеяоу])(?:й|я|ю|ем|е)$")
+_EY = re.compile(r"(.{2,}[аея])(?:й|я|ю|ем|е)$")
 _KAZAKH = re.compile(r"(.{3,}?)(?:ға|қа|ның|нің|дың|дің|тың|тің|ді|ті|ні|ды|ты|ны)$")
 _KAZAKH_LETTER = re.compile("[әіңғүұқөһ]")
 
@@ -72,15 +66,17 @@ def _sex_of_pair(ending: str) -> str:
 
 def oblique(words: tuple[str, ...]) -> str:
     """Tells by its surname which case a whole Polish name stands in: ``m``, ``f`` (not nominative), or empty."""
-    if any(_POLISH_MALE_CASE.match(word) for word in words) or (words and all(word.endswith(("owi", "em")) for word in words)):
+    if any(_POLISH_MALE_CASE.match(word) for word in words) or (
+        words and all(word.endswith(("owi", "em")) for word in words)
+    ):
         return "m"
     return "f" if any(_POLISH_FEMALE_CASE.match(word) for word in words) else ""
 
 
 def _polish(word: str, surface: str, case: str) -> tuple[frozenset[str], str]:
     if found := _POLISH_ADJECTIVE.match(word):
-        if found[1] + found[2] != surface or found[2] in ("i", "a"):
-            return frozenset({found[1] + "-", surface}), "m" if found[2][0] == "i" and found[2] != "iej" else "f"
+        stem = surface[: len(surface) - len(found[2])]
+        return frozenset({stem + "-"}), "f" if found[2] in ("a", "iej", "ą") else "m"
     kept = {surface}
     endings = {"m": ("owi", "iem", "em", "a", "u"), "f": ("y", "i", "ie", "e", "a")}.get(case, ())
     for ending in endings:

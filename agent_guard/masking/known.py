@@ -12,24 +12,17 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from agent_guard.masking.identity import NAME_WORD, parse_name, value_key
+from agent_guard.masking.words import words
 from agent_guard.types import Entry, Pseudonyms, Span
 
 __all__ = ["Known", "is_everyday", "known_of"]
 
 # Parts of names that are everyday words. Alone they count only where a capital letter inside a sentence says "name".
-_EVERYDAY = frozenset(
-    "will may mark rose hope grace faith joy art bill bob sue rob drew dean dale chase grant frank gene jean june april august "
-    "summer autumn dawn eve ray rich pat page lane young king long white black brown green gray grey small little short price "
-    "best good day love house bush wood woods field fields hill hills lake rivers stone church bishop cook baker miller smith "
-    "new day west north street park may case case banks bond law max van von de la di da del der den bin al el ben and the "
-    "вера надежда любовь роман слава лев мир май рада роза злата мила белый черный чернов новый большой малый король царь "
-    "кот заяц волк медведь гусь мороз зима весна осень лето мельник коваль кузнец бондарь горох борщ шевченко "
-    "maja róża kalina jagoda wiosna zima mróz wilk zając kot lis baran kowal nowy mały duży biały czarny król sobota niedziela "
-    "not you are can but all for was his her our out who how its let".split()
-)
+_EVERYDAY = words("everyday")
 _DIGIT_RUN = re.compile(r"(?<![\w])[+(]?\d(?:[\s().\-–‑/]{0,3}\d){5,33}(?![\w])")
-_ID_RUN = re.compile(r"(?<!\w)[A-Za-z]{0,4} ?\d[0-9A-Za-z \-]{4,40}(?!\w)")
-_DIGITS = re.compile(r"\d+")
+_ID_RUN = re.compile(r"(?<!\w)[A-Za-z]{0,4} ?\d[0-9A-Za-z -]{4,40}(?!\w)")
+_GROUP = re.compile(r"[0-9A-Za-z]+")
+_DIGITS = re.compile("[0-9]+")
 _ACCENTED = re.compile("[\u00df-\u024f]")
 _SENTENCE_END = re.compile(r"(?:^|[.!?…:;\n\r•>\"«„“(*-])\s*$")
 _LITERAL = ("EMAIL", "LOCATION", "ORG", "URL", "IP", "SECRET", "PERSON")
@@ -75,10 +68,14 @@ class Known:
         tails = {"".join(_DIGITS.findall(key))[-6:] for key in self._numbers}
         self._digit_hints = (*self._phones, *(tail for tail in tails if len(tail) >= 4))
         hints.update(key.split()[0] for key, entry in literals.items() if key.split() and entry.type in _LITERAL)
-        self._hints = tuple(hint for hint in hints if not any(hint != other and hint.startswith(other) for other in hints))
+        self._hints = tuple(
+            hint for hint in hints if not any(hint != other and hint.startswith(other) for other in hints)
+        )
         self._types = {key: entry.type for key, entry in literals.items()}
         alternatives = sorted((re.escape(key).replace(r"\ ", r"\s+") for key in literals), key=len, reverse=True)
-        self._literals = re.compile(rf"(?<!\w)(?:{'|'.join(alternatives)})(?!\w)", re.IGNORECASE) if alternatives else None
+        self._literals = (
+            re.compile(rf"(?<!\w)(?:{'|'.join(alternatives)})(?!\w)", re.IGNORECASE) if alternatives else None
+        )
 
     def may_occur(self, text: str) -> bool:
         """A quick no for clean texts; a yes only means that `find` has to look."""
@@ -98,7 +95,10 @@ class Known:
         if self._literals:
             for found in self._literals.finditer(text):
                 type = self._types.get(re.sub(r"\s+", " ", found[0]).casefold(), "PERSON")
-                spans.append(Span(start=found.start(), end=found.end(), type=type, score=1.0, source="known"))
+                # One word of a name may be a part of a longer, other name.
+                single = type == "PERSON" and found[0].isalpha()
+                score = 0.6 if single else 1.0
+                spans.append(Span(start=found.start(), end=found.end(), type=type, score=score, source="known"))
         if self._names:
             spans.extend(self._find_names(text))
         if self._phones:
@@ -117,7 +117,9 @@ class Known:
                 here |= self._names.get(base, set())
             if not here:
                 continue
-            joined = run and owners & here and re.fullmatch(r"[ \t\u00a0]{1,3}|\s?\n\s?", text[run[-1].end() : word.start()])
+            joined = (
+                run and owners & here and re.fullmatch(r"[ \t\u00a0]{1,3}|\s?\n\s?", text[run[-1].end() : word.start()])
+            )
             if joined:
                 run.append(word)
                 owners &= here
@@ -167,14 +169,15 @@ class Known:
     def _find_numbers(self, text: str) -> list[Span]:
         spans = []
         for found in _ID_RUN.finditer(text):
-            # Words may follow the number inside the run: every prefix that ends a group is tried.
-            for end in [m.end() for m in re.finditer(r"[0-9A-Za-z]+", found[0])]:
-                piece = found[0][:end]
-                compact = "".join(filter(str.isalnum, piece)).upper()
-                entry = self._numbers.get(compact) or self._numbers.get("PL" + compact)
-                if entry:
-                    start = found.start() + len(piece) - len(piece.lstrip())
-                    spans.append(Span(start=start, end=found.start() + end, type=entry.type, score=1.0, source="known"))
+            # Words may stand before and after the number inside the run: every group is tried as its end, and both
+            # the first letter and the first digit as its beginning.
+            first_digit = next(place for place in range(found.start(), found.end()) if text[place].isdecimal())
+            for start in {found.start(), first_digit}:
+                for group in _GROUP.finditer(text, start, found.end()):
+                    compact = "".join(filter(str.isalnum, text[start : group.end()])).upper()
+                    entry = self._numbers.get(compact) or self._numbers.get("PL" + compact)
+                    if entry:
+                        spans.append(Span(start=start, end=group.end(), type=entry.type, score=1.0, source="known"))
         return spans
 
 

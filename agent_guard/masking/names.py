@@ -9,8 +9,8 @@ from importlib.util import find_spec
 
 from agent_guard.errors import ConfigError
 from agent_guard.masking.cues import find_cued
-from agent_guard.masking.names_kk import find_kazakh
 from agent_guard.masking.names_en import EnglishNames
+from agent_guard.masking.names_kk import find_kazakh
 from agent_guard.masking.names_pl import find_polish
 from agent_guard.masking.names_ru import RussianNames
 from agent_guard.masking.routing import blocks

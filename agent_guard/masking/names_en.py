@@ -6,9 +6,10 @@ no pipeline, one thread.
 
 from __future__ import annotations
 
+import re
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,9 @@ class EnglishNames:
             try:
                 from pycrfsuite import Tagger
             except ImportError as error:
-                raise ConfigError("masking English names needs python-crfsuite: pip install 'langgraph-agent-guard[en]'") from error
+                raise ConfigError(
+                    "masking English names needs python-crfsuite: pip install 'langgraph-agent-guard[en]'"
+                ) from error
             table = Words(read_classes(Path(verified(_MODELS / "en.classes.zlib", ENGLISH_CLASSES))))
             tagger = Tagger()
             tagger.open(verified(_MODELS / "en.crfsuite", ENGLISH_CRF))
@@ -73,12 +76,18 @@ class EnglishNames:
             labels = self._tagger.tag(rows)
         start: int | None = None
         for place, label in enumerate([*labels, "O"]):
-            if start is not None and not (label[0] == "I" and label[2:] == labels[start][2:]):
+            ends = place < len(labels) and _ends_name(found, place)
+            if start is not None and (ends or not (label[0] == "I" and label[2:] == labels[start][2:])):
                 kind = _TYPES.get(labels[start][2:])
-                if kind and found[place - 1].end() - found[start].start() > 1 and found[start][0][0] not in "'’":
-                    yield Span(
-                        start=found[start].start(), end=found[place - 1].end(), type=kind, score=0.75, source="crf"
-                    )
+                first, last = found[start], found[place - 1]
+                if kind and last.end() - first.start() > 1 and first[0][0] not in "'’":
+                    yield Span(start=first.start(), end=last.end(), type=kind, score=0.75, source="crf")
                 start = None
-            if label[0] == "B" or (label[0] == "I" and start is None):
+            if not ends and (label[0] == "B" or (label[0] == "I" and start is None)):
                 start = place
+
+
+def _ends_name(found: Sequence[re.Match[str]], place: int) -> bool:
+    """A line end ends a name, and so does a full stop that stands behind more than an initial."""
+    token = found[place][0]
+    return token == "\n" or (token == "." and place > 0 and len(found[place - 1][0]) > 3)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from agent_guard.masking.cues import is_name_like
+from agent_guard.masking.words import words
 from agent_guard.types import Span
 
 __all__ = ["find_kazakh", "is_kazakh"]
@@ -25,20 +26,7 @@ _SURNAME = re.compile(
     f"{_CASE}$",
     re.IGNORECASE,
 )
-_FIRST = frozenset(
-    """
-    абай абылай адай адия айбек айгерим айгерім айгул айгүл айгуль айдана айдар айдос айжан айнагуль айнұр айнур айсулу айсұлу
-    айша акбота ақбота акмарал ақмарал алибек әлібек алима алихан әлихан алия әлия алмас алмат алтынай аманжол аружан арман арыстан асель
-    әсел асемгуль асет әсет асхат асылбек аян аяулым бақыт бақытжан бахыт бахытжан бауыржан бауржан бекзат бекжан берик берік биржан ботагоз
-    ботагөз гаухар гүлмира гульмира гүлнар гульнар гүлсім дамир дана данияр дархан дәулет даулет дастан динара дидар ділназ диляра
-    досжан думан еламан елдос ербол ержан ерлан ермек еркебулан еркебұлан жазира жанар жанат жандос жания жанна жасұлан жасулан жұлдыз
-    жулдыз зарина зауре зере ильяс ілияс инкар қайрат кайрат қанат канат камила қарлығаш карлыгаш карима қасым касым куаныш қуаныш
-    құралай куралай ләззат лаззат лаура мадина мади мадияр марат маржан медет мейрамгуль мейрамгүл мерей меруерт мұрат мурат мұхтар мухтар
-    назгул назгүл назгуль назым нариман нурбол нұрбол нургуль нұргүл нурдаулет нұрдәулет нурлан нұрлан нурсултан нұрсұлтан нуржан нұржан
-    олжас онгар оразбек перизат райхан рауан рахат рустем сабина сабит сағат сагат сакен сәкен салтанат самал санжар сауле сәуле серік
-    серик сымбат тамерлан талгат талғат тимур төлеген толеген тұрар улан ұлан улпан ұлпан шолпан шынар шыңғыс чингиз
-    """.split()
-)
+_FIRST = words("first_kk")
 _GAP = re.compile(r"[ \t\u00a0]{1,2}")
 
 
@@ -53,7 +41,10 @@ def _first_name(word: str) -> bool:
     lowered = word.casefold()
     if lowered in _FIRST:
         return True
-    return any(lowered.endswith(ending) and lowered[: -len(ending)] in _FIRST for ending in ("а", "у", "е", "ом", "ға", "ге", "қа", "ке", "ның", "нің", "ды", "ді"))
+    return any(
+        lowered.endswith(ending) and lowered[: -len(ending)] in _FIRST
+        for ending in ("а", "у", "е", "ом", "ға", "ге", "қа", "ке", "ның", "нің", "ды", "ді")
+    )
 
 
 def find_kazakh(text: str) -> Iterator[Span]:
@@ -70,10 +61,11 @@ def find_kazakh(text: str) -> Iterator[Span]:
 
 def _judge(run: list[re.Match[str]]) -> Iterator[Span]:
     kinds = [
-        "p" if _PATRONYMIC.match(word[0]) else "f" if _first_name(word[0]) else "s" if _SURNAME.match(word[0]) else "-" for word in run
+        "p" if _PATRONYMIC.match(word[0]) else "f" if _first_name(word[0]) else "s" if _SURNAME.match(word[0]) else "-"
+        for word in run
     ]
     shape = "".join(kinds)
-    for found in re.finditer(r"-?[sf]?-?p[sf]?|f[s-]|[s-]f|f", shape):
+    for found in re.finditer(r"s?[f-]?ps?|f[s-]|sf|f", shape):
         start, end = found.span()
         score = 0.8 if end - start > 1 else 0.6
         yield Span(start=run[start].start(), end=run[end - 1].end(), type="PERSON", score=score, source="kazakh")

@@ -9,27 +9,13 @@ import re
 from collections.abc import Iterator
 
 from agent_guard.masking.cues import is_name_like
+from agent_guard.masking.words import words
 from agent_guard.types import Span
 
 __all__ = ["find_polish"]
 
-_MEN = (
-    "adam adrian aleksander andrzej antoni arkadiusz artur bartłomiej bartosz błażej bogdan bogusław bolesław borys cezary czesław damian "
-    "daniel dariusz dawid dominik edward emil eryk eugeniusz fabian filip franciszek gabriel grzegorz gustaw henryk hubert ignacy igor ireneusz "
-    "jacek jakub jan janusz jarosław jerzy jędrzej józef julian juliusz kacper kajetan kamil karol kazimierz konrad konstanty krystian krzysztof "
-    "leon leszek lech lucjan ludwik łukasz maciej maksymilian marceli marcel marcin marek marian mariusz mateusz michał mieczysław mikołaj miłosz "
-    "mirosław norbert oskar oliwier patryk paweł piotr przemysław radosław rafał robert roman ryszard sebastian sławomir stanisław stefan "
-    "sylwester szymon tadeusz teodor tomasz tymon tymoteusz wacław waldemar wiesław wiktor witold władysław wojciech zbigniew zdzisław zenon zygmunt"
-).split()
-_WOMEN = (
-    "ada adrianna agata agnieszka aleksandra alicja alina amelia anastazja aneta anna anita antonina barbara beata bernadetta bogumiła bożena "
-    "cecylia celina dagmara danuta daria diana dominika dorota edyta elżbieta emilia ewa ewelina felicja gabriela genowefa grażyna halina hanna "
-    "helena henryka honorata ilona inga irena iwona iza izabela jadwiga janina joanna jolanta józefa judyta julia julita justyna kamila karina karolina "
-    "katarzyna kinga klara klaudia kornelia krystyna laura lena lidia liliana lucyna ludwika łucja magda magdalena maja małgorzata maria marianna marlena "
-    "marta martyna michalina milena mirosława monika nadia natalia natasza nikola nina oliwia ola otylia patrycja paulina pola regina renata roksana róża "
-    "sabina sandra sara stanisława stefania sylwia tamara teresa urszula wanda weronika wiesława wiktoria wioletta zofia zuzanna żaneta kasia basia gosia "
-    "asia ania ewka zosia tomek bartek"
-).split()
+_MEN = words("men_pl")
+_WOMEN = words("women_pl")
 _SURNAME = re.compile(
     r"[A-ZĄĆĘŁŃÓŚŹŻ][a-ząćęłńóśźż]+(?:(?:sk|ck|dzk)(?:i|iego|iemu|im|a|iej|ą)|wicz(?:a|owi|em)?|czyk(?:a|owi|iem)?|"
     r"(?:ak|ek|ik|yk|uk|arz|ński)(?:a|owi|iem|em)?)"
@@ -42,7 +28,7 @@ def _forms() -> frozenset[str]:
     for name in _MEN:
         stem = {"ek": name[:-2] + "k", "eł": name[:-2] + "ł"}.get(name[-2:], name)
         if name.endswith(("i", "y")):
-            stem = name[:-1] if name.endswith("y") else name
+            stem = name.removesuffix("y")
             forms |= {name, *(stem + ending for ending in ("ego", "emu", "m", "ym"))}
         else:
             forms |= {name, *(stem + ending for ending in ("a", "owi", "em", "iem", "u", "ie", "rze", "le", "owie"))}
@@ -72,11 +58,22 @@ def find_polish(text: str) -> Iterator[Span]:
             continue
         first = last = place
         before = words[place - 1] if place else None
-        if before and text[before.end() : word.start()] == " " and _SURNAME.fullmatch(before[0]) and is_name_like(before[0]):
+        if (
+            before
+            and text[before.end() : word.start()] == " "
+            and _SURNAME.fullmatch(before[0])
+            and is_name_like(before[0])
+        ):
             first = place - 1
         while last + 1 < len(words) and last - first < 2 and _follows(text, words[last], words[last + 1]):
             last += 1
-        yield Span(start=words[first].start(), end=words[last].end(), type="PERSON", score=0.7 if last > first else 0.6, source="polish")
+        yield Span(
+            start=words[first].start(),
+            end=words[last].end(),
+            type="PERSON",
+            score=0.7 if last > first else 0.6,
+            source="polish",
+        )
         place = last + 1
 
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 
 import phonenumbers
 
+from agent_guard.masking.rules import Match, Windows
 from agent_guard.types import Span
 
 __all__ = ["find_international", "find_phones", "phone_key"]
@@ -92,9 +93,14 @@ def _grouping_fits(value: str) -> bool:
     return True
 
 
-def find_international(text: str) -> Iterator[Span]:
+def _matches(pattern: re.Pattern[str], text: str, windows: Windows) -> Iterator[Match]:
+    for first, last in windows:
+        yield from pattern.finditer(text, first, last)
+
+
+def find_international(text: str, windows: Windows) -> Iterator[Span]:
     """Yields the numbers whose own form is proof: a plus, a double zero, brackets, the Russian and Kazakh 7 or 8."""
-    for found in _STRONG.finditer(text):
+    for found in _matches(_STRONG, text, windows):
         value = found[0]
         digits = "".join(filter(str.isdecimal, value))
         international = value[0] == "+" or value.startswith("00")
@@ -108,19 +114,25 @@ def find_international(text: str) -> Iterator[Span]:
             yield Span(start=found.start(), end=found.end(), type="PHONE", score=0.9, source="phone")
 
 
-def find_phones(text: str) -> Iterator[Span]:
+def find_phones(text: str, windows: Windows) -> Iterator[Span]:
     """Yields the telephone numbers of a folded text; spans may overlap."""
-    yield from find_international(text)
-    for found in _GROUPED.finditer(text):
+    yield from find_international(text, windows)
+    for found in _matches(_GROUPED, text, windows):
         if _grouping_fits(found[0]) and not _around_forbids(text, found.start(), found.end()):
             yield Span(start=found.start(), end=found.end(), type="PHONE", score=0.7, source="phone")
-    for found in _CUED.finditer(text):
+    for found in _matches(_CUED, text, windows):
         before = text[max(0, found.start() - 40) : found.start()]
-        if (_CUE.search(before) or _CUE_AFTER.match(text, found.end())) and not _DATE.search(found[0]) and not _around_forbids(text, found.start(), found.end()):
+        if (
+            (_CUE.search(before) or _CUE_AFTER.match(text, found.end()))
+            and not _DATE.search(found[0])
+            and not _around_forbids(text, found.start(), found.end())
+        ):
             yield Span(start=found.start(), end=found.end(), type="PHONE", score=0.75, source="phone")
-    for found in _SHORT.finditer(text):
+    for found in _matches(_SHORT, text, windows):
         # Seven digits are a phone only where somebody talks about one.
-        if _FAR_CUE.search(text, max(0, found.start() - 90), found.start()) and not _around_forbids(text, *found.span()):
+        if _FAR_CUE.search(text, max(0, found.start() - 90), found.start()) and not _around_forbids(
+            text, *found.span()
+        ):
             yield Span(start=found.start(), end=found.end(), type="PHONE", score=0.6, source="phone")
 
 
@@ -136,7 +148,12 @@ def _canonical(digits: str, international: bool) -> str:
             return "+7" + digits
     for region in ("PL", "US", "GB"):
         if _is_valid(digits, region):
-            return "+" + phonenumbers.format_number(phonenumbers.parse(digits, region), phonenumbers.PhoneNumberFormat.E164)[1:]
+            return (
+                "+"
+                + phonenumbers.format_number(phonenumbers.parse(digits, region), phonenumbers.PhoneNumberFormat.E164)[
+                    1:
+                ]
+            )
     return digits
 
 

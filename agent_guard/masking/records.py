@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from agent_guard.masking.words import words
 from agent_guard.types import ENTITY_TYPES, EntityType
 
 __all__ = ["check_fields", "rule_of", "sensitive_type"]
@@ -39,10 +40,7 @@ _NOT_PERSON = re.compile(
     r"project|task|status|type|category|group|team|role|region|country|currency|calendar|source|plan|page|tag|list|host|domain|"
     r"service|компани\w*|продукт\w*|товар\w*|сделк\w*|файл\w*|firmy?|produktu?|pliku)_(?:name|title|id|имя|nazwa)$"
 )
-_WHICH = frozenset(
-    "number no nr id value raw text home work mobile office main primary secondary other private personal new old last masked full line "
-    "номер основной рабочий домашний личный дополнительный numer glowny główny sluzbowy służbowy prywatny domowy".split()
-)
+_WHICH = words("field_which")
 _CAMEL = re.compile(r"(?<=[a-zа-я0-9])(?=[A-ZА-Я])")
 _BREAK = re.compile(r"[^\w]+|_+")
 
@@ -58,7 +56,7 @@ def sensitive_type(key: str) -> EntityType | None:
         return _BY_WORD[name]
     if _NOT_PERSON.search(name):
         return None
-    parts = [part for part in name.split("_") if not part.isdecimal()]
+    parts = [bare for part in name.split("_") if (bare := part.rstrip("0123456789"))]
     # The end of a name says what it is (`client_phone`); words that only say which one are passed over (`phone_home`).
     while parts:
         for size in (3, 2, 1):

@@ -18,7 +18,8 @@ _FORMS = frozenset(_BY_SPECIFICITY[:8])
 
 def _order(span: Span) -> tuple[int, float, float, int]:
     """The strongest first. Forms go by certainty; words by length, because a part of a name is a worse guess than all
-    of it, after what the vault knows in full and what an address explains."""
+    of it, after what the vault knows in full and what an address explains.
+    """
     length = float(span.start - span.end)
     if span.type in _FORMS:
         return 0, -span.score, length, _RANK[span.type]

@@ -23,7 +23,9 @@ def test_context_words_of_a_users_recognizer_count_without_lemmas():
     """A weak pattern alone is no finding; beside its context word it is."""
     from presidio_analyzer import Pattern, PatternRecognizer
 
-    weak = PatternRecognizer(supported_entity="PHONE_NUMBER", patterns=[Pattern("room", r"\b\d{4}\b", 0.1)], context=["extension"])
+    weak = PatternRecognizer(
+        supported_entity="PHONE_NUMBER", patterns=[Pattern("room", r"\b\d{4}\b", 0.1)], context=["extension"]
+    )
     masker = Masker(profile="patterns", recognizers=[weak])
     assert masker.spans("deal 1001") == []
     assert [span.type for span in masker.spans("extension 1001")] == ["PHONE"]
@@ -41,7 +43,11 @@ def test_everything_works_without_a_network(monkeypatch, full):
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     masker = Masker()
     vault = MemoryVault()
-    for text in ("I'm Emily Carter, emily@carter.example", "Иван Петров, ivan@petrov.test", "Jan Kowalski, jan@kowalski.pl"):
+    for text in (
+        "I'm Emily Carter, emily@carter.example",
+        "Иван Петров, ivan@petrov.test",
+        "Jan Kowalski, jan@kowalski.pl",
+    ):
         assert "@" not in masker.mask(text, vault, "user")
 
 

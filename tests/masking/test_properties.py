@@ -1,8 +1,7 @@
 """Properties of masking over generated texts."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from agent_guard.masking import Masker, MemoryVault
 from agent_guard.masking.fold import fold
@@ -10,11 +9,31 @@ from agent_guard.masking.tripwire import leaks
 
 MASKER = Masker(profile="patterns")
 VALUES = [
-    "anna@mail.example", "ivan.petrov@x.test", "+7 701 555 33 22", "+48 601 234 567", "4111 1111 1111 1111", "880512400156", "44051401359",
+    "anna@mail.example", "ivan.petrov@x.test", "+7 701 555 33 22", "+48 601 234 567", "4111 1111 1111 1111", "880512400150", "44051401359",
     "KZ86 125K ZT50 0410 0100", "sk-abcdefghijklmnop1234", "203.0.113.7", "12 High Street",
 ]  # fmt: skip
-WORDS = ["deal", "1001", "stage", "won", "договор", "готов", "umowa", "piątek", "20 000", "2026-11-21", "<PERSON_9>", "(", ")", "\n", "№ 5", "ok!"]
-MESSAGES = st.lists(st.one_of(st.sampled_from(VALUES), st.sampled_from(WORDS), st.text(st.characters(codec="utf-8"), max_size=6)), max_size=14)
+WORDS = [
+    "deal",
+    "1001",
+    "stage",
+    "won",
+    "договор",
+    "готов",
+    "umowa",
+    "piątek",
+    "20 000",
+    "2026-11-21",
+    "<PERSON_9>",
+    "(",
+    ")",
+    "\n",
+    "№ 5",
+    "ok!",
+]
+MESSAGES = st.lists(
+    st.one_of(st.sampled_from(VALUES), st.sampled_from(WORDS), st.text(st.characters(codec="utf-8"), max_size=6)),
+    max_size=14,
+)
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 

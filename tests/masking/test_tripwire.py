@@ -14,7 +14,7 @@ def thread():
     vault.mint("PERSON", "Will Rose", "trusted")
     vault.mint("PHONE", "+7 701 555 33 22", "trusted")
     vault.mint("LOCATION", "12 High Street", "trusted")
-    vault.mint("ID", "880512400156", "trusted")
+    vault.mint("ID", "880512400150", "trusted")
     return vault
 
 
@@ -23,7 +23,7 @@ def thread():
     ("text", "type"),
     [
         ("EMILY CARTER", "PERSON"), ("ask Carter", "PERSON"), ("от Ивана Петрова", "PERSON"), ("Петрову", "PERSON"), ("Will Rose", "PERSON"),
-        ("8 (701) 555-33-22", "PHONE"), ("701 555 33 22", "PHONE"), ("at 12 high street", "LOCATION"), ("880512 400156", "ID"),
+        ("8 (701) 555-33-22", "PHONE"), ("701 555 33 22", "PHONE"), ("at 12 high street", "LOCATION"), ("880512 400150", "ID"),
         ("x@y.test", "EMAIL"), ("4111 1111 1111 1111", "CARD"), ("KZ86 125K ZT50 0410 0100", "IBAN"), ("44051401359", "ID"), ("+48 601 234 567", "PHONE"),
         ("sk-abcdefghijklmnop1234", "SECRET"), ("Em\u200bily Carter", "PERSON"),
     ],
@@ -53,7 +53,7 @@ def test_masked_text_always_passes(full):
     """The tripwire knows nothing that the masker does not know."""
     vault = MemoryVault()
     text = (
-        "Emily Carter (emily@x.test, +1 415 555 2671, 4111 1111 1111 1111)\nИван Петров, ИИН 880512400156, 8 701 555 33 22\n"
+        "Emily Carter (emily@x.test, +1 415 555 2671, 4111 1111 1111 1111)\nИван Петров, ИИН 880512400150, 8 701 555 33 22\n"
         "Agnieszka Wójcik, PESEL 44051401359, konto 61 1090 1014 0000 0712 1981 2874, ul. Długa 5, 00-238 Warszawa"
     )
     masked = full.mask(text, vault, "party")

@@ -1,0 +1,259 @@
+"""The commands, in one process, on databases of their own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from agent_guard.cli import app
+from agent_guard.errors import AgentGuardError
+
+ROOT = Path(__file__).parents[2]
+SAMPLES = ROOT / "graphs" / "sdr_qualification" / "samples"
+
+CONFIG = """
+environment: dev
+database: sqlite:///guard.db
+checkpoints: sqlite:///threads.db
+systems: sqlite:///crm.db
+people:
+  boss: {id: boss, tenant: demo, roles: [manager]}
+  rep: {id: u-reed, tenant: demo, roles: [sdr], region: us}
+"""
+
+
+def invoke(*words: str, **options: Any) -> Result:
+    """One command; an expected error is raised as what it is."""
+    done = CliRunner().invoke(app, list(words), **options)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done
+
+
+def rows(done: Result) -> list[dict[str, Any]]:
+    """What a command printed with --json."""
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module", name="paused")
+def _paused(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which a conversation waits for an approval."""
+    folder = tmp_path_factory.mktemp("paused")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        (folder / "guard.yaml").write_text(CONFIG, encoding="utf-8")
+        done = rows(invoke("run", "sdr_qualification", "--input", str(SAMPLES / "en_personal_data.jsonl"), "--json"))
+    assert done[-1]["status"] == "pending"
+    return folder
+
+
+@pytest.fixture(name="folder")
+def _folder(paused: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, as the current folder."""
+    shutil.copytree(paused, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_run_stops_at_the_question_and_says_nothing_raw(paused: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Machine-readable output of a run holds events and replies, and no raw value."""
+    monkeypatch.chdir(paused)
+    done = invoke("audit", "show", "--json")
+    kinds = [row["kind"] for row in rows(done)]
+    assert kinds == ["opened", *["proposed", "decided", "started", "finished"], *["proposed", "decided", "asked"]]
+    assert "Emily" not in done.stdout and "4155552671" not in done.stdout
+
+
+def test_run_reads_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``--input -`` reads the conversation from standard input."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "guard.yaml").write_text(CONFIG, encoding="utf-8")
+    text = (SAMPLES / "en_opt_out.jsonl").read_bytes()
+    done = rows(invoke("run", "sdr_qualification", "--input", "-", "--json", input=text))
+    assert done[-1]["status"] == "delivered" and done[-1]["approval"] is None
+
+
+@pytest.mark.req("A4", "A12")
+def test_approvals_are_listed_shown_and_approved(folder: Path) -> None:
+    """The waiting question is listed, shown with its diff, approved by a permitted person, and the task is made once."""
+    listed = rows(invoke("approvals", "list", "--json"))
+    assert [row["tool"] for row in listed] == ["crm.create_task"]
+    approval = listed[0]["id"]
+    shown = invoke("approvals", "show", approval)
+    assert "AI-Agent" in shown.stdout and "<PERSON_1>" in shown.stdout
+    done = rows(invoke("approvals", "approve", approval, "--as", "boss", "--json"))
+    assert done[0]["status"] == "delivered"
+    assert invoke("approvals", "list").stdout.strip() == "Nothing waits."
+    with pytest.raises(AgentGuardError, match="answered already"):
+        invoke("approvals", "reject", approval, "--as", "boss")
+    crm = sqlite3.connect(folder / "crm.db")
+    try:
+        assert crm.execute("SELECT count(*) FROM tasks").fetchone() == (1,)
+    finally:
+        crm.close()
+
+
+@pytest.mark.req("A12", "B5")
+def test_the_wrong_person_cannot_answer(folder: Path) -> None:
+    """The requester, and somebody whom the configuration does not know, are refused; the question stays."""
+    approval = rows(invoke("approvals", "list", "--json"))[0]["id"]
+    with pytest.raises(AgentGuardError, match="may not answer"):
+        invoke("approvals", "approve", approval, "--as", "rep")
+    with pytest.raises(AgentGuardError, match="add them under 'people'"):
+        invoke("approvals", "approve", approval, "--as", "nobody")
+    assert len(rows(invoke("approvals", "list", "--json"))) == 1
+
+
+def test_reject_tells_the_model_why_and_masks_it(folder: Path) -> None:
+    """A rejection's words reach the record masked, and nothing is made."""
+    approval = rows(invoke("approvals", "list", "--json"))[0]["id"]
+    invoke("approvals", "reject", approval, "--as", "boss", "--message", "Ask emily.carter@northwind.example first")
+    record = invoke("audit", "show", "--json").stdout
+    assert "first" in record and "northwind.example" not in record
+    assert [row["kind"] for row in rows(invoke("audit", "tail", "--last", "1", "--json"))] == ["answered"]
+
+
+def test_edit_runs_the_edited_call(folder: Path) -> None:
+    """An edit's arguments are what the CRM gets."""
+    waiting = rows(invoke("approvals", "list", "--json"))[0]
+    args = waiting["shown"]["args"] | {"subject": "Call Emily Carter today", "qualification": None}
+    done = rows(invoke("approvals", "edit", waiting["id"], "--args", json.dumps(args), "--as", "boss", "--json"))
+    assert done[0]["status"] == "delivered"
+    crm = sqlite3.connect(folder / "crm.db")
+    try:
+        assert crm.execute("SELECT subject FROM tasks").fetchall() == [("Call Emily Carter today",)]
+    finally:
+        crm.close()
+
+
+@pytest.mark.parametrize("args", ["{", "[]", "1", '"x"'])
+def test_edit_refuses_what_is_no_object(folder: Path, args: str) -> None:
+    """Arguments that are not a JSON object are refused before anything is opened."""
+    with pytest.raises(AgentGuardError, match="JSON"):
+        invoke("approvals", "edit", "apr_x", "--args", args, "--as", "boss")
+
+
+@pytest.mark.req("A31")
+def test_the_button_stops_an_approved_call(folder: Path) -> None:
+    """After ``kill`` an approved call does not run; ``status`` names who pressed and why; ``revive`` ends it."""
+    approval = rows(invoke("approvals", "list", "--json"))[0]["id"]
+    invoke("kill", "--reason", "drill")
+    assert rows(invoke("status", "--json"))[0]["pressed"] is True
+    done = rows(invoke("approvals", "approve", approval, "--as", "boss", "--json"))
+    assert done[0]["status"] == "escalated" and done[0]["code"] == "killed"
+    assert "drill" in invoke("status").stdout
+    invoke("revive", "--reason", "over")
+    assert rows(invoke("status", "--json"))[0]["pressed"] is False
+    kinds = {row["kind"] for row in rows(invoke("audit", "show", "--thread", "system/-", "--json"))}
+    assert kinds == {"killed", "revived"}
+
+
+def test_kill_takes_one_scope(folder: Path) -> None:
+    """Two scopes at once are refused."""
+    with pytest.raises(AgentGuardError, match="name one of"):
+        invoke("kill", "--reason", "x", "--tool", "a", "--tenant", "b")
+
+
+def test_audit_show_finds_a_trace_and_tells_a_broken_chain(folder: Path) -> None:
+    """One trace can be shown alone, and an edited event is told."""
+    trace = rows(invoke("audit", "show", "--json"))[-1]["trace_id"]
+    assert {row["trace_id"] for row in rows(invoke("audit", "show", trace, "--json"))} == {trace}
+    assert "the chains hold" in invoke("audit", "show").stdout
+    guard = sqlite3.connect(folder / "guard.db")
+    guard.execute("UPDATE audit SET body = replace(CAST(body AS TEXT), 'execute', 'suggest') WHERE seq = 3")
+    guard.commit()
+    guard.close()
+    assert "the chain is broken: event 3 was edited" in invoke("audit", "show").stdout
+    with pytest.raises(AgentGuardError, match="no event"):
+        invoke("audit", "show", "nothing")
+
+
+def test_db_status_and_upgrade(folder: Path) -> None:
+    """``db status`` tells both revisions; an old database is refused with the command that helps, which makes it new."""
+    assert rows(invoke("db", "status", "--json"))[0]["current"] is True
+    assert rows(invoke("db", "upgrade", "--json"))[0]["before"] == "0001"
+    guard = sqlite3.connect(folder / "guard.db")
+    guard.execute("UPDATE agent_guard_version SET version_num = '0000'")
+    guard.commit()
+    guard.close()
+    with pytest.raises(AgentGuardError, match="agent-guard db upgrade"):
+        invoke("status")
+    with pytest.raises(AgentGuardError, match="cannot be upgraded"):
+        invoke("db", "upgrade")
+
+
+@pytest.mark.parametrize(
+    ("config", "words", "message"),
+    [
+        ("environment: test\n", ["status"], "environment"),
+        ("databse: x\n", ["status"], "databse: is no setting"),
+        ("- 1\n", ["status"], "not a mapping"),
+        ("a: [\n", ["status"], "cannot be read"),
+        ("database: nope\n", ["status"], "not a database url"),
+        ("database: sqlite:///absent.db\n", ["status"], "there is no database"),
+        ("environment: prod\n", ["approvals", "approve", "x", "--as", "boss"], "dev only"),
+        ("environment: dev\napp: nothing:HERE\n", ["approvals", "list"], "cannot be loaded"),
+        ("environment: dev\napp: graphs\n", ["approvals", "list"], "module:attribute"),
+        ("environment: prod\n", ["run", "sdr_qualification", "--input", "x"], "AGENT_GUARD_MASTER_KEY"),
+    ],
+)
+def test_bad_configuration_is_one_clear_error(
+    config: str, words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A configuration that cannot be used is refused with what was wrong."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("AGENT_GUARD_MASTER_KEY", raising=False)
+    (tmp_path / "guard.yaml").write_text(config, encoding="utf-8")
+    with pytest.raises(AgentGuardError, match=message):
+        invoke(*words)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"deal_id": "1001", "language": "en"}\n{"speaker": "client"\n', "line 2"),
+        (b'{"deal_id": "1001", "language": "en"}\n', "line 2: the client says nothing"),
+        (
+            b'{"deal_id": "999999", "language": "en"}\n'
+            b'{"speaker": "client", "at": "2026-11-20T09:00:00+00:00", "text": "Hi"}\n',
+            "the deal 999999, which the CRM does not have",
+        ),
+        (b"", "empty"),
+        (b"\xff\xfe\n", "line 1"),
+    ],
+)
+def test_a_broken_conversation_names_its_line_and_starts_nothing(
+    content: bytes, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broken conversation file is refused with its line, and no thread is opened."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "guard.yaml").write_text(CONFIG, encoding="utf-8")
+    (tmp_path / "bad.jsonl").write_bytes(content)
+    with pytest.raises(AgentGuardError, match=message):
+        invoke("run", "sdr_qualification", "--input", "bad.jsonl")
+    assert rows(invoke("audit", "show", "--json")) == []
+
+
+def test_unknown_names_are_told_with_the_known_ones(folder: Path) -> None:
+    """A scenario or approval that does not exist is refused, with what there is."""
+    with pytest.raises(AgentGuardError, match="there is: sdr_qualification"):
+        invoke("run", "nothing", "--input", "x")
+    with pytest.raises(AgentGuardError, match="approvals list"):
+        invoke("approvals", "show", "apr_nothing")
+
+
+def test_the_demo_refuses_a_configuration_that_is_not_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The demo never overwrites a guard.yaml that somebody else wrote."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".agent_guard").mkdir()
+    (tmp_path / ".agent_guard" / "guard.yaml").write_text("environment: prod\n", encoding="utf-8")
+    with pytest.raises(AgentGuardError, match="not the demo's"):
+        invoke("demo")

@@ -1,0 +1,81 @@
+"""The schema's history and the schema that the code uses are the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+import agent_guard.schema  # noqa: F401
+from agent_guard.errors import StoreError
+from agent_guard.migrations import configuration, upgrade
+from agent_guard.store import REVISION, VERSION_TABLE, Store, metadata
+
+
+@pytest.fixture(name="migrated")
+def _migrated(tmp_path: Path):
+    store = Store(f"sqlite:///{tmp_path}/migrated.db")
+    upgrade(store)
+    yield store
+    store.close()
+
+
+@pytest.fixture(name="created")
+def _created(tmp_path: Path):
+    store = Store(f"sqlite:///{tmp_path}/created.db")
+    store.open()
+    yield store
+    store.close()
+
+
+def _dump(store: Store) -> dict[str, list[str]]:
+    with store.read() as connection:
+        inspector = sa.inspect(connection)
+        return {
+            table: [f"{item['name']} {item['type']} {item['nullable']}" for item in inspector.get_columns(table)]
+            + sorted(str(item["column_names"]) for item in inspector.get_indexes(table))
+            + sorted(str(item["column_names"]) for item in inspector.get_unique_constraints(table))
+            + [str(inspector.get_pk_constraint(table)["constrained_columns"])]
+            for table in inspector.get_table_names()
+        }
+
+
+def test_the_code_needs_the_newest_migration() -> None:
+    """``REVISION`` is the head of the migrations."""
+    assert ScriptDirectory.from_config(configuration()).get_heads() == [REVISION]
+
+
+def test_migrating_an_empty_database_gives_the_tables_of_the_code(migrated: Store) -> None:
+    """After all migrations nothing is left to do between the database and the tables of the code."""
+    with migrated.read() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_a_created_database_is_as_a_migrated_one(created: Store, migrated: Store) -> None:
+    """Creating the schema at once and migrating step by step lead to the same tables, columns, indexes and first row."""
+    assert _dump(created) == _dump(migrated)
+    for store in (created, migrated):
+        with store.read() as connection:
+            assert connection.exec_driver_sql("SELECT scope, pressed FROM switches").all() == [("*", 0)]
+
+
+def test_upgrading_twice_changes_nothing(migrated: Store) -> None:
+    """An upgrade of a current database leaves it as it is."""
+    before = _dump(migrated)
+    upgrade(migrated)
+    assert _dump(migrated) == before
+
+
+def test_an_unknown_revision_is_refused(migrated: Store) -> None:
+    """A database of a newer release is refused and left alone."""
+    with migrated.write() as connection:
+        connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+    with pytest.raises(StoreError, match="cannot be upgraded"):
+        upgrade(migrated)
+    with pytest.raises(StoreError, match="9999"):
+        migrated.open()
