@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, assert_never
+from typing import assert_never
 
 import sqlalchemy as sa
 
@@ -13,14 +13,14 @@ from agent_guard.approvals import ANSWERS, Answer, Approval
 from agent_guard.arguments import screen
 from agent_guard.audit import AuditEvent
 from agent_guard.calls import CallRow
+from agent_guard.core import Core
 from agent_guard.errors import ApprovalError
 from agent_guard.events import decision_json, error_json, event
 from agent_guard.gather import Gathered
+from agent_guard.propose import new_row, question
+from agent_guard.pseudonymise import masked_args
 from agent_guard.types import JSON, Code, Subject, ToolCall
 from agent_guard.vault import ThreadVault
-
-if TYPE_CHECKING:
-    from agent_guard.gateway import Gateway
 
 __all__ = ["Answered", "answer"]
 
@@ -43,7 +43,7 @@ class Answered:
 
 
 def answer(
-    gateway: Gateway,
+    core: Core,
     approval_id: str,
     word: Answer,
     *,
@@ -66,7 +66,7 @@ def answer(
             cannot be read. Nothing is recorded but the refusal.
         StoreError: the database cannot be used; nothing is recorded.
     """
-    approval = gateway.approvals.get(approval_id)
+    approval = core.approvals.get(approval_id)
     if approval is None or approval.tenant != by.tenant:
         raise ApprovalError(f"there is no approval {approval_id!r}", code=Code.APPROVAL_UNKNOWN)
     if word not in ANSWERS:
@@ -75,22 +75,22 @@ def answer(
         raise ApprovalError("an edit needs the new 'args'", code=Code.ANSWER_UNREADABLE)
     if word == "edit" and screen(args) is not None:
         raise ApprovalError("the edited 'args' cannot be read as JSON data of this size", code=Code.ANSWER_UNREADABLE)
-    person = _person(gateway, by)
-    guarded = gateway.thread(approval.thread)
-    vault = guarded.vault()
-    masked = _masked(gateway, message, vault, approval_id) if message else None
-    edited = _edited(gateway, approval, dict(args), vault) if word == "edit" and args is not None else None
-    with gateway.store.write(durable=True) as connection:
+    person = _person(core, by)
+    thread = core.thread_row(approval.thread)
+    vault = core.vault.of(thread)
+    masked = _masked(core, message, vault, approval_id) if message else None
+    edited = _edited(core, approval, dict(args), vault) if word == "edit" and args is not None else None
+    with core.store.write(durable=True) as connection:
         approval = approvals.find(connection, approval_id) or approval
         row = calls.by_id(connection, approval.trace_id)
-        refusal = _refusal(gateway, approval, row, word, by, person, edited)
-        now = gateway.now_ms()
+        refusal = _refusal(core, approval, row, word, by, person, edited)
+        now = core.now_ms()
         if refusal is not None:
             if refusal.code is Code.APPROVAL_EXPIRED and row is not None and row.state == "pending":
                 calls.move(connection, row, "expired", code=Code.APPROVAL_EXPIRED)
-            gateway.audit.append(connection, [_event("refused", gateway, approval, by, refusal.code)], now_ms=now)
+            core.audit.append(connection, [_event("refused", core, approval, by, refusal.code)], now_ms=now)
         elif approval.answer is None and row is not None:
-            _record(connection, gateway, approval, row, word, by=by, message=masked, edited=edited)
+            _record(connection, core, approval, row, word, by=by, message=masked, edited=edited)
             threads.set_replaced(connection, approval.thread, False)
             vault.flush(connection)
         recorded = approvals.find(connection, approval_id) or approval
@@ -112,38 +112,38 @@ def edited_call(approval: Approval) -> ToolCall | None:
     )
 
 
-def _person(gateway: Gateway, by: Subject) -> Subject | None:
+def _person(core: Core, by: Subject) -> Subject | None:
     """Who answers, with the rights of this moment, or None. Asked before the transaction: a directory may be slow."""
-    if gateway.sources.directory is None:
+    if core.sources.directory is None:
         return by
     try:
-        return gateway.sources.directory.lookup(by.tenant, by.id)
+        return core.sources.directory.lookup(by.tenant, by.id)
     except Exception as error:  # a port may fail in any way; whatever it is, nobody may answer then
         words = f"the directory does not answer ({type(error).__name__}); give the answer again later"
         raise ApprovalError(words, code=Code.APPROVER_UNKNOWN) from None
 
 
-def _masked(gateway: Gateway, message: str, vault: ThreadVault, source: str) -> str:
+def _masked(core: Core, message: str, vault: ThreadVault, source: str) -> str:
     """A human's words as they are stored; cut after they are masked, so that no value is cut in half."""
     clean = message[: 2 * MESSAGE_MAX].encode("utf-8", "replace").decode("utf-8")
-    return gateway.masker.mask(clean, vault, "user", source=source)[:MESSAGE_MAX]
+    return core.masker.mask(clean, vault, "user", source=source)[:MESSAGE_MAX]
 
 
-def _edited(gateway: Gateway, approval: Approval, args: dict[str, JSON], vault: ThreadVault) -> Gathered:
-    guarded = gateway.thread(approval.thread)
-    with gateway.store.read() as connection:
+def _edited(core: Core, approval: Approval, args: dict[str, JSON], vault: ThreadVault) -> Gathered:
+    thread = core.thread_row(approval.thread)
+    with core.store.read() as connection:
         row = calls.by_id(connection, approval.trace_id)
     call = ToolCall(
         id=f"{row.call_id if row else approval.trace_id}~{approval.id[-6:].lower()}",
         tool=approval.tool,
-        args=guarded.masked_args(approval.tool, args, vault, "user"),
+        args=masked_args(core, approval.tool, args, vault, "user"),
         thread=approval.thread,
     )
-    return gateway.gather(guarded.row, call, vault)
+    return core.gather(thread, call, vault)
 
 
 def _refusal(
-    gateway: Gateway,
+    core: Core,
     approval: Approval,
     row: CallRow | None,
     word: Answer,
@@ -169,14 +169,14 @@ def _refusal(
             f"{approval.id} was answered already: {approval.answer} by {approval.answered_by}",
             code=Code.APPROVAL_USED,
         )
-    if row is None or row.state != "pending" or approval.expires <= gateway.now_ms():
+    if row is None or row.state != "pending" or approval.expires <= core.now_ms():
         return ApprovalError(f"{approval.id} has expired or was replaced", code=Code.APPROVAL_EXPIRED)
     return None
 
 
 def _record(
     connection: sa.Connection,
-    gateway: Gateway,
+    core: Core,
     approval: Approval,
     row: CallRow,
     word: Answer,
@@ -185,10 +185,10 @@ def _record(
     message: str | None,
     edited: Gathered | None,
 ) -> None:
-    now = gateway.now_ms()
+    now = core.now_ms()
     new = _new(edited) if edited else None
     approvals.answer(connection, approval.id, word, by=by.id, now_ms=now, message=message, edited_call=new)
-    events = [_event("edited" if word == "edit" else "answered", gateway, approval, by, None, word, message)]
+    events = [_event("edited" if word == "edit" else "answered", core, approval, by, None, word, message)]
     match word:
         case "approve":
             calls.move(connection, row, "approved", code=Code.APPROVAL_REQUIRED)
@@ -197,10 +197,10 @@ def _record(
         case "edit":
             calls.move(connection, row, "rejected", code=Code.EDITED)
             if edited is not None:
-                events += _decide_edited(connection, gateway, approval, row, edited, by)
+                events += _decide_edited(connection, core, approval, row, edited, by)
         case _:
             assert_never(word)
-    gateway.audit.append(connection, events, now_ms=now)
+    core.audit.append(connection, events, now_ms=now)
 
 
 def _new(edited: Gathered) -> dict[str, JSON]:
@@ -208,10 +208,10 @@ def _new(edited: Gathered) -> dict[str, JSON]:
 
 
 def _decide_edited(
-    connection: sa.Connection, gateway: Gateway, approval: Approval, old: CallRow, edited: Gathered, by: Subject
+    connection: sa.Connection, core: Core, approval: Approval, old: CallRow, edited: Gathered, by: Subject
 ) -> list[AuditEvent]:
-    trace_id, now = gateway.new_id(), gateway.now_ms()
-    facts, decision = gateway.decide(edited, connection)
+    trace_id, now = core.new_id(), core.now_ms()
+    facts, decision = core.decide(edited, connection)
     events = [
         event("proposed", edited, trace_id, facts, args_redacted=dict(edited.arguments.masked), approver=by.id),
         event(
@@ -224,20 +224,19 @@ def _decide_edited(
             error=error_json(decision.code),
         ),
     ]
-    states = {"allow": "proposed", "require_approval": "pending", "suggest": "suggested", "deny": "denied"}
-    row = gateway.row(edited, trace_id, states[decision.outcome], decision)
+    row = new_row(core, edited, trace_id, decision)
     if decision.outcome == "require_approval":
         shown = dict(approval.shown) | {"args": dict(edited.arguments.masked), "diff": {}, "edited_from": approval.id}
-        question = gateway.question(edited, trace_id, shown, now)
+        asked = question(core, edited, trace_id, shown, now)
         if facts.record_version == old.record_version:
-            question = replace(question, answer="approve", answered_by=by.id, answered=now)
+            asked = replace(asked, answer="approve", answered_by=by.id, answered=now)
             row = replace(row, state="approved")
-        row = replace(row, approval_id=question.id)
-        approvals.insert(connection, question)
+        row = replace(row, approval_id=asked.id)
+        approvals.insert(connection, asked)
         events.append(
-            event("asked", edited, trace_id, facts, approval_id=question.id)
-            if question.answer is None
-            else event("answered", edited, trace_id, facts, approval_id=question.id, approver=by.id, note="approve")
+            event("asked", edited, trace_id, facts, approval_id=asked.id)
+            if asked.answer is None
+            else event("answered", edited, trace_id, facts, approval_id=asked.id, approver=by.id, note="approve")
         )
     calls.insert(connection, row)
     return events
@@ -245,7 +244,7 @@ def _decide_edited(
 
 def _event(
     kind: str,
-    gateway: Gateway,
+    core: Core,
     approval: Approval,
     by: Subject,
     code: str | None,
@@ -254,11 +253,11 @@ def _event(
 ) -> AuditEvent:
     return AuditEvent(
         kind=kind,
-        timestamp=gateway.now().isoformat(timespec="milliseconds"),
+        timestamp=core.now().isoformat(timespec="milliseconds"),
         thread=approval.thread,
         tenant=approval.tenant,
         trace_id=approval.trace_id,
-        environment=gateway.environment,
+        environment=core.environment,
         tool=approval.tool,
         digest=approval.digest,
         approval_id=approval.id,

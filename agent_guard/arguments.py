@@ -231,7 +231,7 @@ _BOUNDED_FORMATS = ("date", "date-time", "time", "duration", "uuid", "ipv4")
 
 
 class _Schema(GenerateJsonSchema):
-    def decimal_schema(self, schema: DecimalSchema) -> JsonSchemaValue:
+    def decimal_schema(self, schema: DecimalSchema) -> JsonSchemaValue:  # noqa: ARG002
         return {"type": "number"}  # it may be written as text, but only of digits
 
 

@@ -99,7 +99,7 @@ _NAMES = tuple(item.name for item in fields(AuditEvent))
 
 @dataclass(frozen=True, kw_only=True)
 class StoredEvent:
-    """An event as it was read back: its place, its fields and its hash."""
+    """An event as it was read back: its place, its fields, its hash, and the columns by which it is looked up."""
 
     id: int
     thread: str
@@ -107,6 +107,7 @@ class StoredEvent:
     hash: str
     body: bytes
     data: Mapping[str, Any] = field(repr=False)
+    filed: Mapping[str, str | None] = field(repr=False)
 
 
 class Audit:
@@ -168,7 +169,15 @@ class Audit:
         with self._store.read() as connection:
             rows = connection.execute(query).all()
         found = [
-            StoredEvent(id=row.id, thread=row.thread, seq=row.seq, hash=row.hash, body=body, data=_data(body, row.kind))
+            StoredEvent(
+                id=row.id,
+                thread=row.thread,
+                seq=row.seq,
+                hash=row.hash,
+                body=body,
+                data=_data(body, row.kind),
+                filed={"thread": row.thread, "tenant": row.tenant, "kind": row.kind, "trace_id": row.trace_id},
+            )
             for row in rows
             for body in [row.body if isinstance(row.body, bytes) else str(row.body).encode()]
         ]
@@ -188,6 +197,8 @@ class Audit:
                 yield f"event {event.seq} does not follow the one before it"
             if not hmac.compare_digest(self._hash(event.body), event.hash):
                 yield f"event {event.seq} was edited"
+            elif any(event.data.get(name) != value for name, value in event.filed.items()):
+                yield f"event {event.seq} is filed under another thread, tenant, kind or trace"
             previous = event.hash
 
     def _hash(self, body: bytes) -> str:

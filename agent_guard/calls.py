@@ -45,7 +45,7 @@ MOVES: Mapping[State, frozenset[State]] = {
     "claimed": frozenset({"done", "failed", "unknown"}),
 }
 
-_HOLDING = ("claimed", "done", "unknown")
+_NEVER_MS = 2**62  # later than any call
 
 
 class _Columns(TypedColumns):
@@ -130,7 +130,10 @@ _FIND = (
 )
 _RECENT = (
     sa.select(CALLS.c.same, CALLS.c.trace_id)
-    .where(CALLS.c.thread == sa.bindparam("thread"))
+    .where(
+        CALLS.c.thread == sa.bindparam("thread"),
+        sa.tuple_(CALLS.c.created, CALLS.c.trace_id) < sa.tuple_(sa.bindparam("created"), sa.bindparam("trace")),
+    )
     .order_by(CALLS.c.created.desc(), CALLS.c.trace_id.desc())
     .limit(sa.bindparam("most"))
 )
@@ -164,11 +167,15 @@ def pending(connection: sa.Connection, thread: str) -> list[CallRow]:
 
 
 def run_length(connection: sa.Connection, thread: str, same: str, *, most: int, but: str | None) -> int:
-    """How many calls directly before this one were equal to it, counted up to ``most``; ``but`` is left out."""
+    """How many calls directly before this one were equal to it, counted up to ``most``.
+
+    Args:
+        but: the trace of the call itself where it is stored already; without one every stored call was before it.
+    """
+    itself = by_id(connection, but) if but else None
+    before = (itself.created, itself.trace_id) if itself else (_NEVER_MS, "")
     count = 0
-    for row in connection.execute(_RECENT, {"thread": thread, "most": most + 1}):
-        if row.trace_id == but:
-            continue
+    for row in connection.execute(_RECENT, {"thread": thread, "most": most, "created": before[0], "trace": before[1]}):
         if row.same != same:
             break
         count += 1
@@ -204,7 +211,7 @@ def move(connection: sa.Connection, row: CallRow, to: State, *, code: Code, hold
         raise ValueError(f"a call cannot go from {row.state} to {to}")
     if hold and row.key is not None:
         stale = connection.execute(_HELD, {"tenant": row.tenant, "k": row.key}).first()
-        if stale is not None:
+        if stale is not None and stale.state == "done":  # running or unknown: the constraint refuses
             connection.execute(_RELEASE, {"trace": stale.trace_id})
         values["held_key"] = row.key
     if to == "failed":

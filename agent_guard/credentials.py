@@ -74,15 +74,20 @@ class FileCredentials:
         return _decoded(text, f"the key file {self._path}")
 
     def _make(self) -> None:
-        text = base64.b64encode(secrets.token_bytes(KEY_BYTES))
-        try:
-            handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
+        if self._path.exists():
             return
+        draft = self._path.with_name(f"{self._path.name}.{secrets.token_hex(8)}")
+        try:
+            handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
+            os.link(draft, self._path)  # whole or not at all, and never over another key
+        except FileExistsError:
+            return  # another process was first
         except OSError as error:
             raise ConfigError(f"the key file {self._path} cannot be made: {error.strerror}") from None
-        with os.fdopen(handle, "wb") as file:
-            file.write(text + b"\n")
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 class MemoryCredentials:

@@ -10,77 +10,26 @@ A call reads from top to bottom here; what each step needs stands in the module 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
-from ulid import ULID
-
-from agent_guard import approvals, calls, meter, threads
+from agent_guard import calls, meter, threads
 from agent_guard.answer import Answered, answer
-from agent_guard.approvals import Answer, Approval, Approvals
-from agent_guard.audit import Audit, AuditEvent, system_thread
-from agent_guard.calls import CallRow
-from agent_guard.credentials import Credentials, EnvironmentCredentials, FileCredentials, Keys, MemoryCredentials
-from agent_guard.decide import decide
-from agent_guard.errors import ConfigError, UnknownThread
-from agent_guard.events import decision_json, error_json, event
-from agent_guard.execution import Execution
-from agent_guard.gather import Gathered, Sources, local, remote
+from agent_guard.approvals import Answer
+from agent_guard.audit import AuditEvent, system_thread
+from agent_guard.core import ENVIRONMENTS, Core
+from agent_guard.errors import ConfigError
+from agent_guard.execution import execute
 from agent_guard.guarded import GuardedThread
-from agent_guard.guards import Guard
-from agent_guard.kill_switch import EVERYTHING, KillSwitch
-from agent_guard.lint import lint
-from agent_guard.masking import Masker
-from agent_guard.policy import Policy
-from agent_guard.preview import diff, dry_run, markdown, snapshot
-from agent_guard.store import Store
+from agent_guard.kill_switch import EVERYTHING
+from agent_guard.propose import Proposal, cancel, propose
 from agent_guard.threads import ThreadRow
-from agent_guard.tool import Tool
-from agent_guard.types import (
-    JSON,
-    Clock,
-    Code,
-    Decision,
-    Directory,
-    EntityType,
-    Party,
-    Records,
-    Subject,
-    ToolCall,
-    ToolResult,
-    utc_now,
-)
-from agent_guard.units import parse_duration
-from agent_guard.vault import ThreadVault, Vault
+from agent_guard.types import JSON, EntityType, Party, Subject, ToolCall, ToolResult
+from agent_guard.vault import ThreadVault
 
 __all__ = ["ENVIRONMENTS", "Gateway", "Proposal"]
 
-ENVIRONMENTS = ("dev", "stage", "prod")
 
-_STATE_OF = {"allow": "proposed", "require_approval": "pending", "suggest": "suggested", "deny": "denied"}
-_MINT_TRIES = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class Proposal:
-    """What became of a proposed call.
-
-    Args:
-        row: the call as it is stored.
-        decision: what was decided; for a call that was proposed before, what was decided then.
-        approval: the question that waits, or None.
-    """
-
-    row: CallRow
-    decision: Decision
-    approval: Approval | None = None
-
-
-class Gateway:
+class Gateway(Core):
     """Decides every call, asks a human where the policy says so, executes once and records.
 
     Args:
@@ -101,56 +50,6 @@ class Gateway:
         ConfigError: tools and policies contradict each other, or a key is missing.
         StoreError: the database cannot be opened or is of another revision.
     """
-
-    def __init__(
-        self,
-        tools: Sequence[Tool],
-        policies: Policy | Mapping[str, Policy],
-        *,
-        url: str,
-        environment: str = "prod",
-        resources: Mapping[str, Any] | None = None,
-        records: Records | None = None,
-        directory: Directory | None = None,
-        credentials: Credentials | None = None,
-        masker: Masker | None = None,
-        extra_guards: Sequence[Guard] = (),
-        clock: Clock | None = None,
-        ids: Callable[[], str] | None = None,
-    ) -> None:
-        if environment not in ENVIRONMENTS:
-            raise ConfigError(f"environment {environment!r} is none of {', '.join(ENVIRONMENTS)}")
-        self.tools = {tool.name: tool for tool in tools}
-        if len(self.tools) != len(tools):
-            raise ConfigError("two tools have the same name")
-        self.policies: dict[str | None, Policy] = (
-            {None: policies} if isinstance(policies, Policy) else dict(policies.items())
-        )
-        self.resources = dict(resources or {})
-        lint(self.tools, list(self.policies.values()), resources=self.resources, has_records=records is not None)
-        self.environment = environment
-        self.extra_guards = tuple(extra_guards)
-        self.clock = clock or utc_now
-        self._ids = ids or (lambda: str(ULID()))
-        self.store = Store(url)
-        keys = Keys((credentials or self._default_credentials()).master_key())
-        self.store.open()
-        self.masker = masker or Masker()
-        self.sources = Sources(
-            environment=environment, masker=self.masker, keys=keys, records=records, directory=directory
-        )
-        self.vault = Vault(self.store, keys)
-        self.audit = Audit(self.store, keys)
-        self.approvals = Approvals(self.store)
-        self.kill_switch = KillSwitch(self.store)
-        self.execution = Execution(self)
-
-    def _default_credentials(self) -> Credentials:
-        if self.store.path is None:
-            return MemoryCredentials()
-        if self.environment == "dev":
-            return FileCredentials(f"{self.store.path}.key", create=True)
-        return EnvironmentCredentials()
 
     # ---- threads
 
@@ -215,26 +114,7 @@ class Gateway:
         Raises:
             UnknownThread: there is none.
         """
-        with self.store.read() as connection:
-            row = threads.find(connection, thread_id)
-        if row is None:
-            raise UnknownThread(f"there is no thread {thread_id!r}; open it with Session.start or Gateway.open")
-        return GuardedThread(self, row)
-
-    def policy_of(self, scenario: str | None) -> Policy:
-        """The policy of a scenario.
-
-        Raises:
-            ConfigError: there is none; the message names those there are.
-        """
-        if scenario in self.policies:
-            return self.policies[scenario]
-        if scenario is None and len(self.policies) == 1:
-            return next(iter(self.policies.values()))
-        if None in self.policies:
-            return self.policies[None]
-        known = ", ".join(sorted(str(name) for name in self.policies))
-        raise ConfigError(f"there is no policy for the scenario {scenario!r}; the gateway has: {known}")
+        return GuardedThread(self, self.thread_row(thread_id))
 
     def _learn(self, vault: ThreadVault, type_: EntityType, value: str, source: str) -> None:
         if not any(entry.type == type_ and entry.value == value for entry in vault.entries()):
@@ -254,184 +134,9 @@ class Gateway:
 
     # ---- a call
 
-    def gather(self, thread: ThreadRow, call: ToolCall, vault: ThreadVault) -> Gathered:
-        """Asks everything outside the guard's database; see :func:`agent_guard.gather.remote`."""
-        return remote(
-            call, self.tools.get(call.tool), self.policy_of(thread.scenario), thread, vault, self.sources, self.clock()
-        )
-
-    def decide(
-        self, gathered: Gathered, connection: sa.Connection, trace_id: str | None = None
-    ) -> tuple[Any, Decision]:
-        """Completes the facts in this transaction and decides; returns both."""
-        facts = local(connection, gathered, now_ms=self.now_ms(), trace_id=trace_id)
-        return facts, decide(gathered.call, gathered.tool, gathered.policy, facts, self.extra_guards)
-
     def propose(self, thread: ThreadRow, call: ToolCall) -> Proposal:
-        """Decides a call and stores it; the same call proposed again is answered from its row.
-
-        Args:
-            call: with masked arguments.
-
-        Raises:
-            StoreError: the database cannot be used; nothing was decided.
-        """
-        for left in reversed(range(_MINT_TRIES)):
-            vault = self.vault.of(thread)
-            gathered = self.gather(thread, call, vault)
-            shown = self._shown(gathered, vault)
-            try:
-                with self.store.write() as connection:
-                    stored = self._stored(connection, gathered)
-                    return stored or self._decide_and_store(connection, gathered, vault, shown)
-            except IntegrityError:
-                if not left:  # another process kept minting the same pseudonym
-                    raise
-        raise AssertionError("unreachable")
-
-    def _stored(self, connection: sa.Connection, gathered: Gathered) -> Proposal | None:
-        for row in calls.find(connection, gathered.thread.id, gathered.call.id):
-            settled = row.same == gathered.same and row.state in ("claimed", "done", "failed", "unknown")
-            if row.digest == gathered.digest or settled:
-                approval = approvals.find(connection, row.approval_id) if row.approval_id else None
-                return Proposal(row=row, decision=_recorded(row, gathered.policy), approval=approval)
-        return None
-
-    def _decide_and_store(
-        self, connection: sa.Connection, gathered: Gathered, vault: ThreadVault, shown: Mapping[str, JSON] | None
-    ) -> Proposal:
-        trace_id, now = self._ids(), self.now_ms()
-        facts, decision = self.decide(gathered, connection)
-        events = [
-            event(
-                "proposed",
-                gathered,
-                trace_id,
-                facts,
-                args_redacted=dict(gathered.arguments.masked),
-                reason=gathered.call.reason,
-            ),
-            event(
-                "suggested" if decision.outcome == "suggest" else "decided",
-                gathered,
-                trace_id,
-                facts,
-                facts=facts.as_json(),
-                decision=decision_json(decision),
-                error=error_json(decision.code),
-            ),
-        ]
-        row = self.row(gathered, trace_id, _STATE_OF[decision.outcome], decision)
-        approval = None
-        if decision.outcome == "require_approval":
-            events += self._replace_pending(connection, gathered, facts)
-            approval = self.question(gathered, trace_id, shown or {}, now)
-            row = replace(row, approval_id=approval.id)
-            approvals.insert(connection, approval)
-            events.append(event("asked", gathered, trace_id, facts, approval_id=approval.id))
-        calls.insert(connection, row)
-        meter.take(connection, [f"attempts|{gathered.thread.id}"], now_ms=now, trace_id=trace_id)
-        vault.flush(connection)
-        self.audit.append(connection, events, now_ms=now)
-        return Proposal(row=row, decision=decision, approval=approval)
-
-    def row(self, gathered: Gathered, trace_id: str, state: Any, decision: Decision) -> CallRow:
-        """A new row for a gathered call."""
-        return CallRow(
-            trace_id=trace_id,
-            thread=gathered.thread.id,
-            call_id=gathered.call.id,
-            digest=gathered.digest,
-            same=gathered.same,
-            tenant=gathered.thread.subject.tenant,
-            tool=gathered.call.tool,
-            args=gathered.arguments.masked,
-            reason=gathered.call.reason,
-            state=state,
-            code=decision.code,
-            for_model=decision.for_model,
-            for_human=decision.for_human,
-            policy_hash=gathered.policy.hash,
-            record_version=gathered.facts.record_version,
-            key=gathered.key,
-            approval_id=None,
-            created=self.now_ms(),
-        )
-
-    def question(self, gathered: Gathered, trace_id: str, shown: Mapping[str, JSON], now: int) -> Approval:
-        """A new question about a gathered call, as the policy words it."""
-        approvers = gathered.policy.tools[gathered.call.tool].approvers
-        if approvers is None:  # only an extra guard asks where the policy names nobody
-            raise ConfigError(
-                f"a guard asks for approval of {gathered.call.tool!r}, and the policy {gathered.policy.name!r} names "
-                "no approvers for it; add them"
-            )
-        return Approval(
-            id=f"apr_{self._ids()}",
-            trace_id=trace_id,
-            thread=gathered.thread.id,
-            tenant=gathered.thread.subject.tenant,
-            requester=gathered.thread.subject.id,
-            tool=gathered.call.tool,
-            digest=gathered.digest,
-            roles=tuple(approvers.roles),
-            not_requester=approvers.not_requester,
-            shown=shown,
-            created=now,
-            expires=now + int(parse_duration(approvers.expires).total_seconds() * 1000),
-        )
-
-    def _shown(self, gathered: Gathered, vault: ThreadVault) -> dict[str, JSON] | None:
-        """What a human would be shown, or None where nobody will be asked. Reads the CRM, so no transaction is open."""
-        tool, facts = gathered.tool, gathered.facts
-        rule = gathered.policy.tools.get(gathered.call.tool)
-        if tool is None or rule is None or facts.problems or rule.approvers is None:
-            return None
-        predicted = dry_run(gathered, self.resources)
-        before = gathered.descriptions.get(tool.changes) if tool.changes else None
-        source = "dry run"
-        change = (
-            diff(snapshot(before, self.masker, vault, source), snapshot(predicted, self.masker, vault, source))
-            if predicted
-            else {}
-        )
-        shown: dict[str, JSON] = {
-            "tool": tool.name,
-            "effect": tool.effect,
-            "args": dict(gathered.arguments.masked),
-            "args_schema": tool.args_model.model_json_schema(),
-            "reason": gathered.call.reason,
-            "requested_by": facts.subject,
-            "records": [
-                {"argument": name, "ref": record.ref, "name": record.name, "version": record.version}
-                for name, record in facts.records.items()
-            ],
-            "diff": change,
-            "provenance": [{"argument": name, "origins": list(found)} for name, found in facts.origins.items()],
-        }
-        return shown | {"description": markdown(shown)}
-
-    def _replace_pending(self, connection: sa.Connection, gathered: Gathered, facts: Any) -> list[AuditEvent]:
-        waiting = calls.pending(connection, gathered.thread.id)
-        return [self.cancel(connection, row, gathered.thread, facts.at) for row in waiting]
-
-    def cancel(self, connection: sa.Connection, row: CallRow, thread: ThreadRow, at: str) -> AuditEvent:
-        """Ends a pending call that a newer message replaced; its question can no longer be answered."""
-        calls.move(connection, row, "expired", code=Code.CANCELLED)
-        if row.approval_id:
-            approvals.close(connection, row.approval_id, now_ms=self.now_ms())
-        threads.set_replaced(connection, thread.id, True)
-        return AuditEvent(
-            kind="expired",
-            timestamp=at,
-            thread=thread.id,
-            tenant=thread.subject.tenant,
-            trace_id=row.trace_id,
-            tool=row.tool,
-            tool_call_id=row.call_id,
-            approval_id=row.approval_id,
-            error=error_json(Code.CANCELLED),
-        )
+        """Decides a call and stores it; see :func:`agent_guard.propose.propose`."""
+        return propose(self, thread, call)
 
     def answer(
         self,
@@ -446,8 +151,8 @@ class Gateway:
         return answer(self, approval_id, word, by=by, args=args, message=message)
 
     def execute(self, thread: ThreadRow, call: ToolCall) -> ToolResult:
-        """Runs a proposed call if it still may; see :class:`agent_guard.execution.Execution`."""
-        return self.execution(thread, call)
+        """Runs a proposed call if it still may; see :func:`agent_guard.execution.execute`."""
+        return execute(self, thread, call)
 
     # ---- around it
 
@@ -460,7 +165,7 @@ class Gateway:
         with self.store.write() as connection:
             waiting = calls.pending(connection, thread.id)
             now = self.clock().isoformat(timespec="milliseconds")
-            events = [self.cancel(connection, row, thread, now) for row in waiting]
+            events = [cancel(self, connection, row, thread, now) for row in waiting]
             self.audit.append(connection, events, now_ms=self.now_ms())
             if meter.reached(connection, key, most, now_ms=self.now_ms(), window_s=None):
                 return False
@@ -491,41 +196,3 @@ class Gateway:
                 note=scope,
             )
             self.audit.append(connection, [happened], now_ms=self.now_ms())
-
-    def now(self) -> datetime:
-        """The gateway's clock."""
-        return self.clock()
-
-    def now_ms(self) -> int:
-        """The gateway's clock in milliseconds since 1970."""
-        return int(self.clock().timestamp() * 1000)
-
-    def new_id(self) -> str:
-        """A new ULID."""
-        return self._ids()
-
-    def close(self) -> None:
-        """Closes the database."""
-        self.store.close()
-
-
-def _recorded(row: CallRow, policy: Policy) -> Decision:
-    """The decision of a call that was proposed before, as far as its row tells it; the audit has the whole."""
-    outcome = {
-        "proposed": "allow",
-        "claimed": "allow",
-        "done": "allow",
-        "failed": "allow",
-        "unknown": "allow",
-        "pending": "require_approval",
-        "approved": "require_approval",
-        "suggested": "suggest",
-    }.get(row.state, "deny")
-    return Decision(
-        outcome=outcome,  # type: ignore[arg-type]
-        code=row.code,
-        for_model=row.for_model,
-        for_human=row.for_human,
-        policy=policy.name,
-        policy_hash=row.policy_hash,
-    )

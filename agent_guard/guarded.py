@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from sqlalchemy.exc import IntegrityError
+from typing import Any
 
 from agent_guard import calls, threads
+from agent_guard.answer import answer
 from agent_guard.approvals import Answer
-from agent_guard.arguments import screen
+from agent_guard.core import Core
 from agent_guard.errors import ApprovalError
+from agent_guard.execution import execute
 from agent_guard.policy import Policy
+from agent_guard.propose import Proposal, propose
+from agent_guard.pseudonymise import masked_call, minting
 from agent_guard.threads import ThreadRow
 from agent_guard.tool import Tool
 from agent_guard.types import JSON, Code, Decision, Entry, Origin, Subject, ToolCall, ToolResult
 from agent_guard.vault import ThreadVault
 
-if TYPE_CHECKING:
-    from agent_guard.gateway import Gateway, Proposal
-
-__all__ = ["GuardedThread", "settled"]
-
-T = TypeVar("T")
-
-MINT_TRIES = 3
-ID_MAX = 100
-NAME_MAX = 100
-REASON_MAX = 300
+__all__ = ["GuardedThread", "rejection", "settled"]
 
 
 class GuardedThread:
@@ -39,7 +31,7 @@ class GuardedThread:
         text: the subject's words it was opened with, masked.
     """
 
-    def __init__(self, gateway: Gateway, row: ThreadRow, *, text: str | None = None) -> None:
+    def __init__(self, gateway: Core, row: ThreadRow, *, text: str | None = None) -> None:
         self.gateway = gateway
         self.row = row
         self.text = text
@@ -74,7 +66,7 @@ class GuardedThread:
             StoreError: the database cannot be read.
         """
         vault = self.vault()
-        call = self._call(tool, args, "check", reason, vault)
+        call = masked_call(self.gateway, self.row, tool, args, "check", reason, vault)
         gathered = self.gateway.gather(self.row, call, vault)
         with self.gateway.store.read() as connection:
             return self.gateway.decide(gathered, connection)[1]
@@ -92,10 +84,10 @@ class GuardedThread:
             StoreError: the database cannot be used; nothing ran.
         """
         call = self.masked_call(tool, args, call_id or self.gateway.new_id(), reason)
-        proposal = self.gateway.propose(self.row, call)
+        proposal = propose(self.gateway, self.row, call)
         if proposal.row.state in ("denied", "suggested", "pending", "rejected", "expired"):
-            return settled(proposal, call, self.gateway)
-        return self.gateway.execute(self.row, call)
+            return settled(self.gateway, proposal, call)
+        return execute(self.gateway, self.row, call)
 
     def resume(
         self,
@@ -114,7 +106,7 @@ class GuardedThread:
         asked = self.gateway.approvals.get(approval_id)
         if asked is not None and asked.thread != self.id:
             raise ApprovalError(f"this thread has no approval {approval_id!r}", code=Code.APPROVAL_UNKNOWN)
-        answered = self.gateway.answer(approval_id, word, by=by, args=args, message=message)
+        answered = answer(self.gateway, approval_id, word, by=by, args=args, message=message)
         with self.gateway.store.read() as connection:
             row = calls.by_id(connection, answered.approval.trace_id)
         call = answered.call
@@ -122,11 +114,11 @@ class GuardedThread:
             call = ToolCall(id=row.call_id, tool=row.tool, args=row.args, thread=self.id, reason=row.reason)
         if call is None:
             raise AssertionError("an approval without a call")
-        proposal = self.gateway.propose(self.row, call) if answered.call else None
+        proposal = propose(self.gateway, self.row, call) if answered.call else None
         if proposal and proposal.row.state in ("denied", "suggested", "pending"):
-            return settled(proposal, call, self.gateway)
+            return settled(self.gateway, proposal, call)
         if word in ("approve", "edit"):
-            return self.gateway.execute(self.row, call)
+            return execute(self.gateway, self.row, call)
         return ToolResult(
             status="denied",
             code=Code.REJECTED,
@@ -144,7 +136,7 @@ class GuardedThread:
             origin: whose words they are.
             source: where the text stands, e.g. ``"ticket 7"``; must hold no personal data.
         """
-        return self._minting(lambda vault: self.gateway.masker.mask(text, vault, origin, source=source))
+        return minting(self.gateway, self.row, lambda vault: self.gateway.masker.mask(text, vault, origin, source=source))
 
     def hear(self, text: str, *, origin: Origin) -> tuple[str, str]:
         """As :meth:`observe`, for the next message of the thread; returns the masked text and its id, ``m1``..."""
@@ -176,71 +168,29 @@ class GuardedThread:
 
     def masked_call(self, tool: str, args: Any, call_id: str, reason: str | None) -> ToolCall:
         """A call whose arguments and reason are masked, its new pseudonyms stored."""
-        return self._minting(lambda vault: self._call(tool, args, call_id, reason, vault))
+        return minting(
+            self.gateway, self.row, lambda vault: masked_call(self.gateway, self.row, tool, args, call_id, reason, vault)
+        )
 
     def masked_message(self, text: str, raw: Sequence[Mapping[str, Any]]) -> tuple[str, list[ToolCall]]:
         """A model's message in one transaction: its text and its calls (id, tool, args, reason, problem), masked."""
 
         def work(vault: ThreadVault) -> tuple[str, list[ToolCall]]:
             masked = self.gateway.masker.mask(text, vault, "invented", source="model")
-            made = [self._call(item["tool"], item["args"], item["id"], item["reason"], vault) for item in raw]
+            made = [
+                masked_call(self.gateway, self.row, item["tool"], item["args"], item["id"], item["reason"], vault)
+                for item in raw
+            ]
             return masked, [replace(call, problem=item["problem"]) for call, item in zip(made, raw, strict=True)]
 
-        return self._minting(work)
-
-    def _minting(self, work: Callable[[ThreadVault], T]) -> T:
-        """Masks with no transaction open and stores the new pseudonyms; done again where another process was first."""
-        for left in reversed(range(MINT_TRIES)):
-            vault = self.vault()
-            done = work(vault)
-            if not vault.changed:
-                return done
-            try:
-                with self.gateway.store.write() as connection:
-                    vault.flush(connection)
-            except IntegrityError:
-                if not left:
-                    raise
-            else:
-                return done
-        raise AssertionError("unreachable")
-
-    def _call(self, tool: str, args: Any, call_id: str, reason: str | None, vault: ThreadVault) -> ToolCall:
-        mask = self.gateway.masker.mask
-        problem = screen(args)
-        return ToolCall(
-            id=_bounded(call_id, ID_MAX),
-            tool=_bounded(tool, NAME_MAX),
-            args={} if problem else self.masked_args(tool, args, vault, "invented"),
-            thread=self.id,
-            reason=None if reason is None else mask(_bounded(reason, 2 * REASON_MAX), vault, "invented", source="reason")[:REASON_MAX],
-            problem=problem,
-        )
-
-    def masked_args(self, tool: str, args: Mapping[str, JSON], vault: ThreadVault, origin: Origin) -> dict[str, JSON]:
-        """Arguments with pseudonyms for values. Ids of records, and closed words, are left as they are."""
-        found = self.gateway.tools.get(tool)
-        plain = set(found.refs) if found else set()
-        return {
-            self._masked(name, vault, origin): value if name in plain else self._masked(value, vault, origin)
-            for name, value in args.items()
-        }
-
-    def _masked(self, value: Any, vault: ThreadVault, origin: Origin) -> Any:
-        if isinstance(value, str):
-            return self.gateway.masker.mask(value, vault, origin, source="argument")
-        if isinstance(value, Mapping):
-            return {self._masked(key, vault, origin): self._masked(item, vault, origin) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [self._masked(item, vault, origin) for item in value]
-        return value
+        return minting(self.gateway, self.row, work)
 
 
-def settled(proposal: Proposal, call: ToolCall, gateway: Gateway) -> ToolResult:
+def settled(core: Core, proposal: Proposal, call: ToolCall) -> ToolResult:
     """The result of a proposal that nothing runs after: denied, suggested, pending or a duplicate."""
     row, decision = proposal.row, proposal.decision
     if row.code is Code.DUPLICATE:
-        with gateway.store.read() as connection:
+        with core.store.read() as connection:
             held = calls.twin(connection, row.tenant, row.key or "", since_ms=None, but=row.trace_id)
         return ToolResult(
             status="duplicate",
@@ -271,9 +221,3 @@ def rejection(word: Answer, message: str | None) -> str:
         return f"A person answered instead: {message or ''}".strip()
     words = f" They say: {message}" if message else ""
     return f"A person rejected this.{words} Do not propose it again."
-
-
-def _bounded(text: object, most: int) -> str:
-    """Text of the model as it may be stored: no lone surrogates, no control characters, not longer than ``most``."""
-    clean = str(text).encode("utf-8", "replace").decode("utf-8")
-    return "".join(letter if letter.isprintable() else " " for letter in clean)[:most]

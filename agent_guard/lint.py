@@ -58,7 +58,10 @@ def _rule(policy: Policy, tool: Tool, rule: ToolRule, *, has_records: bool) -> N
         for name in names:
             if name not in known:
                 raise ConfigError(f"{where}: {key} names {name!r}; there is: {', '.join(known) or 'none'}")
-    refuse_free_text(tool, rule)
+    try:
+        refuse_free_text(tool, rule)
+    except ConfigError as error:
+        raise ConfigError(f"policy {policy.name!r}, {error}") from None
     if has_records:
         return
     if tool.refs:

@@ -167,7 +167,7 @@ class GuardNodes:
             case "pending":
                 return Command(goto="approve", update={"approval": proposal.row.approval_id, "error": None})
             case "denied" | "suggested" | "rejected" | "expired":
-                return self._next(state, settled(proposal, call, self._gateway), data["tool_call_id"])
+                return self._next(state, settled(self._gateway, proposal, call), data["tool_call_id"])
             case _:
                 return Command(goto="execute")
 
@@ -241,10 +241,11 @@ class GuardNodes:
 
     def _leak(self, thread: GuardedThread, shown: list[BaseMessage]) -> str | None:
         vault = thread.vault()
-        for text in texts(shown):
-            for span in leaks(text, vault):
-                return f"a raw {span.type} ({span.source})"
-        return None
+        system, *said = shown
+        # the prompt is the host's own text: a word of it that is also part of somebody's name is no leak
+        found = [span for span in leaks(system.text, vault) if span.type != "PERSON" or span.score >= 1.0]
+        found += [span for text in texts(said) for span in leaks(text, vault)]
+        return f"a raw {found[0].type} ({found[0].source})" if found else None
 
     def _proposed(self, thread: GuardedThread, message: AIMessage, changed: list[AnyMessage]) -> Command[Step]:
         names = {wire_name(tool.name): tool.name for tool in self._gateway.tools.values()}

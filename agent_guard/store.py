@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.pool import StaticPool
 
 from agent_guard.errors import ConfigError, StoreError
@@ -50,9 +50,9 @@ class Store:
             self.url = sa.make_url(url)
         except sa.exc.ArgumentError:
             raise ConfigError(f"{url!r} is not a database url; write e.g. 'sqlite:///guard.db'") from None
-        if self.url.get_backend_name() != "sqlite":
+        if self.url.drivername not in ("sqlite", "sqlite+pysqlite"):
             raise ConfigError(
-                f"the database {self.url.get_backend_name()!r} is not supported by this release; "
+                f"the database {self.url.drivername!r} is not supported by this release; "
                 "write e.g. 'sqlite:///guard.db'"
             )
         self.memory = self.url.database in (None, "", ":memory:")
@@ -83,7 +83,8 @@ class Store:
         found = self.revision()
         if found is None:
             self._create()
-        elif found != REVISION:
+            found = self.revision()
+        if found != REVISION:
             raise StoreError(
                 f"the database {self.name} has the revision {found}, this release needs {REVISION}; "
                 "make a copy of it and run 'agent-guard db upgrade'"
@@ -178,8 +179,8 @@ class Store:
         try:
             yield
         except (DBAPIError, sqlite3.Error) as error:
-            if isinstance(error, DBAPIError) and not isinstance(error, OperationalError):
-                raise
+            if isinstance(error, DBAPIError) and type(error) not in (OperationalError, DatabaseError):
+                raise  # a broken constraint is the caller's to judge; a damaged file is a plain DatabaseError
             # the driver's words name the trouble and hold no values; SQLAlchemy's would repeat the parameters
             words = str(getattr(error, "orig", error))
             advice = {

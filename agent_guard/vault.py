@@ -7,6 +7,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
@@ -82,10 +83,11 @@ class Vault:
         key_id = data_key_id(thread)
         wrapped = connection.execute(_KEY, {"id": key_id}).scalar()
         cipher = None if wrapped is None else AESGCM(_open(self._wrapping, wrapped, key_id))
-        vault = ThreadVault(thread.id, key_id, cipher, self._wrapping)
+        made_under = _generation(key_id, wrapped or b"")
+        vault = ThreadVault(thread.id, key_id, cipher, self._wrapping, made_under)
         for row in rows:
             # a row whose data key was destroyed keeps its place, so that its pseudonym is never given to another
-            readable = cipher is not None and row.key_id == key_id
+            readable = row.key_id == made_under
             value = _open(cipher, row.sealed, _label(thread.id, row.token)).decode() if cipher and readable else ""
             seen = tuple(dict.fromkeys(sighting.origin for sighting in sightings if sighting.token == row.token))
             vault.load(Entry(token=row.token, type=row.type, value=value, origins=seen))
@@ -96,11 +98,12 @@ class Vault:
 class ThreadVault:
     """One thread's pseudonyms in memory; what is new is written by :meth:`flush`. Implements ``Pseudonyms``."""
 
-    def __init__(self, thread: str, key_id: str, cipher: AESGCM | None, wrapping: AESGCM) -> None:
+    def __init__(self, thread: str, key_id: str, cipher: AESGCM | None, wrapping: AESGCM, made_under: str) -> None:
         self._thread = thread
         self._key_id = key_id
         self._cipher = cipher
         self._wrapping = wrapping
+        self._made_under = made_under
         self._entries: dict[str, Entry] = {}
         self._seen: set[tuple[str, str, str]] = set()
         self._new_entries: list[Entry] = []
@@ -165,7 +168,7 @@ class ThreadVault:
                         "token": entry.token,
                         "n": start + index,
                         "type": entry.type,
-                        "key_id": self._key_id,
+                        "key_id": self._made_under,
                         "sealed": _seal(cipher, entry.value.encode(), _label(self._thread, entry.token)),
                     }
                     for index, entry in enumerate(self._new_entries)
@@ -190,14 +193,19 @@ class ThreadVault:
             connection.execute(DATA_KEYS.insert().values(id=self._key_id, wrapped=wrapped))
         else:
             key = _open(self._wrapping, wrapped, self._key_id)
-        self._cipher = AESGCM(key)
+        self._cipher, self._made_under = AESGCM(key), _generation(self._key_id, wrapped)
         return self._cipher
 
 
 def data_key_id(thread: ThreadRow) -> str:
     """Which data key a thread's values are under: its party's, or its own."""
     owner = f"party/{thread.party}" if thread.party else f"thread/{thread.id}"
-    return f"{thread.subject.tenant}/{owner}"
+    return f"{quote(thread.subject.tenant, safe='')}/{owner}"
+
+
+def _generation(key_id: str, wrapped: bytes) -> str:
+    """Names one making of a data key, so that what an erased one sealed is not tried with the key made after it."""
+    return f"{key_id}#{wrapped[:4].hex()}"
 
 
 def _label(thread: str, token: str) -> str:
@@ -207,7 +215,7 @@ def _label(thread: str, token: str) -> str:
 def _open(cipher: AESGCM, sealed: bytes, label: str) -> bytes:
     try:
         return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], label.encode())
-    except InvalidTag:
+    except (InvalidTag, ValueError):  # ValueError: too short to hold a nonce
         raise StoreError(
             "the vault cannot be read with this master key; give the key the database was written with"
         ) from None

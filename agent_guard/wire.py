@@ -56,8 +56,9 @@ def proposals(message: AIMessage, names: Mapping[str, str]) -> Iterator[dict[str
     ]
     raw += [(call["name"] or "", {}, call["id"], Code.ARGUMENTS_MALFORMED) for call in message.invalid_tool_calls]
     for index, (name, given, call_id, unread) in enumerate(raw[:CALLS_MAX]):
-        unique = call_id or f"call-{index}"
-        unique = unique if unique not in seen else f"{unique}-{index}"
+        unique = call_id or f"{message.id or 'call'}-{index}"  # not the same again in the next message
+        while unique in seen:
+            unique = f"{unique}-{index}"
         seen.add(unique)
         problem = unread or screen(given)
         args = {} if problem else dict(given)
@@ -109,18 +110,29 @@ def view(system: str, messages: Sequence[AnyMessage]) -> list[BaseMessage]:
     """A copy of the conversation that every provider accepts: each call is followed by its answer, and one that was
     cut off by a new message is answered as cancelled.
     """
-    answers = {message.tool_call_id: message for message in messages if isinstance(message, ToolMessage)}
     shown: list[BaseMessage] = [SystemMessage(system)]
-    for message in messages:
+    for index, message in enumerate(messages):
         if isinstance(message, ToolMessage):
             continue
         shown.append(message)
         if not isinstance(message, AIMessage):
             continue
+        answers = _answers(messages[index + 1 :])
         for call in message.tool_calls:
             call_id = call["id"] or ""
             shown.append(answers.get(call_id) or _cancelled(call["name"], call_id))
     return shown
+
+
+def _answers(messages: Sequence[AnyMessage]) -> dict[str, ToolMessage]:
+    """The answers up to the model's next message: a provider may number its calls anew in each."""
+    found = {}
+    for message in messages:
+        if isinstance(message, AIMessage):
+            break
+        if isinstance(message, ToolMessage):
+            found[message.tool_call_id] = message
+    return found
 
 
 def _cancelled(name: str, call_id: str) -> ToolMessage:
@@ -152,11 +164,23 @@ def _hidden(value: Any, mask: Callable[[str], str]) -> Any:
 
 
 def texts(messages: Sequence[BaseMessage]) -> Iterator[str]:
-    """Yields all text that a model would be sent, arguments included."""
+    """Yields all text that a model would be sent, the values of arguments included; their names are the contract's."""
     for message in messages:
         yield message.text if isinstance(message.content, str) else json.dumps(message.content, ensure_ascii=False)
         if isinstance(message, AIMessage):
-            yield from (json.dumps(call["args"], ensure_ascii=False) for call in message.tool_calls)
+            for call in message.tool_calls:
+                yield from _strings(call["args"])
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)
 
 
 def call_json(call: ToolCall, tool_call_id: str) -> dict[str, JSON]:

@@ -704,10 +704,10 @@ def test_a_pending_call_does_not_run(world: World) -> None:
 def test_a_claim_whose_lease_is_over_is_unknown(world: World) -> None:
     """A claim is refused while its lease runs; afterwards its outcome is unknown, and it never runs again."""
     thread = world.thread()
-    thread.gateway.execution._settle = lambda *given: raising(KeyboardInterrupt())()  # type: ignore[method-assign]
-    with pytest.raises(KeyboardInterrupt):
-        thread.invoke("crm.create_task", TASK, call_id="c1")
-    del thread.gateway.execution._settle
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("agent_guard.execution.settle", lambda *given: raising(KeyboardInterrupt())())
+        with pytest.raises(KeyboardInterrupt):
+            thread.invoke("crm.create_task", TASK, call_id="c1")
     running = thread.invoke("crm.create_task", TASK, call_id="c1")
     assert (running.status, running.code, running.stop) == ("denied", Code.IN_PROGRESS, True)
     world.clock.forward(seconds=31.9)

@@ -55,7 +55,11 @@ BAD = [
     (HEAD + RULE + "    limits: [3/fortnight/subject]\n", 7, "tools.crm.read_deal.limits.0"),
     (HEAD + RULE + "    limits:\n      - 3/day/tenant\n      - 0/day/tenant\n", 9, "tools.crm.read_deal.limits.1"),
     (HEAD + RULE + "    where: {properties: {a: {patern: x}}}\n", 7, "tools.crm.read_deal.where.properties.a.patern"),
-    (HEAD + RULE + "    where: {properties: {a: {pattern: 'x'}}}\n", 7, "tools.crm.read_deal.where.properties.a.pattern"),
+    (
+        HEAD + RULE + "    where: {properties: {a: {pattern: 'x'}}}\n",
+        7,
+        "tools.crm.read_deal.where.properties.a.pattern",
+    ),
     (HEAD + RULE + "    where: {properties: {a: {pattern: '^(x$'}}}\n", 7, "where.properties.a.pattern"),
     (HEAD + RULE + "    where: {properties: {a: {maxLength: -1}}}\n", 7, "where.properties.a.maxLength"),
     (HEAD + RULE + "    where: {properties: {a: {maximum: .nan}}}\n", 7, "where.properties.a.maximum"),

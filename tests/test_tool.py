@@ -111,7 +111,7 @@ def test_functions_without_models_are_refused():
 def test_a_name_that_cannot_be_resolved_is_a_fault_of_the_contract():
     """An annotation that names nothing is told as a wrong contract, not as a crash of the import."""
 
-    def unresolved(args: "Missing") -> TaskMade:  # noqa: F821
+    def unresolved(args: Missing) -> TaskMade:  # noqa: F821
         """Makes a task."""
 
     with pytest.raises(ConfigError, match=r"'a\.b'.*Missing"):

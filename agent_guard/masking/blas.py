@@ -8,6 +8,7 @@ nothing changes but the time.
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -18,9 +19,9 @@ __all__ = ["one_thread"]
 
 @cache
 def _setter() -> Callable[[int], int] | None:
-    import numpy
+    import numpy as np
 
-    root = Path(numpy.__file__).parent
+    root = Path(np.__file__).parent
     for folder in (root.parent / "numpy.libs", root / ".libs", root / ".dylibs"):
         for library in sorted(folder.glob("*openblas*")):
             try:
@@ -32,15 +33,27 @@ def _setter() -> Callable[[int], int] | None:
     return None
 
 
+_lock = threading.Lock()
+_inside = 0
+_before = 0
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Runs its block with one thread of OpenBLAS and puts the former number back."""
+    """Runs its block with one thread of OpenBLAS; when the last block ends, the former number is put back."""
+    global _inside, _before  # noqa: PLW0603  the setting itself is one for the process
     setter = _setter()
     if setter is None:
         yield
         return
-    before = setter(1)
+    with _lock:
+        if _inside == 0:
+            _before = setter(1)
+        _inside += 1
     try:
         yield
     finally:
-        setter(before)
+        with _lock:
+            _inside -= 1
+            if _inside == 0:
+                setter(_before)

@@ -13,7 +13,8 @@ from functools import lru_cache
 __all__ = ["Classes", "Words", "features", "tokens"]
 
 Classes = Mapping[str, str]
-"""Lower-case word without accents -> class letters: first name A B C by rank, surname L M N, place P, common word W X."""
+"""Lower-case word without accents -> class letters: first name A B C by rank, surname L M N, place P, common word W X.
+"""
 
 _TOKEN = re.compile(r"['’]s\b|[^\W\d_]+(?=['’]s\b)|[^\W\d_]+(?:['’][^\W\d_]+)*|\d+|\x1a+|\n|[^\w\s]|_")
 _VOWEL = re.compile("[aeiouy]")

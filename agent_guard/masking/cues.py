@@ -1,4 +1,4 @@
-"""Words after which a name stands: introductions, salutations, signatures, labels of forms; English, Russian, Polish, Kazakh.
+"""Words after which a name stands: introductions, salutations, signatures, labels; English, Russian, Polish, Kazakh.
 
 After the strongest of them (`my name is`, `меня зовут`, `nazywam się`) a name counts in lower case too.
 """
@@ -27,31 +27,42 @@ _BREAK = r"[ \t]*(?:,|\.|!|—|-)?[ \t]*\r?\n[\s>*–—-]{0,12}"
 # (expression that ends where the name begins, whether a lower-case name counts)
 _CUES = (
     (re.compile(
-        r"\b(?:my (?:full |first |last |sur)?name(?:'s| is)|(?:his|her|their|the) name(?:'s| is)|(?:i am|i'm) called|they call me|please call me|call me|"
+        r"\b(?:my (?:full |first |last |sur)?name(?:'s| is)|(?:his|her|their|the) name(?:'s| is)|(?:i am|"
+        r"i'm) called|they call me|please call me|call me|"
         r"меня зовут|зовут меня|мо[её] имя|моя фамилия|менің атым|менің есімім|есімім|"
-        r"nazywam si[ęe]|mam na imi[ęe]|moje imi[ęe](?: to)?|moje nazwisko(?: to)?)[ \t]*[:—–-]?[ \t]+", re.IGNORECASE), True),
+        r"nazywam si[ęe]|mam na imi[ęe]|moje imi[ęe](?: to)?|"
+        r"moje nazwisko(?: to)?)[ \t]*[:—–-]?[ \t]+", re.IGNORECASE), True),
     (re.compile(
-        r"(?:^|(?<=[\n;,|{(\"']))[ \t*•-]*(?:full |first |last |contact |client |customer |patient |employee |account holder )?"
-        r"(?:name|surname|contact|contact person|client|customer|attn|attention|signed(?: by)?|patient|recipient|sender|owner|"
-        r"фио|ф\.и\.о\.?|имя|фамилия|имя и фамилия|клиент|контакт|контактное лицо|получатель|отправитель|покупатель|заказчик|"
+        r"(?:^|(?<=[\n;,|{(\"']))[ \t*•-]*(?:full |first |last |contact |client |customer |patient |"
+        r"employee |account holder )?"
+        r"(?:name|surname|contact|contact person|client|customer|attn|attention|signed(?: by)?|patient|"
+        r"recipient|sender|owner|"
+        r"фио|ф\.и\.о\.?|имя|фамилия|имя и фамилия|клиент|контакт|контактное лицо|получатель|отправитель|"
+        r"покупатель|заказчик|"
         r"аты-жөні|аты|тегі|imi[ęe]|nazwisko|imi[ęe] i nazwisko|klient|kontakt|osoba kontaktowa|odbiorca|nadawca)"
         r"[ \t]*:[ \t]*[\"']?", re.IGNORECASE), True),
     (re.compile(
-        r"(?<!\w)(?:mr|mrs|ms|miss|mx|dr|prof)\b\.?[ \t]+|(?<!\w)(?:г-н[ау]?|г-ж[аеи]|господин[ау]?|госпож[аеуи]|гр\.|құрметті|"
+        r"(?<!\w)(?:mr|mrs|ms|miss|mx|dr|prof)\b\.?[ \t]+|(?<!\w)(?:г-н[ау]?|г-ж[аеи]|господин[ау]?|"
+        r"госпож[аеуи]|гр\.|құрметті|"
         r"уважаем(?:ый|ая)(?: господин| госпожа)?|дорог(?:ой|ая))[ \t]+|"
-        r"(?<!\w)(?:pan|pani|pana|panu|panem|panią|panie|p\.|szanowny panie|szanowna pani)[ \t]+", re.IGNORECASE), False),
+        r"(?<!\w)(?:pan|pani|pana|panu|panem|panią|panie|p\.|szanowny panie|"
+        r"szanowna pani)[ \t]+", re.IGNORECASE), False),
     (re.compile(
         r"(?:^|(?<=[\n.!?>\"]))[ \t]*(?:dear|hi|hello|hey|good (?:morning|afternoon|evening)|greetings|"
-        r"здравствуйте|здравствуй|привет|добрый (?:день|вечер)|доброе утро|сәлеметсіз бе|cze[śs][ćc]|witam|dzie[ńn] dobry|drogi|droga)"
+        r"здравствуйте|здравствуй|привет|добрый (?:день|вечер)|доброе утро|сәлеметсіз бе|cze[śs][ćc]|"
+        r"witam|dzie[ńn] dobry|drogi|droga)"
         r",?[ \t]+(?=[^\n]{2,40}?[,!.\n—-])", re.IGNORECASE), False),
     (re.compile(
-        r"(?:regards|best|best wishes|sincerely|yours|yours truly|yours faithfully|cheers|thanks|thank you|many thanks|warmly|"
+        r"(?:regards|best|best wishes|sincerely|yours|yours truly|yours faithfully|cheers|thanks|"
+        r"thank you|many thanks|warmly|"
         r"с уважением|с наилучшими пожеланиями|спасибо|искренне ваш[а]?|құрметпен|pozdrawiam|z powa[żz]aniem|"
         r"z wyrazami szacunku|serdecznie|dzi[ęe]kuj[ęe])" + _BREAK, re.IGNORECASE), False),
     (re.compile(
-        r"\b(?:i'm|i am|this is|it's|it is|here is|speaking (?:with|to)|spoke (?:with|to)|talked to|talk to|met with|meeting with|"
+        r"\b(?:i'm|i am|this is|it's|it is|here is|speaking (?:with|to)|spoke (?:with|to)|talked to|"
+        r"talk to|met with|meeting with|"
         r"assigned to|on behalf of|введ[её]н|это|на имя|от имени|с уважением,?|звонил[а]?|"
-        r"jestem|tu|m[óo]wi|dzwoni(?:ł|ła|l|la)?|rozmawia(?:łem|łam|lem|lam) z|w imieniu)[ \t]+", re.IGNORECASE), False),
+        r"jestem|tu|m[óo]wi|dzwoni(?:ł|ła|l|la)?|rozmawia(?:łem|łam|lem|lam) z|"
+        r"w imieniu)[ \t]+", re.IGNORECASE), False),
 )  # fmt: skip
 _WEAK_CUE = len(_CUES) - 1
 _LONGEST = 4

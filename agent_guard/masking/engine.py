@@ -1,9 +1,11 @@
 """Presidio's shell around our recognizers: its registry, its analyzer, its result type; none of its models.
 
-Presidio is imported when the first engine is built, which costs about a second. No predefined recognizer is loaded: they
-are registered for some languages only, and the one for e-mails asks a network for top-level domains. The NLP engine does
-nothing, because a spaCy pipeline would be downloaded and would cost most of the time.
+Presidio is imported when the first engine is built, which costs about a second. No predefined recognizer is loaded:
+they are registered for some languages only, and the one for e-mails asks a network for top-level domains. The NLP
+engine does nothing, because a spaCy pipeline would be downloaded and would cost most of the time.
 """
+
+# ruff: noqa: ARG002  the arguments of these methods are Presidio's
 
 from __future__ import annotations
 
@@ -17,14 +19,15 @@ from agent_guard.types import ENTITY_TYPES, EntityType, Span
 if TYPE_CHECKING:
     from presidio_analyzer import AnalyzerEngine, EntityRecognizer, RecognizerResult
 
-__all__ = ["PRESIDIO_TYPES", "Engine", "Finder"]
+__all__ = ["PRESIDIO_TYPES", "Engine", "Finder", "our_type"]
 
 Finder = Callable[[str, str], Iterable[Span]]
 """Finds spans in (folded text, language hint)."""
 
 PRESIDIO_TYPES: dict[str, EntityType] = {
     "PHONE_NUMBER": "PHONE", "EMAIL_ADDRESS": "EMAIL", "CREDIT_CARD": "CARD", "IBAN_CODE": "IBAN", "IP_ADDRESS": "IP",
-    "ORGANIZATION": "ORG", "GPE": "LOCATION", "LOC": "LOCATION", "ADDRESS": "LOCATION", "PER": "PERSON", "NAME": "PERSON",
+    "ORGANIZATION": "ORG", "GPE": "LOCATION", "LOC": "LOCATION", "ADDRESS": "LOCATION", "PER": "PERSON",
+    "NAME": "PERSON",
     "API_KEY": "SECRET", "PASSWORD": "SECRET", "CRYPTO": "SECRET", "DOMAIN_NAME": "URL", "MAC_ADDRESS": "IP",
 }  # fmt: skip
 """Presidio's names of entities in ours; a name that is in neither list is a person's identifier, ``ID``."""
@@ -35,7 +38,8 @@ _CONTEXT_GAIN = 0.4
 _LOWEST_SCORE = 0.3
 
 
-def _our_type(name: str) -> EntityType:
+def our_type(name: str) -> EntityType:
+    """Our type of a Presidio entity."""
     for known in ENTITY_TYPES:
         if known == name:
             return known
@@ -157,7 +161,7 @@ class Engine:
         return Span(
             start=result.start,
             end=result.end,
-            type=_our_type(result.entity_type),
+            type=our_type(result.entity_type),
             score=result.score,
             source=str(source),
         )

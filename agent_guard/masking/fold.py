@@ -1,7 +1,8 @@
 """One reading of a text for all recognizers: NFKC, no invisible characters, one script per word, ASCII digits.
 
 Recognizers work on the folded text; spans are reported in the original one. Unicode facts come from `unicodedata`;
-the look-alike table holds the letters that Cyrillic and Latin fonts draw alike (a part of Unicode's confusables, UTS 39).
+the look-alike table holds the letters that Cyrillic and Latin fonts draw alike (a part of Unicode's confusables,
+UTS 39).
 """
 
 from __future__ import annotations

@@ -24,6 +24,10 @@ _PASSPORT_WORDS = word_before(
     "passport", "паспорт\\w*", "paszport\\w*", "удостоверени\\w+", "уд\\. ?личн\\w+", "dow[oó]d\\w*(?: osobist\\w+)?",
     "id card", "identity card", "driv\\w+ licen[sc]e", "права", "prawo jazdy",
 )  # fmt: skip
+_BIRTH_WORDS = word_before(
+    "dob", "d\\.o\\.b\\.?", "date of birth", "birth ?da(?:te|y)", "born(?: on)?", "д\\.? ?р\\.?", "дата рождения",
+    "родил(?:ся|ась)", "туған күні", "ur\\.", "urodz\\w+", "data urodzenia",
+)  # fmt: skip
 _SSN_WORDS = word_before("ssn", "social security", "social")
 _ACCOUNT_NUMBER_WORDS = word_before(
     "account (?:number|no\\.?|num)",
@@ -125,6 +129,10 @@ def _polish_document(found: Match) -> float:
     return 0.85 if checksums.polish_id_card(found[0].replace(" ", "").upper()) else 0.0
 
 
+def _birth_date(found: Match) -> float:
+    return 0.85 if _BIRTH_WORDS.search(before(found)) else 0.0
+
+
 def _account_number(found: Match) -> float:
     return 0.7 if _ACCOUNT_NUMBER_WORDS.search(before(found)) else 0.0
 
@@ -134,19 +142,27 @@ _RULES = (
         r"(?<![\w-])\d{2}(?:[ -]?\d{4}){6}(?!\d)")),
     Rule(type="CARD", name="card", check=_card, pattern=re.compile(r"(?<![\w+-])\d(?:[ -]?\d){11,18}(?![\d-])")),
     Rule(type="ID", name="kz_id", check=_twelve_digits, pattern=re.compile(r"(?<![\w+.])\d{6}[ \n-]?\d{6}(?!\d)")),
-    Rule(type="ID", name="pesel", check=_pesel, pattern=re.compile(r"(?<![\w+.])(?:\d{11}|\d{6}[ -]\d{5}|\d{2} \d{2} \d{2} \d{5})(?!\d)")),
+    Rule(type="ID", name="pesel", check=_pesel, pattern=re.compile(
+        r"(?<![\w+.])(?:\d{11}|\d{6}[ -]\d{5}|\d{2} \d{2} \d{2} \d{5})(?!\d)")),
     Rule(type="ID", name="nip", check=_nip, pattern=re.compile(
-        r"(?<![\w+.-])(?<!\d )(?:PL ?)?(?:\d{3}[- ]\d{3}[- ]\d{2}[- ]\d{2}|\d{3}[- ]\d{2}[- ]\d{2}[- ]\d{3}|\d{10})(?!\d)")),
-    Rule(type="ID", name="regon", check=_regon, pattern=re.compile(r"(?<![\w+.])(?:\d[ -]?){8}\d(?:[ -]?\d{5})?(?!\d)")),
+        r"(?<![\w+.-])(?<!\d )(?:PL ?)?(?:\d{3}[- ]\d{3}[- ]\d{2}[- ]\d{2}|"
+        r"\d{3}[- ]\d{2}[- ]\d{2}[- ]\d{3}|\d{10})(?!\d)")),
+    Rule(type="ID", name="regon", check=_regon, pattern=re.compile(
+        r"(?<![\w+.])(?:\d[ -]?){8}\d(?:[ -]?\d{5})?(?!\d)")),
     Rule(type="ID", name="snils", check=_snils, pattern=re.compile(r"(?<![\w+.])\d{3}-?\d{3}-?\d{3}[ -]?\d{2}(?!\d)")),
     Rule(type="ID", name="ssn", check=_ssn, pattern=re.compile(r"(?<![\w+.-])\d{3}-\d{2}-\d{4}(?![\d-])")),
     Rule(type="ID", name="ssn_bare", check=_ssn_bare, pattern=re.compile(r"(?<![\w+.-])\d{3} ?\d{2} ?\d{4}(?![\d-])")),
     Rule(type="ID", name="nino", check=always(0.8), pattern=re.compile(
         r"(?<![A-Za-z0-9])[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z](?: ?\d\d){3} ?[A-D](?![A-Za-z0-9])")),
-    Rule(type="ID", name="polish_id_card", check=_polish_document, pattern=re.compile(r"(?<![A-Za-z0-9])[A-Z]{3} ?\d{6}(?!\w)")),
+    Rule(type="ID", name="polish_id_card", check=_polish_document, pattern=re.compile(
+        r"(?<![A-Za-z0-9])[A-Z]{3} ?\d{6}(?!\w)")),
     Rule(type="ID", name="document", check=_document, pattern=re.compile(
-        r"(?<![A-Za-z0-9])(?:[A-Z]{1,3} ?\d{5,9}|\d{2} ?\d{2} ?\d{6}|\d{8,9}|[A-Z]\d{3,4}-?\d{4,5}(?:-?\d{4,5})?)(?!\w)")),
-    Rule(type="ID", name="account_number", check=_account_number, pattern=re.compile(r"(?<![\w+.])\d(?:[ -]?\d){7,19}(?!\w)")),
+        r"(?<![A-Za-z0-9])(?:[A-Z]{1,3} ?\d{5,9}|\d{2} ?\d{2} ?\d{6}|\d{8,9}|"
+        r"[A-Z]\d{3,4}-?\d{4,5}(?:-?\d{4,5})?)(?!\w)")),
+    Rule(type="ID", name="birth_date", check=_birth_date, pattern=re.compile(
+        r"(?<![\w.-])(?:(?:19|20)\d\d[-./]\d\d?[-./]\d\d?|\d\d?[-./]\d\d?[-./](?:19|20)?\d\d)(?!\w)")),
+    Rule(type="ID", name="account_number", check=_account_number, pattern=re.compile(
+        r"(?<![\w+.])\d(?:[ -]?\d){7,19}(?!\w)")),
 )  # fmt: skip
 _PROVEN = tuple(rule for rule in _RULES if rule.name in ("polish_account", "card", "kz_id", "pesel", "nip"))
 _SURE = 0.85

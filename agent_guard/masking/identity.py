@@ -10,15 +10,17 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
 from agent_guard.masking import inflection
 from agent_guard.masking.fold import INVISIBLE, fold, fold_letters
 from agent_guard.masking.phones import phone_key
-from agent_guard.types import EntityType, Entry
+from agent_guard.masking.tokens import PSEUDONYM
+from agent_guard.types import EntityType, Entry, Origin, Pseudonyms
 
-__all__ = ["Name", "Part", "clean_value", "compare", "find_same", "name_words", "parse_name", "value_key"]
+__all__ = ["Name", "Part", "clean_value", "compare", "find_same", "name_words", "parse_name", "token_for", "value_key"]
 
 # The English possessive ends a word.
 NAME_WORD = re.compile(r"[^\W\d_]+(?:['’-](?![sS]\b)[^\W\d_]+)*")
@@ -67,11 +69,8 @@ def fold_word(word: str) -> str:
 
 def name_words(text: str) -> list[str]:
     """The words of a name in order, without titles and the English possessive."""
-    words = []
-    for word in NAME_WORD.findall(_POSSESSIVE.sub("", text)):
-        if word.casefold() not in _TITLES:
-            words.append(word)
-    return words
+    words = NAME_WORD.findall(_POSSESSIVE.sub("", text))
+    return [word for word in words if word.casefold() not in _TITLES]
 
 
 @lru_cache(maxsize=4096)
@@ -81,6 +80,7 @@ def _part(word: str, oblique: str) -> Part:
     return Part(surface=surface, bases=bases, sex=sex, initial=len(surface) == 1)
 
 
+@lru_cache(maxsize=4096)
 def parse_name(text: str) -> Name:
     """Reads a name into its parts; empty where the text holds no word but titles."""
     words = name_words(fold_letters(INVISIBLE.sub("", unicodedata.normalize("NFC", text))))
@@ -110,7 +110,7 @@ def _sexes_differ(pairs: Iterable[tuple[Part, Part]]) -> bool:
 
 
 def compare(left: Name, right: Name) -> str | None:
-    """Returns ``full`` when the names are equal but for case and order, ``part`` when one is a short form, else None."""
+    """Returns ``full`` for names equal but for case and order, ``part`` when one is a short form, else None."""
     shorter, longer = sorted((left, right), key=len)
     if not shorter:
         return None
@@ -155,6 +155,7 @@ def _find_person(value: str, entries: Sequence[Entry]) -> Entry | None:
     return part[0] if len(part) == 1 else None
 
 
+@lru_cache(maxsize=4096)
 def value_key(type: EntityType, value: str) -> str:
     """Returns what all notations of one value share; for every type but PERSON."""
     folded = fold(value).text
@@ -173,10 +174,8 @@ def value_key(type: EntityType, value: str) -> str:
 def _email_key(address: str) -> str:
     local, _, domain = address.replace(" ", "").casefold().rpartition("@")
     if not domain.isascii():
-        try:
+        with suppress(UnicodeError):
             domain = domain.encode("idna").decode("ascii")
-        except UnicodeError:
-            pass
     return f"{local}@{domain}"
 
 
@@ -193,7 +192,7 @@ def find_same(type: EntityType, value: str, entries: Iterable[Entry]) -> Entry |
 
 
 def _find_phone(key: str, entries: Sequence[Entry]) -> Entry | None:
-    """A number without its country may be read as another country's: the last nine digits decide, if they are unique."""
+    """A number without its country may be read as another's: the last nine digits decide, if they are unique."""
     number, _, extension = key.partition("x")
     if len(number) < 10:
         return None
@@ -210,3 +209,19 @@ def clean_value(type: EntityType, value: str) -> str:
     if type in _FORM_TYPES:
         return fold(value).text.strip()
     return INVISIBLE.sub("", value).strip()
+
+
+def token_for(type: EntityType, raw: str, vault: Pseudonyms, origin: Origin, source: str) -> str:
+    """Returns the pseudonym of a value: the one it has, noted as seen once more, or a new one.
+
+    Raises:
+        StoreError: the vault cannot be read or written.
+    """
+    if PSEUDONYM.fullmatch(raw.strip()):
+        return raw
+    value = clean_value(type, raw) or raw
+    same = find_same(type, value, vault.entries())
+    if same:
+        vault.saw(same.token, origin, source)
+        return same.token
+    return vault.mint(type, value, origin, source).token

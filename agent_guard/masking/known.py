@@ -61,9 +61,7 @@ class Known:
                     self._phones[digits[-9:]] = entry
             elif entry.type in ("ID", "CARD", "IBAN"):
                 self._numbers[value_key(entry.type, entry.value)] = entry
-            if entry.type in _LITERAL and len(entry.value) >= 3:
-                literals.setdefault(entry.value.casefold(), entry)
-            elif entry.type in ("ID", "CARD", "IBAN", "PHONE") and len(entry.value) >= 4:
+            if len(entry.value) >= (3 if entry.type in _LITERAL else 4):
                 literals.setdefault(entry.value.casefold(), entry)
         tails = {"".join(_DIGITS.findall(key))[-6:] for key in self._numbers}
         self._digit_hints = (*self._phones, *(tail for tail in tails if len(tail) >= 4))
@@ -189,11 +187,10 @@ def known_of(vault: Pseudonyms) -> Known:
     entries = vault.entries()
     try:
         kept = _INDEX.get(vault)
-        if kept and kept[0] == len(entries):
-            return kept[1]
-        built = Known(entries)
-        _INDEX[vault] = (len(entries), built)
-        return built
+        if kept is None or kept[0] != len(entries):
+            kept = _INDEX[vault] = (len(entries), Known(entries))
     except TypeError:
         # A vault that cannot be hashed or weakly referenced is indexed each time.
         return Known(entries)
+    else:
+        return kept[1]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from agent_guard.errors import ConfigError
 from agent_guard.masking.addresses import find_addresses, join_places
 from agent_guard.masking.fold import fold
-from agent_guard.masking.identity import clean_value, compare, find_same, parse_name
+from agent_guard.masking.identity import clean_value, compare, find_same, parse_name, token_for
 from agent_guard.masking.known import known_of
 from agent_guard.masking.names import NameFinder, require
 from agent_guard.masking.patterns import find_patterns
@@ -144,7 +144,7 @@ class Masker:
                 return value
             if rule == "text":
                 return self.mask(value, vault, origin, source) if isinstance(value, str) else value
-            return self._token_for(rule, str(value), vault, origin, source)  # type: ignore[arg-type]
+            return token_for(rule, str(value), vault, origin, source)  # type: ignore[arg-type]
 
         def walk(value: JSON, path: str, key: str, above: str | None) -> JSON:
             rule = rule_of(path, fields) or above
@@ -249,18 +249,7 @@ class Masker:
                 longer = [j for j in names if len(names[j]) > len(names[i]) and compare(names[i], names[j]) == "part"]
                 for j in longer:
                     if j not in done:
-                        done[j] = self._token_for("PERSON", text[spans[j].start : spans[j].end], vault, origin, source)
+                        done[j] = token_for("PERSON", text[spans[j].start : spans[j].end], vault, origin, source)
             if i not in done:
-                done[i] = self._token_for(span.type, text[span.start : span.end], vault, origin, source)
+                done[i] = token_for(span.type, text[span.start : span.end], vault, origin, source)
         return [done[i] for i in range(len(spans))]
-
-    @staticmethod
-    def _token_for(type: EntityType, raw: str, vault: Pseudonyms, origin: Origin, source: str) -> str:
-        if PSEUDONYM.fullmatch(raw.strip()):
-            return raw
-        value = clean_value(type, raw) or raw
-        same = find_same(type, value, vault.entries())
-        if same:
-            vault.saw(same.token, origin, source)
-            return same.token
-        return vault.mint(type, value, origin, source).token

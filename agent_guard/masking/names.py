@@ -58,10 +58,9 @@ class NameFinder:
                 yield replace(span, start=span.start + block.start, end=span.end + block.start) if block.start else span
 
     def _of_language(self, text: str, language: str) -> Iterator[Span]:
-        if language == "ru":
-            if self._russian:
-                yield from self._russian.find(text)
-                yield from find_kazakh(text)
+        if language == "ru" and self._russian:
+            yield from self._russian.find(text)
+            yield from find_kazakh(text)
         if self._english and (language == "en" or (language == "ru" and _LATIN_NAME.search(text))):
             yield from self._english.find(text)
 

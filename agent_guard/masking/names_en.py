@@ -1,7 +1,7 @@
 """English names, places and companies: a small conditional random field (python-crfsuite) with its own word classes.
 
-Trained by `training/train_en.py` from WNUT-17 and the Broad Twitter Corpus (CC BY 4.0) and generated messages; no vectors,
-no pipeline, one thread.
+Trained by `training/train_en.py` from WNUT-17 and the Broad Twitter Corpus (CC BY 4.0) and generated messages; no
+vectors, no pipeline, one thread.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from agent_guard.errors import ConfigError
 from agent_guard.masking.crf_features import Words, features, tokens
+from agent_guard.masking.cues import is_name_like
 from agent_guard.masking.weights import ENGLISH_CLASSES, ENGLISH_CRF, verified
 from agent_guard.types import EntityType, Span
 
@@ -74,20 +75,40 @@ class EnglishNames:
         with self._lock:
             rows = features([token[0] for token in found], self._load())
             labels = self._tagger.tag(rows)
-        start: int | None = None
-        for place, label in enumerate([*labels, "O"]):
-            ends = place < len(labels) and _ends_name(found, place)
-            if start is not None and (ends or not (label[0] == "I" and label[2:] == labels[start][2:])):
-                kind = _TYPES.get(labels[start][2:])
-                first, last = found[start], found[place - 1]
-                if kind and last.end() - first.start() > 1 and first[0][0] not in "'’":
-                    yield Span(start=first.start(), end=last.end(), type=kind, score=0.75, source="crf")
-                start = None
-            if not ends and (label[0] == "B" or (label[0] == "I" and start is None)):
-                start = place
+        for first, last, kind in _runs(text, found, labels):
+            words = [token[0] for token in found[first:last]]
+            if kind in _TYPES and _plausible(kind, words):
+                yield Span(
+                    start=found[first].start(), end=found[last - 1].end(), type=_TYPES[kind], score=0.75, source="crf"
+                )
+
+
+def _runs(text: str, found: Sequence[re.Match[str]], labels: Sequence[str]) -> Iterator[tuple[int, int, str]]:
+    """Yields (first token, token after the last, label) of every labelled run."""
+    start, kind = 0, ""
+    for place, label in enumerate([*labels, "O"]):
+        ends = place == len(labels) or _ends_name(found, place)
+        begins = not ends and label != "O"
+        if kind and begins and label[2:] == kind:
+            # A person that begins one space behind another is the rest of the same name: `Nguyen` `Van An`.
+            close = kind == "PER" and text[found[place - 1].end() : found[place].start()] == " "
+            if label[0] == "I" or close:
+                continue
+        if kind:
+            yield start, place, kind
+        start, kind = place, label[2:] if begins else ""
+
+
+def _plausible(kind: str, words: Sequence[str]) -> bool:
+    """Refuses single signs, everyday words alone, and places made of codes such as `ISO 27001`."""
+    if len(words) == 1 and (len(words[0]) < 2 or not is_name_like(words[0])):
+        return False
+    if kind == "PER":
+        return words[0][0] not in "'’"
+    return kind != "LOC" or not (words[-1].isdecimal() and words[0].isupper())
 
 
 def _ends_name(found: Sequence[re.Match[str]], place: int) -> bool:
     """A line end ends a name, and so does a full stop that stands behind more than an initial."""
-    token = found[place][0]
-    return token == "\n" or (token == "." and place > 0 and len(found[place - 1][0]) > 3)
+    word = found[place][0]
+    return word == "\n" or (word == "." and place > 0 and len(found[place - 1][0]) > 3)

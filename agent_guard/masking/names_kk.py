@@ -19,7 +19,10 @@ _LETTER = "[А-Яа-яЁёӘәІіҢңҒғҮүҰұҚқӨөҺһ]"
 _UPPER = "[А-ЯЁӘІҢҒҮҰҚӨҺ]"
 _KAZAKH_LETTER = re.compile("[әңғүұқөһ]", re.IGNORECASE)
 _WORD = re.compile(f"{_LETTER}+(?:-{_LETTER}+)*")
-_CASE = "(?:ның|нің|дың|дің|тың|тің|ға|ге|қа|ке|на|не|ды|ді|ты|ті|ны|ні|да|де|та|те|нан|нен|дан|ден|тан|тен|мен|бен|пен|а|у|е|ой|ым|ом)?"
+_CASE = (
+    "(?:ның|нің|дың|дің|тың|тің|ға|ге|қа|ке|на|не|ды|ді|ты|ті|ны|ні|да|де|та|те|"
+    "нан|нен|дан|ден|тан|тен|мен|бен|пен|а|у|е|ой|ым|ом)?"
+)
 _PATRONYMIC = re.compile(f"{_LETTER}{{2,}}(?:ұлы|улы|қызы|кызы|ович|евич|овн|евн){_CASE}ы?$", re.IGNORECASE)
 _SURNAME = re.compile(
     f"{_LETTER}{{2,}}(?:баев|бекова?|беков|ханов|галиев|ғалиев|кулов|құлов|тбаев|мбетов|диев|[оеё]ва?|ина?|ын|ұлы|қызы|тегі|бай|бек|хан|жан)"
@@ -51,12 +54,12 @@ def find_kazakh(text: str) -> Iterator[Span]:
     """Yields names: a run of capitals that holds a patronymic, or a known first name beside a surname or alone."""
     run: list[re.Match[str]] = []
     for word in [*_WORD.finditer(text), None]:
-        if word is not None and word[0][0].isupper() and is_name_like(word[0]):
-            if not run or _GAP.fullmatch(text, run[-1].end(), word.start()):
-                run.append(word)
-                continue
+        fits = word is not None and word[0][0].isupper() and is_name_like(word[0])
+        if word is not None and fits and (not run or _GAP.fullmatch(text, run[-1].end(), word.start())):
+            run.append(word)
+            continue
         yield from _judge(run)
-        run = [word] if word is not None and word[0][0].isupper() and is_name_like(word[0]) else []
+        run = [word] if word is not None and fits else []
 
 
 def _judge(run: list[re.Match[str]]) -> Iterator[Span]:

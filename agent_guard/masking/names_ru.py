@@ -1,7 +1,7 @@
 """Russian names, places and companies: slovnet's network on navec's vectors, both inside the natasha wheel.
 
-natasha itself is not imported: its morphology does not run on Python 3.11 and later. The network was trained on news, so
-what news never writes is caught by the rules of `cues.py` and `names_kk.py`.
+natasha itself is not imported: its morphology does not run on Python 3.11 and later. The network was trained on news,
+so what news never writes is caught by the rules of `cues.py` and `names_kk.py`.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class RussianNames:
 
 
 def _joined(line: str, spans: Sequence[Any]) -> list[tuple[int, int, str]]:
-    """Joins two single words with one space between: the network cuts `Фамилия Имя`, and two people are never so close."""
+    """Joins two single words with one space between: the network cuts `Фамилия Имя`; two people are never so close."""
     found: list[tuple[int, int, str]] = []
     for span in spans:
         start, end, kind = span.start, span.stop, span.type

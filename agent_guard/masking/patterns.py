@@ -68,15 +68,18 @@ _KEYS = (
    )  # fmt: skip
 # Every key begins with one of these; asking for them first is ten times cheaper than the expression.
 _KEY_HINTS = (
-    "PRIVATE KEY", "sk-", "sk_", "rk_", "pk_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "AKIA", "ASIA",
+    "PRIVATE KEY", "sk-", "sk_", "rk_", "pk_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_",
+    "glpat-", "AKIA", "ASIA",
     "xox", "AIza", "ya29.", "hf_", "npm_", "pypi-", "SG.", ":AA", "eyJ",
 )  # fmt: skip
 _PASSWORDS = (
  Rule(type="SECRET", name="bearer", check=always(0.95), pattern=re.compile(
         r"\b(?:Bearer|Basic)\s+(?P<v>(?=[^\s]*[0-9=])[A-Za-z0-9._~+/=-]{12,})", re.IGNORECASE)),
     Rule(type="SECRET", name="password", check=always(0.9), pattern=re.compile(
-        r"(?<!\w)(?:password|passwd|passphrase|pwd|api[_ -]?key|secret(?:[_ -]?key)?|access[_ -]?token|auth[_ -]?token|client[_ -]?secret|"
-        r"парол[ья]|секрет|ключ api|has[łl]o|құпия\s?сөз|cvv2?|cvc2?|pin[- ]?code|пин-?код)\s?(?:is|это|-|–|to)?\s?[:=]\s?"
+        r"(?<!\w)(?:password|passwd|passphrase|pwd|api[_ -]?key|secret(?:[_ -]?key)?|access[_ -]?token|"
+        r"auth[_ -]?token|client[_ -]?secret|"
+        r"парол[ья]|секрет|ключ api|has[łl]o|құпия\s?сөз|cvv2?|cvc2?|pin[- ]?code|пин-?код)\s?(?:is|это|-|"
+        r"–|to)?\s?[:=]\s?"
         r"[\"'«]?(?P<v>[^\s\"'»,;<>]{3,128})", re.IGNORECASE)),
 )  # fmt: skip
 

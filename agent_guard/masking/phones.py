@@ -19,8 +19,10 @@ from agent_guard.types import Span
 __all__ = ["find_international", "find_phones", "phone_key"]
 
 _CUE = re.compile(
-    r"(?:phone|\btel\b|telephone|\bmob\b|mobile|\bcell|\bcall|\bring\b|\bfax|whats\s?app|viber|telegram|\bsms\b|\btext(?:ed)? |"
-    r"reach|contact (?:number|no)|hotline|\bтел|телефон|\bмоб|мобильн|звон|набер|\bсот\b|сотов|вотсап|ватсап|\bномер[ау]?\b|факс|"
+    r"(?:phone|\btel\b|telephone|\bmob\b|mobile|\bcell|\bcall|\bring\b|\bfax|whats\s?app|viber|telegram|"
+    r"\bsms\b|\btext(?:ed)? |"
+    r"reach|\bnumber|hotline|\bтел|телефон|\bмоб|мобильн|звон|набер|\bсот\b|сотов|вотсап|"
+    r"ватсап|\bномер[ау]?\b|факс|"
     r"байланыс|telefon|\bkom\b|kom[óo]rk|dzwo[nń]|numer(?:em)?\b|\bnr tel)[^\n]{0,24}$",
     re.IGNORECASE,
 )
@@ -142,26 +144,21 @@ def _canonical(digits: str, international: bool) -> str:
         return "+" + digits
     if _RU_KZ.fullmatch(digits):
         return "+7" + digits[1:]
-    if len(digits) == 10 and digits[0] in "79":
-        # 701 555 33 22 is Kazakh or Russian where it is no valid number of North America.
-        if not _is_valid(digits, "US"):
-            return "+7" + digits
-    for region in ("PL", "US", "GB"):
-        if _is_valid(digits, region):
-            return (
-                "+"
-                + phonenumbers.format_number(phonenumbers.parse(digits, region), phonenumbers.PhoneNumberFormat.E164)[
-                    1:
-                ]
-            )
-    return digits
+    # 701 555 33 22 is Kazakh or Russian where it is no valid number of North America.
+    if len(digits) == 10 and digits[0] in "79" and _e164(digits, "US") is None:
+        return "+7" + digits
+    found = (_e164(digits, region) for region in ("PL", "US", "GB"))
+    return next(filter(None, found), digits)
 
 
-def _is_valid(digits: str, region: str) -> bool:
+def _e164(digits: str, region: str) -> str | None:
     try:
-        return phonenumbers.is_valid_number(phonenumbers.parse(digits, region))
+        number = phonenumbers.parse(digits, region)
     except phonenumbers.NumberParseException:
-        return False
+        return None
+    if not phonenumbers.is_valid_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def phone_key(value: str) -> str:

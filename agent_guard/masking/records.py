@@ -13,27 +13,8 @@ from agent_guard.types import ENTITY_TYPES, EntityType
 
 __all__ = ["check_fields", "rule_of", "sensitive_type"]
 
-_WORDS: Mapping[EntityType, str] = {
-    "EMAIL": "email e_mail mail почта емейл имейл эл_почта адрес_почты poczta adres_email",
-    "PHONE": "phone telephone tel mobile cell cellphone fax whatsapp viber msisdn телефон тел мобильный моб факс вотсап сотовый "
-    "telefon tel komorka komórka faks ұялы",
-    "IBAN": "iban bank_account account_number iic иик счет р_с расчетный_счет номер_счета konto rachunek numer_konta nr_konta",
-    "CARD": "card card_number pan credit_card карта номер_карты karta numer_karty",
-    "ID": "iin bin inn ssn snils pesel nip regon passport tax_id national_id id_card identity document_number driving_licence "
-    "driver_license birth_number dob birthday birthdate birth_date date_of_birth иин бин жсн инн снилс паспорт удостоверение "
-    "дата_рождения день_рождения рождения dowod dowód dowod_osobisty paszport data_urodzenia telegram_id username login nickname "
-    "user_name telegram skype",
-    "LOCATION": "address street city zip zipcode zip_code postcode postal_code district house apartment flat адрес улица город индекс "
-    "почтовый_индекс дом квартира мекенжай adres ulica miasto kod_pocztowy miejscowosc miejscowość",
-    "PERSON": "name first_name firstname last_name lastname surname full_name fullname middle_name patronymic maiden_name "
-    "contact_person person given_name family_name display_name fio customer_name client_name contact_name owner_name author "
-    "assignee recipient sender имя фамилия отчество фио ф_и_о контактное_лицо клиент покупатель получатель отправитель автор "
-    "аты тегі аты_жөні imie imię nazwisko imie_nazwisko imię_i_nazwisko osoba klient odbiorca nadawca autor",
-    "IP": "ip ip_address ip_адрес",
-    "SECRET": "password passwd pwd secret token api_key apikey access_token refresh_token client_secret private_key cvv cvc pin "
-    "пароль секрет ключ_api haslo hasło",
-}  # fmt: skip
-_BY_WORD: dict[str, EntityType] = {word: name for name, words in _WORDS.items() for word in words.split()}
+_TYPES: tuple[EntityType, ...] = ("EMAIL", "PHONE", "IBAN", "CARD", "ID", "LOCATION", "PERSON", "IP", "SECRET")
+_BY_WORD: dict[str, EntityType] = {word: kind for kind in _TYPES for word in words(f"field_{kind.lower()}")}
 # Names of things, not of people.
 _NOT_PERSON = re.compile(
     r"(?:^|_)(?:company|organi[sz]ation|org|product|deal|stage|pipeline|event|file|template|field|table|tool|model|brand|campaign|"

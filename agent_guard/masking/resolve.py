@@ -39,15 +39,22 @@ def carve(text: str, spans: Iterable[Span], taken: Sequence[tuple[int, int]]) ->
                 for piece in ([(a, b)] if b <= start or a >= end else [(a, start), (end, b)])
                 if piece[1] > piece[0]
             ]
-        for start, end in pieces:
-            while start < end and not text[start].isalnum():
-                start += 1
-            while end > start and not (text[end - 1].isalnum() or text[end - 1] == ")"):
-                end -= 1
+        if pieces == [(span.start, span.end)]:
+            left.append(span)
+            continue
+        for piece in pieces:
+            start, end = _trim(text, *piece)
             if end > start:
-                whole = (start, end) == (span.start, span.end)
-                left.append(span if whole else replace(span, start=start, end=end))
+                left.append(replace(span, start=start, end=end))
     return left
+
+
+def _trim(text: str, start: int, end: int) -> tuple[int, int]:
+    while start < end and not text[start].isalnum():
+        start += 1
+    while end > start and not (text[end - 1].isalnum() or text[end - 1] == ")"):
+        end -= 1
+    return start, end
 
 
 def resolve(text: str, spans: Iterable[Span]) -> list[Span]:

@@ -13,9 +13,9 @@ NAVEC = "f07270833d78523edc5781538d67038e95b43975e4a7ae757c693b687f9cbfca"
 """`navec_news_v1_1B_250K_300d_100q.tar` of natasha 1.6.0."""
 SLOVNET_NER = "16c3343a6572ddf0e2b2fc1923113de15a7f5ca5bde90e780dd590418665603e"
 """`slovnet_ner_news_v1.tar` of natasha 1.6.0."""
-ENGLISH_CLASSES = "0c6f86a9517f5898d905bdc5a6a47c0133eb391d4380bc171cb4d888009bdd4d"
+ENGLISH_CLASSES = "e21011bab466238c715dc5711181ad4ffb44f6bf43d84c612bcd81d213198ede"
 """`models/en.classes.zlib`, made by `training/train_en.py`."""
-ENGLISH_CRF = "5ed2487ecb15ff3aee27dbd80bd963291310b27d772a0169b2f17b1cd42d4c86"
+ENGLISH_CRF = "df180a8e68fba931adab971386330668080cb9ad4de957230ad9624dad8678a6"
 """`models/en.crfsuite`, made by `training/train_en.py`."""
 
 

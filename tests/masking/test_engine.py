@@ -59,3 +59,21 @@ def test_importing_masking_imports_neither_presidio_nor_a_model():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_presidios_anonymizer_can_use_our_pseudonyms():
+    """A Presidio pipeline names values with a thread's vault through one operator."""
+    from presidio_anonymizer import AnonymizerEngine
+    from presidio_anonymizer.entities import OperatorConfig, RecognizerResult
+
+    from agent_guard.masking.operator import Pseudonymize
+
+    vault = MemoryVault()
+    engine = AnonymizerEngine()
+    engine.add_anonymizer(Pseudonymize)
+    config = {"DEFAULT": OperatorConfig("agent_guard", {"vault": vault, "origin": "party"})}
+    done = engine.anonymize("call 415-555-2671", [RecognizerResult("PHONE_NUMBER", 5, 17, 0.9)], config)
+    assert done.text == "call <PHONE_1>"
+    assert vault.find("<PHONE_1>").origins == ("party",)
+    with pytest.raises(ValueError, match="vault"):
+        Pseudonymize().validate({})

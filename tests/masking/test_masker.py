@@ -1,5 +1,7 @@
 """Texts in, pseudonyms out, and back."""
 
+from itertools import pairwise
+
 import pytest
 
 from agent_guard.errors import ConfigError
@@ -119,7 +121,7 @@ def test_spans_are_sorted_and_do_not_overlap(full):
     text = "Emily Carter, emily@x.test, +1 415 555 2671, 12 High Street, Leeds, card 4111111111111111"
     spans = full.spans(text)
     assert all(isinstance(span, Span) and span.start < span.end for span in spans)
-    assert all(left.end <= right.start for left, right in zip(spans, spans[1:], strict=False))
+    assert all(left.end <= right.start for left, right in pairwise(spans))
 
 
 @pytest.mark.parametrize(
@@ -166,3 +168,16 @@ def test_one_masker_serves_many_vaults(patterns):
     patterns.mask("a@b.test", one, "user")
     assert patterns.mask("c@d.test", other, "user") == "<EMAIL_1>"
     assert other.find("<EMAIL_1>").value == "c@d.test"
+
+
+def test_a_value_ends_where_it_ends_beside_a_pseudonym(patterns, vault):
+    """A password keeps its last sign as part of the hidden value also where the text holds pseudonyms."""
+    vault.mint("PERSON", "Emily Carter", "user")
+    assert patterns.mask("<PERSON_1> has password: hunter2!", vault, "user") == "<PERSON_1> has password: <SECRET_1>"
+
+
+def test_values_learnt_later_are_hidden_in_earlier_texts(patterns, vault):
+    """mask_known looks for the vault's values only and mints nothing."""
+    vault.mint("PERSON", "Emily Carter", "trusted")
+    assert patterns.mask_known("EMILY CARTER and x@y.test", vault) == "<PERSON_1> and x@y.test"
+    assert len(vault.entries()) == 1

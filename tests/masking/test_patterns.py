@@ -49,6 +49,8 @@ def found(masker, text):
         ("SSN 219-09-9999", "219-09-9999", "ID"),
         ("NINO AB 12 34 56 C", "AB 12 34 56 C", "ID"),
         ("paszport AB1234567", "AB1234567", "ID"),
+        ("DOB: 1990-05-12", "1990-05-12", "ID"),
+        ("дата рождения 12.05.1990 г.", "12.05.1990", "ID"),
         ("from 203.0.113.7 at noon", "203.0.113.7", "IP"),
         ("from 2001:db8::1 at noon", "2001:db8::1", "IP"),
         ("see https://user:pw@crm.example/x", "https://user:pw@crm.example/x", "URL"),

@@ -1,0 +1,149 @@
+"""The first transaction of ``execute``: verify and use the answer, decide again, take the limits' places and the key.
+
+It is on disk before anything runs. A process that dies after it leaves a claim, and a claim is never run again by
+itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from agent_guard import approvals, calls, meter
+from agent_guard.calls import CallRow
+from agent_guard.core import Core
+from agent_guard.errors import StoreError
+from agent_guard.events import decision_json, error_json, event
+from agent_guard.facts import Facts
+from agent_guard.gather import Gathered, limit_keys
+from agent_guard.types import Code, Decision, Status, ToolCall, ToolResult
+
+__all__ = ["LEASE_S", "claim", "result_of"]
+
+LEASE_S = 30.0
+"""How long after its time-out a claim counts as running, in seconds; after that its outcome is unknown."""
+
+
+def claim(core: Core, gathered: Gathered) -> tuple[CallRow, Facts] | ToolResult:
+    call = gathered.call
+    durable = gathered.tool is None or gathered.tool.writes
+    with core.store.write(durable=durable) as connection:
+        rows = calls.find(connection, gathered.thread.id, call.id)
+        row = next((item for item in rows if item.same == gathered.same), None)
+        if row is None:
+            return result_of(call, "denied", Code.APPROVAL_CHANGED, "This call was never decided. Propose it first.")
+        if row.state not in ("proposed", "approved"):
+            return _ended(core, connection, gathered, row)
+        facts, decision = core.decide(gathered, connection, row.trace_id)
+        refusal = _refusal(core, connection, gathered, row, decision)
+        if refusal is not None:
+            return _refuse(core, connection, gathered, row, facts, decision, refusal)
+        now = core.now_ms()
+        seconds = (gathered.tool.timeout_s if gathered.tool else 0) + LEASE_S
+        calls.move(
+            connection, row, "claimed", code=Code.ALLOWED, hold=True, claimed=now, lease=now + int(seconds * 1000)
+        )
+        meter.take(connection, limit_keys(gathered), now_ms=now, trace_id=row.trace_id)
+        started = event("started", gathered, row.trace_id, facts, approval_id=row.approval_id)
+        core.audit.append(connection, [started], now_ms=now)
+        claimed = calls.by_id(connection, row.trace_id)
+    if claimed is None:
+        raise StoreError("a claimed call vanished from the database; nothing was run")
+    return claimed, facts
+
+
+def _refusal(
+    core: Core, connection: sa.Connection, gathered: Gathered, row: CallRow, decision: Decision
+) -> tuple[Code, str] | None:
+    """Why the call may not run now, or None. An approval satisfies ``require_approval`` and nothing else."""
+    if decision.outcome in ("deny", "suggest"):
+        return decision.code, decision.for_model
+    if row.state == "proposed":
+        if decision.outcome == "allow":
+            return None
+        return Code.APPROVAL_REQUIRED, "A person must approve this now. Propose it again."
+    if row.digest != gathered.digest:
+        return Code.APPROVAL_CHANGED, "The record or the policy changed after the approval. Propose it again."
+    used = row.approval_id is not None and approvals.use(
+        connection, row.approval_id, digest=gathered.digest, now_ms=core.now_ms()
+    )
+    return None if used else (Code.APPROVAL_EXPIRED, "The approval has expired. Propose it again.")
+
+
+def _refuse(
+    core: Core,
+    connection: sa.Connection,
+    gathered: Gathered,
+    row: CallRow,
+    facts: Facts,
+    decision: Decision,
+    refusal: tuple[Code, str],
+) -> ToolResult:
+    code, words = refusal
+    asked_again = code in (Code.APPROVAL_CHANGED, Code.APPROVAL_EXPIRED, Code.APPROVAL_REQUIRED)
+    calls.move(connection, row, "expired" if asked_again else "denied", code=code, for_model=words)
+    happened = event(
+        "expired" if asked_again else "decided",
+        gathered,
+        row.trace_id,
+        facts,
+        approval_id=row.approval_id,
+        facts=facts.as_json(),
+        decision=decision_json(decision),
+        error=error_json(code),
+    )
+    core.audit.append(connection, [happened], now_ms=core.now_ms())
+    if code is Code.DUPLICATE and facts.twin is not None:
+        return _duplicate(core, connection, gathered.call, facts.twin.trace_id, row.trace_id)
+    return result_of(gathered.call, "denied", code, words, trace_id=row.trace_id, decision=decision)
+
+
+def _duplicate(core: Core, connection: sa.Connection, call: ToolCall, twin_id: str, trace_id: str | None) -> ToolResult:
+    twin = calls.by_id(connection, twin_id)
+    return ToolResult(
+        status="duplicate",
+        code=Code.DUPLICATE,
+        content=twin.result if twin and twin.thread == call.thread else None,  # another thread's pseudonyms
+        tool=call.tool,
+        call_id=call.id,
+        trace_id=trace_id,
+        reference=twin.reference if twin else None,
+    )
+
+
+def _ended(core: Core, connection: sa.Connection, gathered: Gathered, row: CallRow) -> ToolResult:
+    """The answer to a call that is not waiting to run: what became of it."""
+    call = gathered.call
+    match row.state:
+        case "done":
+            return _duplicate(core, connection, call, row.trace_id, row.trace_id)
+        case "claimed" if (row.lease or 0) > core.now_ms():
+            return result_of(call, "denied", Code.IN_PROGRESS, "The same call is running.", trace_id=row.trace_id)
+        case "claimed":
+            words = "The process that ran this call died; nobody knows whether it happened. A person looks at it."
+            calls.move(connection, row, "unknown", code=Code.OUTCOME_UNKNOWN, for_model=words)
+            happened = event("unknown", gathered, row.trace_id, gathered.facts, error=error_json(Code.OUTCOME_UNKNOWN))
+            core.audit.append(connection, [happened], now_ms=core.now_ms())
+            return result_of(call, "unknown", Code.OUTCOME_UNKNOWN, words, trace_id=row.trace_id)
+        case "unknown":
+            return result_of(call, "unknown", row.code, row.for_model, trace_id=row.trace_id)
+        case "failed":
+            return result_of(call, "failed", row.code, row.for_model, trace_id=row.trace_id)
+        case "suggested":
+            return result_of(call, "suggested", row.code, row.for_model, trace_id=row.trace_id)
+        case "pending":
+            return result_of(
+                call,
+                "denied",
+                Code.APPROVAL_PENDING,
+                "A person has not answered yet.",
+                trace_id=row.trace_id,
+                approval_id=row.approval_id,
+            )
+        case _:
+            return result_of(call, "denied", row.code, row.for_model, trace_id=row.trace_id)
+
+
+def result_of(call: ToolCall, status: Status, code: Code, words: str, **more: Any) -> ToolResult:
+    return ToolResult(status=status, code=code, content=words, tool=call.tool, call_id=call.id, **more)

@@ -1,0 +1,145 @@
+"""The parts of a gateway that its verbs share: contracts, policies, ports, stores, and how a call is looked at.
+
+``propose``, ``answer`` and ``execution`` stand on this; ``Gateway`` is this with the verbs as methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from ulid import ULID
+
+from agent_guard import threads
+from agent_guard.approvals import Approvals
+from agent_guard.audit import Audit
+from agent_guard.credentials import Credentials, EnvironmentCredentials, FileCredentials, Keys, MemoryCredentials
+from agent_guard.decide import decide
+from agent_guard.errors import ConfigError, UnknownThread
+from agent_guard.facts import Facts
+from agent_guard.gather import Gathered, Sources, local, remote
+from agent_guard.guards import Guard
+from agent_guard.kill_switch import KillSwitch
+from agent_guard.lint import lint
+from agent_guard.masking import Masker
+from agent_guard.policy import Policy
+from agent_guard.store import Store
+from agent_guard.threads import ThreadRow
+from agent_guard.tool import Tool
+from agent_guard.types import Clock, Decision, Directory, Records, ToolCall, utc_now
+from agent_guard.vault import ThreadVault, Vault
+
+__all__ = ["ENVIRONMENTS", "Core"]
+
+ENVIRONMENTS = ("dev", "stage", "prod")
+
+
+class Core:
+    """See :class:`agent_guard.gateway.Gateway`, whose constructor this is."""
+
+    def __init__(
+        self,
+        tools: Sequence[Tool],
+        policies: Policy | Mapping[str, Policy],
+        *,
+        url: str,
+        environment: str = "prod",
+        resources: Mapping[str, Any] | None = None,
+        records: Records | None = None,
+        directory: Directory | None = None,
+        credentials: Credentials | None = None,
+        masker: Masker | None = None,
+        extra_guards: Sequence[Guard] = (),
+        clock: Clock | None = None,
+        ids: Callable[[], str] | None = None,
+    ) -> None:
+        if environment not in ENVIRONMENTS:
+            raise ConfigError(f"environment {environment!r} is none of {', '.join(ENVIRONMENTS)}")
+        self.tools = {tool.name: tool for tool in tools}
+        if len(self.tools) != len(tools):
+            raise ConfigError("two tools have the same name")
+        self.policies: dict[str | None, Policy] = (
+            {None: policies} if isinstance(policies, Policy) else dict(policies.items())
+        )
+        self.resources = dict(resources or {})
+        lint(self.tools, list(self.policies.values()), resources=self.resources, has_records=records is not None)
+        self.environment = environment
+        self.extra_guards = tuple(extra_guards)
+        self.clock = clock or utc_now
+        self._ids = ids or (lambda: str(ULID()))
+        self.store = Store(url)
+        keys = Keys((credentials or self._default_credentials()).master_key())
+        self.store.open()
+        self.masker = masker or Masker()
+        self.sources = Sources(
+            environment=environment, masker=self.masker, keys=keys, records=records, directory=directory
+        )
+        self.vault = Vault(self.store, keys)
+        self.audit = Audit(self.store, keys)
+        self.approvals = Approvals(self.store)
+        self.kill_switch = KillSwitch(self.store)
+
+    def _default_credentials(self) -> Credentials:
+        if self.store.path is None:
+            return MemoryCredentials()
+        if self.environment == "dev":
+            return FileCredentials(f"{self.store.path}.key", create=True)
+        return EnvironmentCredentials()
+
+    def policy_of(self, scenario: str | None) -> Policy:
+        """The policy of a scenario.
+
+        Raises:
+            ConfigError: there is none; the message names those there are.
+        """
+        if scenario in self.policies:
+            return self.policies[scenario]
+        if scenario is None and len(self.policies) == 1:
+            return next(iter(self.policies.values()))
+        if None in self.policies:
+            return self.policies[None]
+        known = ", ".join(sorted(str(name) for name in self.policies))
+        raise ConfigError(f"there is no policy for the scenario {scenario!r}; the gateway has: {known}")
+
+    def thread_row(self, thread_id: str) -> ThreadRow:
+        """The stored thread of this id.
+
+        Raises:
+            UnknownThread: there is none.
+        """
+        with self.store.read() as connection:
+            row = threads.find(connection, thread_id)
+        if row is None:
+            raise UnknownThread(f"there is no thread {thread_id!r}; open it with Session.start or Gateway.open")
+        return row
+
+    def gather(self, thread: ThreadRow, call: ToolCall, vault: ThreadVault) -> Gathered:
+        """Asks everything outside the guard's database; see :func:`agent_guard.gather.remote`."""
+        return remote(
+            call, self.tools.get(call.tool), self.policy_of(thread.scenario), thread, vault, self.sources, self.clock()
+        )
+
+    def decide(
+        self, gathered: Gathered, connection: sa.Connection, trace_id: str | None = None
+    ) -> tuple[Facts, Decision]:
+        """Completes the facts in this transaction and decides; returns both."""
+        facts = local(connection, gathered, now_ms=self.now_ms(), trace_id=trace_id)
+        return facts, decide(gathered.call, gathered.tool, gathered.policy, facts, self.extra_guards)
+
+    def now(self) -> datetime:
+        """The gateway's clock."""
+        return self.clock()
+
+    def now_ms(self) -> int:
+        """The gateway's clock in milliseconds since 1970."""
+        return int(self.clock().timestamp() * 1000)
+
+    def new_id(self) -> str:
+        """A new ULID."""
+        return self._ids()
+
+    def close(self) -> None:
+        """Closes the database."""
+        self.store.close()

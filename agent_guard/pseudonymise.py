@@ -1,0 +1,95 @@
+"""Raw words in, pseudonyms out: what a model or a person says becomes a call that may be stored (laws L4, L7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from sqlalchemy.exc import IntegrityError
+
+from agent_guard.arguments import screen
+from agent_guard.core import Core
+from agent_guard.threads import ThreadRow
+from agent_guard.types import JSON, Origin, ToolCall
+from agent_guard.vault import ThreadVault
+
+__all__ = ["masked_args", "masked_call", "minting"]
+
+T = TypeVar("T")
+
+MINT_TRIES = 3
+ID_MAX = 100
+NAME_MAX = 100
+REASON_MAX = 300
+
+
+def minting(core: Core, thread: ThreadRow, work: Callable[[ThreadVault], T]) -> T:
+    """Masks with no transaction open and stores the new pseudonyms; done again where another process was first.
+
+    Raises:
+        StoreError: the database cannot be used; what was masked must not be used either.
+    """
+    for left in reversed(range(MINT_TRIES)):
+        vault = core.vault.of(thread)
+        done = work(vault)
+        if not vault.changed:
+            return done
+        try:
+            with core.store.write() as connection:
+                vault.flush(connection)
+        except IntegrityError:
+            if not left:
+                raise
+        else:
+            return done
+    raise AssertionError("unreachable")
+
+
+def masked_call(
+    core: Core, thread: ThreadRow, tool: str, args: Any, call_id: str, reason: str | None, vault: ThreadVault
+) -> ToolCall:
+    """A call with pseudonyms for values, its texts bounded; arguments that are no sane JSON are left out and noted."""
+    problem = screen(args)
+    return ToolCall(
+        id=_bounded(call_id, ID_MAX),
+        tool=_bounded(tool, NAME_MAX),
+        args={} if problem else masked_args(core, tool, args, vault, "invented"),
+        thread=thread.id,
+        reason=None if reason is None else _reason(core, reason, vault),
+        problem=problem,
+    )
+
+
+def masked_args(core: Core, tool: str, args: Mapping[str, JSON], vault: ThreadVault, origin: Origin) -> dict[str, JSON]:
+    """Arguments with pseudonyms for values; ids of records are left as they are.
+
+    Args:
+        origin: who made the arguments up, for values that were not seen before.
+    """
+    found = core.tools.get(tool)
+    plain = set(found.refs) if found else set()
+    return {
+        _masked(core, name, vault, origin): value if name in plain else _masked(core, value, vault, origin)
+        for name, value in args.items()
+    }
+
+
+def _masked(core: Core, value: Any, vault: ThreadVault, origin: Origin) -> Any:
+    if isinstance(value, str):
+        return core.masker.mask(value, vault, origin, source="argument")
+    if isinstance(value, Mapping):
+        return {_masked(core, key, vault, origin): _masked(core, item, vault, origin) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_masked(core, item, vault, origin) for item in value]
+    return value
+
+
+def _reason(core: Core, reason: str, vault: ThreadVault) -> str:
+    # cut after it is masked, so that no value is cut in half
+    return core.masker.mask(_bounded(reason, 2 * REASON_MAX), vault, "invented", source="reason")[:REASON_MAX]
+
+
+def _bounded(text: object, most: int) -> str:
+    """Text of the model as it may be stored: no lone surrogates, no control characters, not longer than ``most``."""
+    clean = str(text).encode("utf-8", "replace").decode("utf-8")
+    return "".join(letter if letter.isprintable() else " " for letter in clean)[:most]

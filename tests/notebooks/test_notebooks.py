@@ -1,0 +1,142 @@
+"""The notebooks run from top to bottom, offline, on the public API alone, and show what they promise."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+HERE = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted((HERE / "notebooks").glob("*.ipynb"))
+
+PUBLIC = {"agent_guard", "agent_guard.nodes", "agent_guard.session", "agent_guard.testing"}
+OTHERS = {"pydantic", "app"}  # "app" is the module that a notebook writes itself
+MOST_CODE_CELLS = 12
+LONGEST_DEFINITION = 10
+MAGIC = re.compile(r"\A%%writefile [^\n]+\n")
+
+PROMISED = {
+    "00_first_call": [
+        "check: allow",
+        "invoke: executed {'name': '<PERSON_1>', 'phone': '<PHONE_1>', 'stage': 'offer sent'}",
+        "deny tool_unknown",
+        "deny argument_unknown",
+        "deny pseudonym_unknown",
+        "deny role",
+        "pending True []",
+        "refused: u1 may not answer this",
+        "executed {'number': 1} ['Call Anna Kowalska about the offer']",
+        "duplicate {'number': 1} ['Call Anna Kowalska about the offer']",
+        "finished crm.create_task",
+        "broken: []",
+        "pending | Remind me to send <PERSON_1> the price list",
+        "delivered | Done: <PERSON_1> is on your list. | Done: Anna Kowalska is on your list.",
+        "no personal data in",
+    ],
+    "01_pause_and_resume": [
+        "pending crm.create_task {'subject': 'Call <PERSON_1> on Friday'}",
+        "the tool ran: False",
+        "PendingApproval |",
+        "delivered | It is on your list: <PERSON_1>.",
+        "delivered | It is on your list: Anna Kowalska.",
+        "tasks: ['Call Anna Kowalska on Friday']",
+        "refused:",
+        "tasks: 1",
+        "opened -> proposed -> decided -> asked -> answered -> started -> finished",
+        "broken: []",
+    ],
+}
+"""What the output of each notebook must hold, in this order."""
+
+
+def read(path: Path) -> nbformat.NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def sources(path: Path) -> list[str]:
+    """The Python of a notebook, the modules that it writes included."""
+    return [MAGIC.sub("", cell.source) for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def imports(source: str) -> set[str]:
+    """Every module that Python source imports."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add("." * node.level + (node.module or ""))
+    return found
+
+
+async def run(path: Path, folder: Path) -> str:
+    """Runs a notebook in a new kernel of this environment and returns all that it printed."""
+    notebook = read(path)
+    client = NotebookClient(
+        notebook, kernel_name="python3", timeout=120, resources={"metadata": {"path": str(folder)}}
+    )
+    await client.async_execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert [output.output_type for output in outputs if output.output_type == "error"] == []
+    return "\n".join(output.get("text", "") for output in outputs)
+
+
+def test_there_is_a_promise_for_every_notebook() -> None:
+    """A notebook without expected output would be run and prove nothing."""
+    assert [path.stem for path in NOTEBOOKS] == sorted(PROMISED)
+
+
+@pytest.mark.parametrize("folder", ["notebooks", "."])
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+async def test_it_runs_and_shows_what_it_promises(
+    path: Path, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every cell runs without an error, from the repository's root as from the notebooks' own folder."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # what the notebook leaves behind is removed with this folder
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    before = set((HERE / "notebooks").iterdir())
+
+    text = await run(path, HERE / folder)
+
+    position = 0
+    for promise in PROMISED[path.stem]:
+        found = text.find(promise, position)
+        assert found >= 0, f"{promise!r} is not in the rest of the output:\n{text[position:]}"
+        position = found + len(promise)
+    assert set((HERE / "notebooks").iterdir()) == before
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_is_stored_without_outputs(path: Path) -> None:
+    """The committed file holds no outputs, no counts, and names the kernel that every environment has."""
+    notebook = read(path)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.outputs for cell in code] == [[]] * len(code)
+    assert {cell.execution_count for cell in code} == {None}
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert 0 < len(code) <= MOST_CODE_CELLS
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_uses_the_public_api_alone(path: Path) -> None:
+    """It imports the standard library, pydantic and the public modules; and no name that begins with an underscore."""
+    for source in sources(path):
+        for module in imports(source):
+            assert module in PUBLIC | OTHERS or module.partition(".")[0] in sys.stdlib_module_names
+        attributes = [node.attr for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)]
+        assert [name for name in attributes if name.startswith("_") and not name.endswith("__")] == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_its_definitions_are_short(path: Path) -> None:
+    """No function or class is longer than ten lines, the decorated tool apart."""
+    for source in sources(path):
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.decorator_list:
+                assert (node.end_lineno or 0) - node.lineno < LONGEST_DEFINITION, node.name
