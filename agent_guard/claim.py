@@ -89,7 +89,7 @@ def _refuse(
         row.trace_id,
         facts,
         approval_id=row.approval_id,
-        facts=facts.as_json(),
+        facts=facts.without_names().as_json(),
         decision=decision_json(decision),
         error=error_json(code),
     )

@@ -6,7 +6,7 @@ The facts are written into the audit, so that a recorded call can be decided aga
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from agent_guard.types import JSON, Code, Origin
@@ -93,6 +93,10 @@ class Facts:
     limits: tuple[LimitFact, ...] = ()
     twin: Twin | None = None
     same_calls: int = 0
+
+    def without_names(self) -> Facts:
+        """The same facts without the records' names: where a call is denied, nothing of a record is told."""
+        return replace(self, records={name: replace(record, name=None) for name, record in self.records.items()})
 
     def as_json(self) -> dict[str, JSON]:
         """Plain JSON; :meth:`from_json` reads it back to an equal value."""

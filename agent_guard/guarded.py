@@ -9,6 +9,7 @@ from typing import Any
 from agent_guard import calls, threads
 from agent_guard.answer import answer
 from agent_guard.approvals import Answer
+from agent_guard.arguments import TOKEN
 from agent_guard.core import Core
 from agent_guard.errors import ApprovalError
 from agent_guard.execution import execute
@@ -142,7 +143,9 @@ class GuardedThread:
         """As :meth:`observe`, for the next message of the thread; returns the masked text and its id, ``m1``..."""
         with self.gateway.store.write() as connection:
             message_id = f"m{threads.hear(connection, self.id)}"
-        return self.observe(text, origin=origin, source=message_id), message_id
+        # a person cannot hold a pseudonym: one that was typed would let them name what the system minted for others
+        typed = TOKEN.sub(lambda match: f"\u2039{match[0][1:-1]}\u203a", text)
+        return self.observe(typed, origin=origin, source=message_id), message_id
 
     def restore(self, text: str, *, reader: Origin) -> str:
         """Puts values back for a reader: the subject may read all of them, the customer its own words alone."""

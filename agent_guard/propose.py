@@ -89,6 +89,8 @@ def _decide_and_store(
 ) -> Proposal:
     trace_id, now = core.new_id(), core.now_ms()
     facts, decision = core.decide(gathered, connection)
+    if decision.outcome == "deny":
+        facts = facts.without_names()
     events = [
         event(
             "proposed",
@@ -118,7 +120,8 @@ def _decide_and_store(
         events.append(event("asked", gathered, trace_id, facts, approval_id=approval.id))
     calls.insert(connection, row)
     meter.take(connection, [f"attempts|{gathered.thread.id}"], now_ms=now, trace_id=trace_id)
-    vault.flush(connection)
+    if decision.outcome != "deny":  # a record that may not be seen leaves no pseudonym that a model could use
+        vault.flush(connection)
     core.audit.append(connection, events, now_ms=now)
     return Proposal(row=row, decision=decision, approval=approval)
 

@@ -103,7 +103,6 @@ def report(
     rounds: int,
     flush: float,
     base: str | None = None,
-    notes: Sequence[str] = (),
     as_json: bool = False,
 ) -> None:
     """Prints the rows with the machine they were measured on.
@@ -132,7 +131,5 @@ def report(
     for row in rows:
         ratios = f"  {row.cpu_ms / first.cpu_ms:6.2f}  {row.wall_ms / first.wall_ms:6.2f}" if first else ""
         print(f"{row.name:{width}}  {row.cpu_ms:7.2f}  {row.wall_ms:7.2f}  {row.wall_p90_ms:7.2f}{ratios}")
-    print(f"\nmedians of {rounds} interleaved rounds; one flush {flush:.3f} ms; {os.cpu_count()} cores, load {load:.1f}")
+    print(f"\nmedians of {rounds} rounds; one flush {flush:.3f} ms; {os.cpu_count()} cores; load {load:.1f}")
     print(", ".join(f"{name} {number}" for name, number in versions.items()))
-    for note in notes:
-        print(note)

@@ -136,7 +136,7 @@ def test_a_file_that_yaml_cannot_or_must_not_read_is_refused_with_its_line(text,
 )
 def test_whatever_stands_in_the_file_is_a_config_error(text):
     """No text at all, no mapping, a circle, a list as a key or a bottomless one: one kind of error, no traceback."""
-    with pytest.raises(ConfigError, match="policy p.yaml"):
+    with pytest.raises(ConfigError, match=r"policy p\.yaml"):
         Policy.parse(text, source="p.yaml")
 
 
@@ -263,7 +263,7 @@ def test_layout_does_not_change_the_hash_and_rules_do():
 def test_a_rule_that_has_no_digest_is_refused_when_it_is_read(value):
     """Every decision records the policy's digest, so a policy without one is refused before the first call."""
     key = "enum" if value.startswith("[") else "maximum"
-    with pytest.raises(ConfigError, match="policy p.yaml"):
+    with pytest.raises(ConfigError, match=r"policy p\.yaml"):
         parse(HEAD + RULE + f"    where: {{properties: {{a: {{{key}: {value}}}}}}}\n")
 
 

@@ -29,7 +29,7 @@ RAW = "Please call Anna Kowalska on +48 512 345 678 or write to new@mail.example
 VALUES = ["Kowalska", "512 345 678", "512345678", "anna@kowalska", "new@mail", "other@mail", "Zielony"]
 
 
-class Desk:
+class Bench:
     """Sessions over one world; each is closed."""
 
     def __init__(self, world: World) -> None:
@@ -48,9 +48,9 @@ class Desk:
 
 
 @pytest.fixture
-def desk(world: World) -> Iterator[Desk]:
+def bench(world: World) -> Iterator[Bench]:
     """Sessions that end with their test."""
-    made = Desk(world)
+    made = Bench(world)
     yield made
     for session in made.sessions:
         session.close()
@@ -60,9 +60,9 @@ def desk(world: World) -> Iterator[Desk]:
 
 
 @pytest.mark.req("A12", "A23")
-def test_a_conversation_from_start_to_end(desk: Desk, world: World) -> None:
+def test_a_conversation_from_start_to_end(bench: Bench, world: World) -> None:
     """Start, pause, approve, send: what design section 12 promises a new user."""
-    session = desk.session(STAGE, "Moved it for <PERSON_1>.", "You are welcome.", file=True)
+    session = bench.session(STAGE, "Moved it for <PERSON_1>.", "You are welcome.", file=True)
     first = session.start(RAW, world.sdr, speaker="user", party=world.anna)
     assert (first.status, first.text, first.masked) == ("pending", None, None)
     assert first.pending is not None
@@ -80,21 +80,21 @@ def test_a_conversation_from_start_to_end(desk: Desk, world: World) -> None:
 
 
 @pytest.mark.parametrize("word", ["reject", "respond"])
-def test_a_refused_call_goes_back_to_the_model(desk: Desk, world: World, word: Any) -> None:
+def test_a_refused_call_goes_back_to_the_model(bench: Bench, world: World, word: Any) -> None:
     """The model reads the human's words, masked, and has the last word."""
-    session = desk.session(STAGE, "Understood.")
+    session = bench.session(STAGE, "Understood.")
     pending = session.start("Move it", world.sdr, speaker="user", party=world.anna).pending
     assert pending is not None
     done = session.resume(pending.id, word, by=world.boss, message="Ask Anna Kowalska")
     assert (done.status, done.text) == ("delivered", "Understood.")
-    assert "Ask <PERSON_1>" in desk.model.heard[-1][-1].text
+    assert "Ask <PERSON_1>" in bench.model.heard[-1][-1].text
     assert world.desk.effects == []
 
 
 @pytest.mark.req("A12", "A23", "B16")
-def test_an_edit_is_masked_before_it_is_stored(desk: Desk, world: World) -> None:
+def test_an_edit_is_masked_before_it_is_stored(bench: Bench, world: World) -> None:
     """A human may write raw values into an edit: they run, and no file holds them."""
-    session = desk.session(TASK, "Done.", policy=world.policy({"crm.create_task": {"mode": "approve"}}), file=True)
+    session = bench.session(TASK, "Done.", policy=world.policy({"crm.create_task": {"mode": "approve"}}), file=True)
     pending = session.start("Remind me", world.sdr, speaker="user", party=world.anna).pending
     assert pending is not None
     assert pending.payload["review_configs"][0]["allowed_decisions"] == ["approve", "edit", "reject"]
@@ -105,20 +105,20 @@ def test_an_edit_is_masked_before_it_is_stored(desk: Desk, world: World) -> None
     assert_no_personal_data([path for path in world.folder.iterdir() if path.name != "desk.jsonl"], VALUES)
 
 
-def test_a_bad_edit_is_denied_and_told_to_the_model(desk: Desk, world: World) -> None:
+def test_a_bad_edit_is_denied_and_told_to_the_model(bench: Bench, world: World) -> None:
     """An edit passes the guards: the model reads why it was denied, and nothing ran."""
-    session = desk.session(STAGE, "Sorry.")
+    session = bench.session(STAGE, "Sorry.")
     pending = session.start("Move it", world.sdr, speaker="user", party=world.anna).pending
     assert pending is not None
     done = session.resume(pending.id, "edit", by=world.boss, args={"deal_id": "43", "stage": "won"})
     assert done.status == "delivered"
-    assert "binding" in desk.model.heard[-1][-1].text
+    assert "binding" in bench.model.heard[-1][-1].text
     assert world.desk.effects == []
 
 
-def test_an_edit_of_a_changed_record_asks_again(desk: Desk, world: World) -> None:
+def test_an_edit_of_a_changed_record_asks_again(bench: Bench, world: World) -> None:
     """After a change of the record the edited call is a new question of the same thread."""
-    session = desk.session(STAGE, "Moved.")
+    session = bench.session(STAGE, "Moved.")
     first = session.start("Move it", world.sdr, speaker="user", party=world.anna).pending
     assert first is not None
     world.desk.change("42", "won")
@@ -130,22 +130,22 @@ def test_an_edit_of_a_changed_record_asks_again(desk: Desk, world: World) -> Non
 
 
 @pytest.mark.req("A7", "A12")
-def test_a_double_click_on_approve_is_one_effect(desk: Desk, world: World) -> None:
+def test_a_double_click_on_approve_is_one_effect(bench: Bench, world: World) -> None:
     """The same answer twice: the second one finds the thread where the first one left it."""
-    session = desk.session(STAGE, "Moved.")
+    session = bench.session(STAGE, "Moved.")
     pending = session.start("Move it", world.sdr, speaker="user", party=world.anna).pending
     assert pending is not None
     first = session.resume(pending.id, "approve", by=world.boss)
     again = session.resume(pending.id, "approve", by=world.boss)
     assert again == first
     assert len(world.desk.effects) == 1
-    assert len(desk.model.heard) == 2
+    assert len(bench.model.heard) == 2
 
 
-def test_a_late_double_click_does_not_answer_the_next_question(desk: Desk, world: World) -> None:
+def test_a_late_double_click_does_not_answer_the_next_question(bench: Bench, world: World) -> None:
     """An old answer given again while another question waits approves nothing new, and the right answer still works."""
     lost = call("crm.set_stage", id="c2", deal_id="42", stage="lost")
-    session = desk.session(STAGE, lost, "Moved.")
+    session = bench.session(STAGE, lost, "Moved.")
     first = session.start("Move it", world.sdr, speaker="user", party=world.anna).pending
     assert first is not None
     second = session.resume(first.id, "approve", by=world.boss).pending
@@ -166,9 +166,9 @@ def test_a_late_double_click_does_not_answer_the_next_question(desk: Desk, world
         ("apr_none", World.boss, Code.APPROVAL_UNKNOWN),
     ],
 )
-def test_a_refused_answer_moves_nothing(desk: Desk, world: World, id: str | None, by: Subject, code: Code) -> None:
+def test_a_refused_answer_moves_nothing(bench: Bench, world: World, id: str | None, by: Subject, code: Code) -> None:
     """A wrong person or a wrong id raises, and the thread still waits for the same answer."""
-    session = desk.session(STAGE, "Moved.")
+    session = bench.session(STAGE, "Moved.")
     first = session.start("Move it", world.sdr, speaker="user", party=world.anna)
     assert first.pending is not None
     with pytest.raises(ApprovalError) as error:
@@ -178,9 +178,9 @@ def test_a_refused_answer_moves_nothing(desk: Desk, world: World, id: str | None
     assert session.resume(first.pending.id, "approve", by=world.boss).status == "delivered"
 
 
-def test_after_a_question_expired_the_thread_goes_on(desk: Desk, world: World) -> None:
+def test_after_a_question_expired_the_thread_goes_on(bench: Bench, world: World) -> None:
     """An expired question takes no answer and holds up no message."""
-    session = desk.session(STAGE, "Hello again.")
+    session = bench.session(STAGE, "Hello again.")
     first = session.start("Move it", world.sdr, speaker="user", party=world.anna)
     assert first.pending is not None
     world.clock.forward(hours=24)
@@ -191,23 +191,23 @@ def test_after_a_question_expired_the_thread_goes_on(desk: Desk, world: World) -
     assert world.desk.effects == []
 
 
-def test_a_message_while_a_question_waits_is_refused(desk: Desk, world: World) -> None:
+def test_a_message_while_a_question_waits_is_refused(bench: Bench, world: World) -> None:
     """A thread that waits for an answer takes no message, by ``send`` or by ``start``, and the model is not called."""
-    session = desk.session(STAGE, "Moved.")
+    session = bench.session(STAGE, "Moved.")
     first = session.start("Move it", world.sdr, speaker="user", party=world.anna, thread_id="t1")
     assert first.pending is not None
     with pytest.raises(PendingApproval, match=first.pending.id):
         session.send("t1", "Well?", speaker="user", by=world.sdr)
     with pytest.raises(PendingApproval):
         session.start("Well?", world.sdr, speaker="user", party=world.anna, thread_id="t1")
-    assert len(desk.model.heard) == 1
+    assert len(bench.model.heard) == 1
     assert session.resume(first.pending.id, "approve", by=world.boss).status == "delivered"
 
 
 @pytest.mark.req("A8")
-def test_an_escalation_says_why(desk: Desk, world: World) -> None:
+def test_an_escalation_says_why(bench: Bench, world: World) -> None:
     """The host learns that a person is needed, with a code and a sentence."""
-    session = desk.session(TASK)
+    session = bench.session(TASK)
     session.gateway.press(reason="drill", by="m7")
     reply = session.start("Remind me", world.sdr, speaker="user", party=world.anna)
     assert (reply.status, reply.code) == ("escalated", Code.KILLED)
@@ -219,9 +219,9 @@ def test_an_escalation_says_why(desk: Desk, world: World) -> None:
 
 
 @pytest.mark.req("B5")
-def test_only_the_subject_speaks_as_the_user(desk: Desk, world: World) -> None:
+def test_only_the_subject_speaks_as_the_user(bench: Bench, world: World) -> None:
     """Somebody else of the tenant may bring the customer's words, not the user's; another tenant brings none."""
-    session = desk.session("One.", "Two.", "Three.")
+    session = bench.session("One.", "Two.", "Three.")
     id = session.start("Hello", world.sdr, speaker="user", party=world.anna).thread_id
     with pytest.raises(ConfigError, match="cannot speak as the user"):
         session.send(id, "Do it", speaker="user", by=world.boss)
@@ -230,12 +230,12 @@ def test_only_the_subject_speaks_as_the_user(desk: Desk, world: World) -> None:
             session.send(id, "Do it", by=replace(world.sdr, tenant="other"), **given)  # type: ignore[arg-type]
     assert session.send(id, "I am Anna", speaker="party", by=world.boss).text == "Two."
     assert session.send(id, "Newsletter", speaker="outside", by=world.boss).text == "Three."
-    assert len(desk.model.heard) == 3
+    assert len(bench.model.heard) == 3
 
 
-def test_another_tenants_thread_does_not_exist(desk: Desk, world: World) -> None:
+def test_another_tenants_thread_does_not_exist(bench: Bench, world: World) -> None:
     """State, send and start of a foreign thread say what they say of one that was never opened."""
-    session = desk.session("One.")
+    session = bench.session("One.")
     id = session.start("Hello", world.sdr, speaker="user", party=world.anna).thread_id
     messages = []
     for thread in (id, "t-none"):
@@ -247,30 +247,30 @@ def test_another_tenants_thread_does_not_exist(desk: Desk, world: World) -> None
         session.start("Hello", replace(world.sdr, tenant="other"), speaker="user", party=world.anna, thread_id=id)
 
 
-def test_a_speaker_has_no_default(desk: Desk, world: World) -> None:
+def test_a_speaker_has_no_default(bench: Bench, world: World) -> None:
     """Whose words they are must be said, and must be one of the three."""
-    session = desk.session("One.")
+    session = bench.session("One.")
     with pytest.raises(TypeError):
         session.start("Hello", world.sdr, party=world.anna)  # type: ignore[call-arg]
     with pytest.raises((KeyError, ConfigError)):
         session.start("Hello", world.sdr, speaker="model", party=world.anna)  # type: ignore[arg-type]
-    assert desk.model.heard == []
+    assert bench.model.heard == []
 
 
 @pytest.mark.parametrize(("speaker", "origin"), [("user", "user"), ("party", "party"), ("outside", "untrusted")])
-def test_words_are_remembered_with_their_speaker(desk: Desk, world: World, speaker: Any, origin: str) -> None:
+def test_words_are_remembered_with_their_speaker(bench: Bench, world: World, speaker: Any, origin: str) -> None:
     """The origin of a value is whose words it was found in."""
-    session = desk.session("One.")
+    session = bench.session("One.")
     id = session.start("new@mail.example", world.sdr, speaker=speaker, party=world.anna).thread_id
     origins = {entry.value: entry.origins for entry in session.gateway.thread(id).vault().entries()}
     assert origins["new@mail.example"] == (origin,)
 
 
 @pytest.mark.req("A23", "B6")
-def test_a_reply_is_restored_for_its_reader(desk: Desk, world: World) -> None:
+def test_a_reply_is_restored_for_its_reader(bench: Bench, world: World) -> None:
     """The subject reads every value; the customer reads only what it said itself."""
     words = "<PERSON_1> <EMAIL_1> <EMAIL_2>"
-    session = desk.session(words, words)
+    session = bench.session(words, words)
     first = session.start("I am at new@mail.example", world.boss, speaker="party", party=world.anna)
     assert first.text == "<PERSON_1> <EMAIL_1> new@mail.example"
     second = session.send(first.thread_id, "What do we have?", speaker="user", by=world.boss)
@@ -282,11 +282,11 @@ def test_a_reply_is_restored_for_its_reader(desk: Desk, world: World) -> None:
 
 
 @pytest.mark.req("A23", "B6", "B16")
-def test_no_file_holds_a_raw_value(desk: Desk, world: World) -> None:
+def test_no_file_holds_a_raw_value(bench: Bench, world: World) -> None:
     """A whole conversation on disk, with write-ahead logs: databases and key file hold no value of anybody."""
     world.desk.note = "Write to other@mail.example, not to Anna Kowalska"
     read = call("crm.read_deal", "Anna Kowalska asked.", deal_id="42")
-    session = desk.session(read, TASK, STAGE, "Moved it for Anna Kowalska.", "Bye Anna Kowalska.", file=True)
+    session = bench.session(read, TASK, STAGE, "Moved it for Anna Kowalska.", "Bye Anna Kowalska.", file=True)
     first = session.start(RAW, world.sdr, speaker="user", party=world.anna)
     assert first.pending is not None
     session.resume(first.pending.id, "approve", by=world.boss, message="Tell Anna Kowalska")
@@ -300,43 +300,47 @@ def test_no_file_holds_a_raw_value(desk: Desk, world: World) -> None:
         assert_no_personal_data(world.folder, VALUES)
 
 
-def test_the_model_hears_no_raw_value(desk: Desk, world: World) -> None:
+def test_the_model_hears_no_raw_value(bench: Bench, world: World) -> None:
     """Neither the words nor the results that the model is sent hold a value."""
     world.desk.note = "Write to other@mail.example"
-    session = desk.session(call("crm.read_deal", deal_id="42"), "Fine.")
+    session = bench.session(call("crm.read_deal", deal_id="42"), "Fine.")
     session.start(RAW, world.sdr, speaker="user", party=world.anna)
-    heard = "\n".join(str(message) for turn in desk.model.heard for message in turn)
+    heard = "\n".join(str(message) for turn in bench.model.heard for message in turn)
     assert "<EMAIL_3>" in heard
     assert not [value for value in VALUES if value in heard]
 
 
-@pytest.mark.parametrize("text", ["", " ", "\ud83d half", "\x00", "x" * 200_000, "<PERSON_1> <PERSON_99>"], ids=repr)
-def test_any_text_may_be_said(desk: Desk, world: World, text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "\ud83d half", "\x00", "x" * 200_000, "<PERSON_1> <PERSON_99>"],
+    ids=["empty", "blank", "half a letter", "zero", "200 KB", "pseudonyms"],
+)
+def test_any_text_may_be_said(bench: Bench, world: World, text: str) -> None:
     """Whatever a person types is stored and answered."""
-    session = desk.session("One.", file=True)
+    session = bench.session("One.", file=True)
     assert session.start(text, world.sdr, speaker="user", party=world.anna).text == "One."
 
 
-def test_a_broken_store_says_nothing_to_the_model(desk: Desk, world: World) -> None:
+def test_a_broken_store_says_nothing_to_the_model(bench: Bench, world: World) -> None:
     """With the guard's database gone a message raises StoreError before the model hears anything."""
-    session = desk.session("One.", "Two.", file=True)
+    session = bench.session("One.", "Two.", file=True)
     id = session.start("Hello", world.sdr, speaker="user", party=world.anna).thread_id
     with session.gateway.store.write() as connection:
         connection.exec_driver_sql("ALTER TABLE approvals RENAME TO gone")
     with pytest.raises(StoreError):
         session.send(id, "Hello", speaker="user", by=world.sdr)
-    assert len(desk.model.heard) == 1
+    assert len(bench.model.heard) == 1
 
 
 # ---- elsewhere
 
 
 @pytest.mark.req("A12")
-def test_a_thread_is_resumed_by_new_objects(desk: Desk, world: World) -> None:
+def test_a_thread_is_resumed_by_new_objects(bench: Bench, world: World) -> None:
     """Gateway, graph and session are made anew over the same files: the question is still there and still works."""
-    first = desk.session(STAGE, file=True).start(RAW, world.sdr, speaker="user", party=world.anna)
+    first = bench.session(STAGE, file=True).start(RAW, world.sdr, speaker="user", party=world.anna)
     assert first.pending is not None
-    second = desk.session("Moved it for <PERSON_1>.", file=True)
+    second = bench.session("Moved it for <PERSON_1>.", file=True)
     assert second.state(first.thread_id, by=world.sdr) == first
     assert second.resume(first.pending.id, "approve", by=world.boss).text == "Moved it for Anna Kowalska."
 
@@ -361,9 +365,9 @@ world.close()
 
 
 @pytest.mark.req("A12")
-def test_a_thread_is_resumed_in_another_process(desk: Desk, world: World) -> None:
+def test_a_thread_is_resumed_in_another_process(bench: Bench, world: World) -> None:
     """Another process with nothing but the files approves, runs the call and reads the customer's name."""
-    session = desk.session(STAGE, "Here.", file=True)
+    session = bench.session(STAGE, "Here.", file=True)
     first = session.start(RAW, world.sdr, speaker="user", party=world.anna)
     assert first.pending is not None
     root = Path(__file__).parents[1]
@@ -377,9 +381,9 @@ def test_a_thread_is_resumed_in_another_process(desk: Desk, world: World) -> Non
     assert session.state(first.thread_id, by=world.sdr).text == "Moved it for Anna Kowalska."
 
 
-async def test_the_a_twins_do_the_same(desk: Desk, world: World) -> None:
+async def test_the_a_twins_do_the_same(bench: Bench, world: World) -> None:
     """``astart``, ``aresume`` and ``asend`` are start, resume and send, and block no event loop."""
-    session = desk.session(STAGE, "Moved.", "Bye.", file=True)
+    session = bench.session(STAGE, "Moved.", "Bye.", file=True)
     ticks = 0
 
     async def tick() -> None:
@@ -435,9 +439,9 @@ def test_the_graph_that_was_given_is_left_alone(world: World) -> None:
     assert graph.checkpointer is None
 
 
-def test_checkpoints_are_synchronous(desk: Desk, world: World) -> None:
+def test_checkpoints_are_synchronous(bench: Bench, world: World) -> None:
     """The checkpoint with a call's id is on disk before the call runs."""
-    session = desk.session(TASK, "Done.", file=True)
+    session = bench.session(TASK, "Done.", file=True)
     seen: list[int] = []
 
     def look() -> None:
@@ -450,7 +454,7 @@ def test_checkpoints_are_synchronous(desk: Desk, world: World) -> None:
     assert seen[0] >= 3, "input, plan and decide"
 
 
-def test_a_scenario_has_its_policy(desk: Desk, world: World) -> None:
+def test_a_scenario_has_its_policy(bench: Bench, world: World) -> None:
     """A thread of a scenario runs under that scenario's policy; one that there is not is refused."""
     small = world.policy()
     small = small.model_copy(update={"tools": {"crm.read_deal": small.tools["crm.read_deal"]}, "name": "small"})
@@ -463,9 +467,9 @@ def test_a_scenario_has_its_policy(desk: Desk, world: World) -> None:
         session.start("Hello", world.sdr, speaker="user", scenario="other")
 
 
-def test_a_reply_shows_no_value_in_its_repr(desk: Desk, world: World) -> None:
+def test_a_reply_shows_no_value_in_its_repr(bench: Bench, world: World) -> None:
     """A reply that is logged by accident shows pseudonyms."""
-    session = desk.session("Call <PERSON_1>.")
+    session = bench.session("Call <PERSON_1>.")
     reply = session.start(RAW, world.sdr, speaker="user", party=world.anna)
     assert reply.text == "Call Anna Kowalska."
     assert "Kowalska" not in repr(reply)

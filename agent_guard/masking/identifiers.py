@@ -138,30 +138,34 @@ def _account_number(found: Match) -> float:
 
 
 _RULES = (
-    Rule(type="IBAN", name="polish_account", check=_polish_account, pattern=re.compile(
+    Rule(type="IBAN", name="polish_account", digits=26, check=_polish_account, pattern=re.compile(
         r"(?<![\w-])\d{2}(?:[ -]?\d{4}){6}(?!\d)")),
-    Rule(type="CARD", name="card", check=_card, pattern=re.compile(r"(?<![\w+-])\d(?:[ -]?\d){11,18}(?![\d-])")),
-    Rule(type="ID", name="kz_id", check=_twelve_digits, pattern=re.compile(r"(?<![\w+.])\d{6}[ \n-]?\d{6}(?!\d)")),
-    Rule(type="ID", name="pesel", check=_pesel, pattern=re.compile(
+    Rule(type="CARD", name="card", digits=12, check=_card, pattern=re.compile(
+        r"(?<![\w+-])\d(?:[ -]?\d){11,18}(?![\d-])")),
+    Rule(type="ID", name="kz_id", digits=12, check=_twelve_digits, pattern=re.compile(
+        r"(?<![\w+.])\d{6}[ \n-]?\d{6}(?!\d)")),
+    Rule(type="ID", name="pesel", digits=11, check=_pesel, pattern=re.compile(
         r"(?<![\w+.])(?:\d{11}|\d{6}[ -]\d{5}|\d{2} \d{2} \d{2} \d{5})(?!\d)")),
-    Rule(type="ID", name="nip", check=_nip, pattern=re.compile(
+    Rule(type="ID", name="nip", digits=10, check=_nip, pattern=re.compile(
         r"(?<![\w+.-])(?<!\d )(?:PL ?)?(?:\d{3}[- ]\d{3}[- ]\d{2}[- ]\d{2}|"
         r"\d{3}[- ]\d{2}[- ]\d{2}[- ]\d{3}|\d{10})(?!\d)")),
-    Rule(type="ID", name="regon", check=_regon, pattern=re.compile(
+    Rule(type="ID", name="regon", digits=9, check=_regon, pattern=re.compile(
         r"(?<![\w+.])(?:\d[ -]?){8}\d(?:[ -]?\d{5})?(?!\d)")),
-    Rule(type="ID", name="snils", check=_snils, pattern=re.compile(r"(?<![\w+.])\d{3}-?\d{3}-?\d{3}[ -]?\d{2}(?!\d)")),
-    Rule(type="ID", name="ssn", check=_ssn, pattern=re.compile(r"(?<![\w+.-])\d{3}-\d{2}-\d{4}(?![\d-])")),
-    Rule(type="ID", name="ssn_bare", check=_ssn_bare, pattern=re.compile(r"(?<![\w+.-])\d{3} ?\d{2} ?\d{4}(?![\d-])")),
-    Rule(type="ID", name="nino", check=always(0.8), pattern=re.compile(
+    Rule(type="ID", name="snils", digits=11, check=_snils, pattern=re.compile(
+        r"(?<![\w+.])\d{3}-?\d{3}-?\d{3}[ -]?\d{2}(?!\d)")),
+    Rule(type="ID", name="ssn", digits=9, check=_ssn, pattern=re.compile(r"(?<![\w+.-])\d{3}-\d{2}-\d{4}(?![\d-])")),
+    Rule(type="ID", name="ssn_bare", digits=9, check=_ssn_bare, pattern=re.compile(
+        r"(?<![\w+.-])\d{3} ?\d{2} ?\d{4}(?![\d-])")),
+    Rule(type="ID", name="nino", digits=6, check=always(0.8), pattern=re.compile(
         r"(?<![A-Za-z0-9])[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z](?: ?\d\d){3} ?[A-D](?![A-Za-z0-9])")),
-    Rule(type="ID", name="polish_id_card", check=_polish_document, pattern=re.compile(
+    Rule(type="ID", name="polish_id_card", digits=6, check=_polish_document, pattern=re.compile(
         r"(?<![A-Za-z0-9])[A-Z]{3} ?\d{6}(?!\w)")),
-    Rule(type="ID", name="document", check=_document, pattern=re.compile(
+    Rule(type="ID", name="document", digits=5, check=_document, pattern=re.compile(
         r"(?<![A-Za-z0-9])(?:[A-Z]{1,3} ?\d{5,9}|\d{2} ?\d{2} ?\d{6}|\d{8,9}|"
         r"[A-Z]\d{3,4}-?\d{4,5}(?:-?\d{4,5})?)(?!\w)")),
     Rule(type="ID", name="birth_date", check=_birth_date, pattern=re.compile(
         r"(?<![\w.-])(?:(?:19|20)\d\d[-./]\d\d?[-./]\d\d?|\d\d?[-./]\d\d?[-./](?:19|20)?\d\d)(?!\w)")),
-    Rule(type="ID", name="account_number", check=_account_number, pattern=re.compile(
+    Rule(type="ID", name="account_number", digits=8, check=_account_number, pattern=re.compile(
         r"(?<![\w+.])\d(?:[ -]?\d){7,19}(?!\w)")),
 )  # fmt: skip
 _PROVEN = tuple(rule for rule in _RULES if rule.name in ("polish_account", "card", "kz_id", "pesel", "nip"))

@@ -48,6 +48,7 @@ _DATE = re.compile(
 _CUE_AFTER = re.compile(r"[ -]{0,3}\(?(?:office|fax|home|cell|mobile|work|direct|моб|раб|дом|kom)\b", re.IGNORECASE)
 _SHORT = re.compile(r"(?<![\w.+/-])\d{3}-\d{4}(?![\w-])")
 _FAR_CUE = re.compile(r"\b(?:number|phone|call|text|tel|cell|mobile|dial)\b", re.IGNORECASE)
+_SHORTEST = 7
 _EXTENSION = r"(?:\s?(?:x|ext\.?|extension|доб\.?|вн\.?|wew\.?)\s?\d{1,6}\b)?"
 _GAP = r"[ .\-–‑/]{1,2}"
 
@@ -96,8 +97,9 @@ def _grouping_fits(value: str) -> bool:
 
 
 def _matches(pattern: re.Pattern[str], text: str, windows: Windows) -> Iterator[Match]:
-    for first, last in windows:
-        yield from pattern.finditer(text, first, last)
+    for first, last, digits in windows:
+        if digits >= _SHORTEST:
+            yield from pattern.finditer(text, first, last)
 
 
 def find_international(text: str, windows: Windows) -> Iterator[Span]:

@@ -77,9 +77,7 @@ def imports(source: str) -> set[str]:
 async def run(path: Path, folder: Path) -> str:
     """Runs a notebook in a new kernel of this environment and returns all that it printed."""
     notebook = read(path)
-    client = NotebookClient(
-        notebook, kernel_name="python3", timeout=120, resources={"metadata": {"path": str(folder)}}
-    )
+    client = NotebookClient(notebook, kernel_name="python3", timeout=120, resources={"metadata": {"path": str(folder)}})
     await client.async_execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert [output.output_type for output in outputs if output.output_type == "error"] == []
@@ -99,6 +97,8 @@ async def test_it_runs_and_shows_what_it_promises(
     """Every cell runs without an error, from the repository's root as from the notebooks' own folder."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))  # what the notebook leaves behind is removed with this folder
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "1")  # the kernel of this environment, not one of the user's
     before = set((HERE / "notebooks").iterdir())
 
     text = await run(path, HERE / folder)
