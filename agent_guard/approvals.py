@@ -49,6 +49,7 @@ APPROVALS = sa.Table("approvals", metadata, _Columns)
 sa.Index("approvals_open", APPROVALS.c.tenant, APPROVALS.c.answer)
 sa.Index("approvals_thread", APPROVALS.c.thread)
 
+_INSERT = APPROVALS.insert()
 _FIND = sa.select(APPROVALS).where(APPROVALS.c.id == sa.bindparam("approval"))
 _WAITING = sa.select(APPROVALS).where(
     APPROVALS.c.thread == sa.bindparam("thread"),
@@ -134,7 +135,7 @@ def insert(connection: sa.Connection, approval: Approval) -> None:
         "shown": json.dumps(approval.shown, ensure_ascii=False),
         "edited_call": None,
     }
-    connection.execute(APPROVALS.insert().values(**values))
+    connection.execute(_INSERT, values)
 
 
 def find(connection: sa.Connection, approval_id: str) -> Approval | None:

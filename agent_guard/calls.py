@@ -139,6 +139,7 @@ _RECENT = (
 )
 _HELD = sa.select(CALLS).where(CALLS.c.tenant == sa.bindparam("tenant"), CALLS.c.held_key == sa.bindparam("k"))
 _PENDING = sa.select(CALLS).where(CALLS.c.thread == sa.bindparam("thread"), CALLS.c.state == "pending")
+_INSERT = CALLS.insert()
 _RELEASE = CALLS.update().where(CALLS.c.trace_id == sa.bindparam("trace")).values(held_key=None)
 
 
@@ -146,7 +147,7 @@ def insert(connection: sa.Connection, row: CallRow) -> None:
     """Stores a new call."""
     values: dict[str, Any] = {name: getattr(row, name) for name in CallRow.__dataclass_fields__}
     values |= {"args": json.dumps(row.args, ensure_ascii=False), "result": None}
-    connection.execute(CALLS.insert().values(**values))
+    connection.execute(_INSERT, values)
 
 
 def by_id(connection: sa.Connection, trace_id: str) -> CallRow | None:

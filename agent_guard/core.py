@@ -34,6 +34,8 @@ from agent_guard.vault import ThreadVault, Vault
 __all__ = ["ENVIRONMENTS", "Core"]
 
 ENVIRONMENTS = ("dev", "stage", "prod")
+ROWS_MAX = 1024
+"""How many threads are remembered at a time."""
 
 
 class Core:
@@ -80,6 +82,7 @@ class Core:
         self.audit = Audit(self.store, keys)
         self.approvals = Approvals(self.store)
         self.kill_switch = KillSwitch(self.store)
+        self._rows: dict[str, ThreadRow] = {}
 
     def _default_credentials(self) -> Credentials:
         if self.store.path is None:
@@ -103,16 +106,24 @@ class Core:
         known = ", ".join(sorted(str(name) for name in self.policies))
         raise ConfigError(f"there is no policy for the scenario {scenario!r}; the gateway has: {known}")
 
-    def thread_row(self, thread_id: str) -> ThreadRow:
-        """The stored thread of this id.
+    def thread_row(self, thread_id: str, *, fresh: bool = False) -> ThreadRow:
+        """The stored thread of this id. What a thread is opened with never changes, so it is remembered.
+
+        Args:
+            fresh: read it again, for ``heard`` and ``replaced``, which do change.
 
         Raises:
             UnknownThread: there is none.
         """
+        if not fresh and thread_id in self._rows:
+            return self._rows[thread_id]
         with self.store.read() as connection:
             row = threads.find(connection, thread_id)
         if row is None:
             raise UnknownThread(f"there is no thread {thread_id!r}; open it with Session.start or Gateway.open")
+        if len(self._rows) >= ROWS_MAX:
+            self._rows.clear()
+        self._rows[thread_id] = row
         return row
 
     def gather(self, thread: ThreadRow, call: ToolCall, vault: ThreadVault) -> Gathered:

@@ -21,10 +21,11 @@ def execute(core: Core, thread: ThreadRow, call: ToolCall) -> ToolResult:
     Raises:
         StoreError: the database cannot be used and nothing ran.
     """
-    gathered = core.gather(thread, call, core.vault.of(thread))
+    vault = core.vault.of(thread)
+    gathered = core.gather(thread, call, vault)
     claimed = claim(core, gathered)
     if isinstance(claimed, ToolResult):
         return claimed
     row, facts = claimed
     outcome = attempt(core, gathered)
-    return settle(core, gathered, row, facts, outcome)
+    return settle(core, gathered, row, facts, outcome, vault)

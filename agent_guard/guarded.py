@@ -137,7 +137,9 @@ class GuardedThread:
             origin: whose words they are.
             source: where the text stands, e.g. ``"ticket 7"``; must hold no personal data.
         """
-        return minting(self.gateway, self.row, lambda vault: self.gateway.masker.mask(text, vault, origin, source=source))
+        return minting(
+            self.gateway, self.row, lambda vault: self.gateway.masker.mask(text, vault, origin, source=source)
+        )
 
     def hear(self, text: str, *, origin: Origin) -> tuple[str, str]:
         """As :meth:`observe`, for the next message of the thread; returns the masked text and its id, ``m1``..."""
@@ -172,11 +174,19 @@ class GuardedThread:
     def masked_call(self, tool: str, args: Any, call_id: str, reason: str | None) -> ToolCall:
         """A call whose arguments and reason are masked, its new pseudonyms stored."""
         return minting(
-            self.gateway, self.row, lambda vault: masked_call(self.gateway, self.row, tool, args, call_id, reason, vault)
+            self.gateway,
+            self.row,
+            lambda vault: masked_call(self.gateway, self.row, tool, args, call_id, reason, vault),
         )
 
-    def masked_message(self, text: str, raw: Sequence[Mapping[str, Any]]) -> tuple[str, list[ToolCall]]:
-        """A model's message in one transaction: its text and its calls (id, tool, args, reason, problem), masked."""
+    def masked_message(
+        self, text: str, raw: Sequence[Mapping[str, Any]], vault: ThreadVault
+    ) -> tuple[str, list[ToolCall]]:
+        """A model's message in one transaction: its text and its calls (id, tool, args, reason, problem), masked.
+
+        Args:
+            vault: the thread's pseudonyms as the model's view was made with them.
+        """
 
         def work(vault: ThreadVault) -> tuple[str, list[ToolCall]]:
             masked = self.gateway.masker.mask(text, vault, "invented", source="model")
@@ -186,7 +196,7 @@ class GuardedThread:
             ]
             return masked, [replace(call, problem=item["problem"]) for call, item in zip(made, raw, strict=True)]
 
-        return minting(self.gateway, self.row, work)
+        return minting(self.gateway, self.row, work, vault=vault)
 
 
 def settled(core: Core, proposal: Proposal, call: ToolCall) -> ToolResult:

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, TypedDict
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage
 from langchain_core.runnables import RunnableConfig
+from langgraph.config import get_config
 from langgraph.graph import START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.graph.state import CompiledStateGraph
@@ -30,7 +31,9 @@ from agent_guard.gateway import Gateway
 from agent_guard.guarded import GuardedThread, rejection, settled
 from agent_guard.interrupts import Parsed, Unreadable, parse, payload
 from agent_guard.masking.tripwire import leaks
+from agent_guard.tool import Tool
 from agent_guard.types import Code, Subject, ToolResult
+from agent_guard.vault import ThreadVault
 from agent_guard.wire import (
     answered,
     call_json,
@@ -129,6 +132,7 @@ class GuardNodes:
         self._refine = refine
         self._handover = handover
         self._anonymous = allow_anonymous_approver
+        self._schemas: dict[str, dict[str, Any]] = {}
 
     # ---- nodes
 
@@ -138,19 +142,21 @@ class GuardNodes:
             thread = self._thread(config)
             if not self._gateway.step(thread.row):
                 return self._escalate(Code.LIMIT_STEPS, "the thread has used its steps")
-            known = self._learnt(thread, state["messages"])
+            vault = thread.vault()
+            known = self._learnt(state["messages"], vault)
             changed = [new for new, old in zip(known, state["messages"], strict=True) if new is not old]
             state = {**state, "messages": known}
             shown = self._view(thread, known)
-            found = self._leak(thread, shown)
+            found = self._leak(shown, vault)
             if found is not None:
                 return self._escalate(Code.INTERNAL, f"the tripwire found {found} in what the model would be sent")
             tools = thread.permitted()
-            model = self._model.bind_tools([schema(tool) for tool in tools]) if tools else self._model
-            message = model.invoke(shown)
+            model = self._model.bind_tools([self._schema(tool) for tool in tools]) if tools else self._model
+            # without the run's callbacks: what the model says is raw until it is masked, also in a stream of its tokens
+            message = model.invoke(shown, {"callbacks": []})
             if self._refine is not None:
                 message = self._refine(state, message)
-            return self._proposed(thread, message, changed)
+            return self._proposed(thread, message, changed, vault)
         except AgentGuardError as error:
             return self._broken(error)
 
@@ -177,8 +183,8 @@ class GuardNodes:
             approval = self._gateway.approvals.get(state["approval"] or "")
         except StoreError as error:
             return self._broken(error)
-        if approval is None:
-            return self._escalate(Code.APPROVAL_UNKNOWN, "the question is not stored")
+        if approval is None or approval.thread != get_config()["configurable"]["thread_id"]:
+            return self._escalate(Code.APPROVAL_UNKNOWN, "this thread has no such question")
         context = runtime.context or GuardContext()
         value = interrupt(payload(approval, allow_edit=context.masks_answers, error=state.get("error")))
         try:
@@ -221,11 +227,15 @@ class GuardNodes:
             raise UnknownThread("the run has no thread_id; start it with Session.start")
         return self._gateway.thread(str(thread_id))
 
-    def _learnt(self, thread: GuardedThread, messages: list[AnyMessage]) -> list[AnyMessage]:
+    def _schema(self, tool: Tool) -> dict[str, Any]:
+        if tool.name not in self._schemas:
+            self._schemas[tool.name] = schema(tool)
+        return self._schemas[tool.name]
+
+    def _learnt(self, messages: list[AnyMessage], vault: ThreadVault) -> list[AnyMessage]:
         """The conversation with what has become known since it was masked: a name that was missed in one message and
         found in a later one is masked in both from now on.
         """
-        vault = thread.vault()
         return [hide(message, lambda text: self._gateway.masker.mask_known(text, vault)) for message in messages]
 
     def _view(self, thread: GuardedThread, messages: list[AnyMessage]) -> list[BaseMessage]:
@@ -239,18 +249,19 @@ class GuardNodes:
             for message in shown
         ]
 
-    def _leak(self, thread: GuardedThread, shown: list[BaseMessage]) -> str | None:
-        vault = thread.vault()
+    def _leak(self, shown: list[BaseMessage], vault: ThreadVault) -> str | None:
         system, *said = shown
         # the prompt is the host's own text: a word of it that is also part of somebody's name is no leak
         found = [span for span in leaks(system.text, vault) if span.type != "PERSON" or span.score >= 1.0]
         found += [span for text in texts(said) for span in leaks(text, vault)]
         return f"a raw {found[0].type} ({found[0].source})" if found else None
 
-    def _proposed(self, thread: GuardedThread, message: AIMessage, changed: list[AnyMessage]) -> Command[Step]:
+    def _proposed(
+        self, thread: GuardedThread, message: AIMessage, changed: list[AnyMessage], vault: ThreadVault
+    ) -> Command[Step]:
         names = {wire_name(tool.name): tool.name for tool in self._gateway.tools.values()}
         raw = list(proposals(message, names))
-        text, calls = thread.masked_message(message.text, raw)
+        text, calls = thread.masked_message(message.text, raw, vault)
         queue = [call_json(call, call.id) for call in calls]
         return Command(
             goto="decide" if queue else "deliver",
@@ -275,7 +286,7 @@ class GuardNodes:
             return
         if parsed.word == "edit" and not context.masks_answers:
             raise Unreadable("an edit is not accepted here: its values would be stored unmasked; use the Session")
-        if parsed.approval_id is None and self._gateway.thread(approval.thread).row.replaced:
+        if parsed.approval_id is None and self._gateway.thread_row(approval.thread, fresh=True).replaced:
             raise Unreadable("an earlier question of this thread was replaced; name the approval_id you answer")
         by = self._approver(approval, context, runtime)
         self._gateway.answer(approval.id, parsed.word, by=by, args=parsed.args, message=parsed.message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from agent_guard.arguments import screen
 from agent_guard.core import Core
+from agent_guard.masking.tripwire import leaks
 from agent_guard.threads import ThreadRow
 from agent_guard.types import JSON, Origin, ToolCall
 from agent_guard.vault import ThreadVault
@@ -17,20 +19,25 @@ __all__ = ["masked_args", "masked_call", "minting"]
 
 T = TypeVar("T")
 
+_ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
+
 MINT_TRIES = 3
 ID_MAX = 100
 NAME_MAX = 100
 REASON_MAX = 300
 
 
-def minting(core: Core, thread: ThreadRow, work: Callable[[ThreadVault], T]) -> T:
+def minting(core: Core, thread: ThreadRow, work: Callable[[ThreadVault], T], *, vault: ThreadVault | None = None) -> T:
     """Masks with no transaction open and stores the new pseudonyms; done again where another process was first.
+
+    Args:
+        vault: the thread's pseudonyms where they were just read.
 
     Raises:
         StoreError: the database cannot be used; what was masked must not be used either.
     """
     for left in reversed(range(MINT_TRIES)):
-        vault = core.vault.of(thread)
+        vault = vault or core.vault.of(thread)
         done = work(vault)
         if not vault.changed:
             return done
@@ -40,6 +47,7 @@ def minting(core: Core, thread: ThreadRow, work: Callable[[ThreadVault], T]) -> 
         except IntegrityError:
             if not left:
                 raise
+            vault = None
         else:
             return done
     raise AssertionError("unreachable")
@@ -69,9 +77,19 @@ def masked_args(core: Core, tool: str, args: Mapping[str, JSON], vault: ThreadVa
     found = core.tools.get(tool)
     plain = set(found.refs) if found else set()
     return {
-        _masked(core, name, vault, origin): value if name in plain else _masked(core, value, vault, origin)
+        _masked(core, name, vault, origin): value
+        if name in plain and _is_id(value, vault)
+        else _masked(core, value, vault, origin)
         for name, value in args.items()
     }
+
+
+def _is_id(value: JSON, vault: ThreadVault) -> bool:
+    """Whether a value has the form of an opaque id. It is then left alone even where its digits would pass for a
+    number with a checksum; a value that the thread knows to be personal is none.
+    """
+    text = str(value)
+    return bool(_ID.fullmatch(text)) and not any(span.source == "known" for span in leaks(text, vault))
 
 
 def _masked(core: Core, value: Any, vault: ThreadVault, origin: Origin) -> Any:

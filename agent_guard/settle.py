@@ -32,11 +32,19 @@ _WORDS = {
 }
 
 
-def settle(core: Core, gathered: Gathered, row: CallRow, facts: Facts, outcome: Outcome) -> ToolResult:
+def settle(
+    core: Core, gathered: Gathered, row: CallRow, facts: Facts, outcome: Outcome, vault: ThreadVault
+) -> ToolResult:
+    """Records an outcome and returns what the model may see of it; never raises, because something has happened.
+
+    Args:
+        vault: the thread's pseudonyms as the call was gathered with them.
+    """
     for left in reversed(range(SETTLE_TRIES)):
         try:
-            return _settle_once(core, gathered, row, facts, outcome)
-        except IntegrityError:
+            return _settle_once(core, gathered, row, facts, outcome, vault)
+        except IntegrityError:  # another process minted the same pseudonym
+            vault = core.vault.of(gathered.thread)
             if not left:
                 log.critical("call %s: could not be settled; its outcome must be looked at", row.trace_id)
         except StoreError as error:
@@ -55,9 +63,10 @@ def settle(core: Core, gathered: Gathered, row: CallRow, facts: Facts, outcome: 
     return result_of(gathered.call, "unknown", Code.STORE_UNAVAILABLE, words, trace_id=row.trace_id)
 
 
-def _settle_once(core: Core, gathered: Gathered, row: CallRow, facts: Facts, outcome: Outcome) -> ToolResult:
+def _settle_once(
+    core: Core, gathered: Gathered, row: CallRow, facts: Facts, outcome: Outcome, vault: ThreadVault
+) -> ToolResult:
     tool = gathered.tool
-    vault = core.vault.of(gathered.thread)
     content = _visible(core, gathered, outcome, vault)
     change = None
     if tool is not None and tool.writes and outcome.ref is not None and outcome.verified:

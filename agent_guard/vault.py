@@ -7,6 +7,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
 from urllib.parse import quote
 
 import sqlalchemy as sa
@@ -52,12 +53,25 @@ ENTRIES = sa.Table("vault_entries", metadata, _EntryColumns)
 SIGHTINGS = sa.Table("vault_sightings", metadata, _SightingColumns)
 
 _KEY = sa.select(DATA_KEYS.c.wrapped).where(DATA_KEYS.c.id == sa.bindparam("id"))
-_ENTRIES = sa.select(ENTRIES).where(ENTRIES.c.thread == sa.bindparam("thread")).order_by(ENTRIES.c.n)
-_SIGHTINGS = (
-    sa.select(SIGHTINGS.c.token, SIGHTINGS.c.origin, SIGHTINGS.c.source)
-    .where(SIGHTINGS.c.thread == sa.bindparam("thread"))
-    .order_by(SIGHTINGS.c.n)
+_READ = (
+    sa.select(
+        ENTRIES.c.token,
+        ENTRIES.c.type,
+        ENTRIES.c.key_id,
+        ENTRIES.c.sealed,
+        SIGHTINGS.c.origin,
+        SIGHTINGS.c.source,
+        DATA_KEYS.c.wrapped,
+    )
+    .select_from(
+        ENTRIES.outerjoin(
+            SIGHTINGS, sa.and_(SIGHTINGS.c.thread == ENTRIES.c.thread, SIGHTINGS.c.token == ENTRIES.c.token)
+        ).outerjoin(DATA_KEYS, DATA_KEYS.c.id == sa.bindparam("id"))
+    )
+    .where(ENTRIES.c.thread == sa.bindparam("thread"))
+    .order_by(ENTRIES.c.n, SIGHTINGS.c.n)
 )
+"""One trip: a thread's vault is read at every step of a conversation."""
 
 
 class Vault:
@@ -78,20 +92,21 @@ class Vault:
 
     def read(self, connection: sa.Connection, thread: ThreadRow) -> ThreadVault:
         """As :meth:`of`, inside the caller's transaction."""
-        rows = connection.execute(_ENTRIES, {"thread": thread.id}).all()
-        sightings = connection.execute(_SIGHTINGS, {"thread": thread.id}).all() if rows else []
         key_id = data_key_id(thread)
-        wrapped = connection.execute(_KEY, {"id": key_id}).scalar()
+        rows = connection.execute(_READ, {"thread": thread.id, "id": key_id}).all()
+        wrapped = rows[0].wrapped if rows else None  # without entries the key is looked for when one is written
         cipher = None if wrapped is None else AESGCM(_open(self._wrapping, wrapped, key_id))
         made_under = _generation(key_id, wrapped or b"")
         vault = ThreadVault(thread.id, key_id, cipher, self._wrapping, made_under)
-        for row in rows:
+        for token, group in groupby(rows, key=lambda row: row.token):
+            sightings = list(group)
+            first = sightings[0]
             # a row whose data key was destroyed keeps its place, so that its pseudonym is never given to another
-            readable = row.key_id == made_under
-            value = _open(cipher, row.sealed, _label(thread.id, row.token)).decode() if cipher and readable else ""
-            seen = tuple(dict.fromkeys(sighting.origin for sighting in sightings if sighting.token == row.token))
-            vault.load(Entry(token=row.token, type=row.type, value=value, origins=seen))
-        vault.load_sightings([(row.token, row.origin, row.source) for row in sightings])
+            readable = first.key_id == made_under
+            value = _open(cipher, first.sealed, _label(thread.id, token)).decode() if cipher and readable else ""
+            seen = tuple(dict.fromkeys(row.origin for row in sightings if row.origin is not None))
+            vault.load(Entry(token=token, type=first.type, value=value, origins=seen))
+            vault.load_sightings([(token, row.origin, row.source) for row in sightings if row.origin is not None])
         return vault
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from agent_guard import Gateway
 from agent_guard.masking import Masker
 from benchmarks.desk import PARTY, SELLER, Desk, gateway, name_of
-from benchmarks.measure import arguments, flush_ms, measure, report
+from benchmarks.measure import arguments, measure, report
 
 READ, DRAFT = "crm.read_deal", "crm.create_task"
 Prepare = Callable[[int], Callable[[], None]]
@@ -81,8 +81,7 @@ def main() -> None:
         guards = [gateway(Desk(), folder / "full.db", full), gateway(Desk(), folder / "patterns.db", patterns)]
         rows = variants(guards[0])
         rows |= {f"{name}, patterns": row for name, row in variants(guards[1]).items() if name != "open"}
-        flush = flush_ms(folder)
-        found = measure(rows, rounds=options.rounds)
+        found, flush = measure(rows, rounds=options.rounds, folder=folder)
         report(found, rounds=options.rounds, flush=flush, as_json=options.json)
         for guard in guards:
             guard.close()

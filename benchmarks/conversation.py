@@ -24,8 +24,8 @@ Not the same, and why no row is "the same thing, faster":
   LangChain has nothing that corresponds.
 - LangChain retries a failed tool; ours never repeats a write by itself. No call fails here.
 - the stock ``SqliteSaver`` flushes every checkpoint; ``Session`` opens its own without (``synchronous=NORMAL``), and
-  flushes the claim of a call and a human's answer instead. On a disk with slow flushes this alone puts ours ahead on
-  wall time; look at CPU for the work that is done, and at the printed time of one flush for the rest.
+  flushes the claim of a call and a human's answer instead. Where a flush is slow this alone favours ours on wall time:
+  compare CPU for the work that is done, and read wall time beside the printed time of one flush.
 - LangChain's rows use its default durability (checkpoints written in the background), ours ``sync``.
 """
 
@@ -57,7 +57,7 @@ from agent_guard import Session
 from agent_guard.masking import Masker
 from agent_guard.nodes import guarded_agent
 from benchmarks.desk import MANAGER, PARTY, SELLER, Desk, Script, gateway, message, name_of
-from benchmarks.measure import arguments, flush_ms, measure, report
+from benchmarks.measure import arguments, measure, report
 
 BARE = "LangChain bare"
 Prepare = Callable[[int], Callable[[], None]]
@@ -73,12 +73,11 @@ def langchain(folder: Path, *, guards: bool, ask: bool = False) -> Iterator[Prep
         """Drafts a task at a deal."""
         return desk.add(deal_id, subject)
 
-    everywhere = {"apply_to_input": True, "apply_to_output": True, "apply_to_tool_results": True}
     middleware: list[Any] = []
     if guards:
         middleware = [
-            PIIMiddleware("email", **everywhere),
-            PIIMiddleware("credit_card", **everywhere),
+            PIIMiddleware("email", apply_to_input=True, apply_to_output=True, apply_to_tool_results=True),
+            PIIMiddleware("credit_card", apply_to_input=True, apply_to_output=True, apply_to_tool_results=True),
             ToolCallLimitMiddleware(thread_limit=5, run_limit=5),
             ModelCallLimitMiddleware(thread_limit=12, run_limit=12),
             ToolRetryMiddleware(),
@@ -149,8 +148,7 @@ def main() -> None:
             "ours+ask, patterns": ours(folder, "ask-patterns", patterns, ask=True),
         }
         variants = {name: opened.enter_context(context) for name, context in contexts.items()}
-        flush = flush_ms(folder)
-        rows = measure(variants, rounds=options.rounds)
+        rows, flush = measure(variants, rounds=options.rounds, folder=folder)
         report(rows, rounds=options.rounds, flush=flush, base=BARE, as_json=options.json)
 
 

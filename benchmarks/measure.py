@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-__all__ = ["Row", "arguments", "flush_ms", "measure", "report"]
+__all__ = ["Row", "arguments", "measure", "report"]
 
 PACKAGES = ("langchain", "langgraph", "langgraph-checkpoint-sqlite", "sqlalchemy", "pydantic", "presidio-analyzer")
 WARM_ROUNDS = 3
-FLUSHES = 30
 PAGE = b"\0" * 4096
 
 
@@ -49,33 +48,34 @@ def arguments(description: str, *, rounds: int) -> argparse.Namespace:
     return given
 
 
-def flush_ms(folder: Path) -> float:
-    """The median time of writing one page to a file of this folder and flushing it to the disk, in milliseconds."""
-    path = folder / "flush"
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
-    taken = []
-    for _ in range(FLUSHES):
-        began = time.perf_counter()
-        os.pwrite(handle, PAGE, 0)
-        os.fsync(handle)
-        taken.append((time.perf_counter() - began) * 1000)
+def flush_ms(path: Path) -> float:
+    """The time of adding one page to a file, as a write-ahead log does, and flushing it to the disk, in milliseconds."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    began = time.perf_counter()
+    os.write(handle, PAGE)
+    os.fsync(handle)
+    taken = (time.perf_counter() - began) * 1000
     os.close(handle)
-    path.unlink()
-    return statistics.median(taken)
+    return taken
 
 
-def measure(variants: Mapping[str, Callable[[int], Callable[[], None]]], *, rounds: int) -> list[Row]:
-    """Runs all variants once a round, each round beginning with another one.
+def measure(
+    variants: Mapping[str, Callable[[int], Callable[[], None]]], *, rounds: int, folder: Path
+) -> tuple[list[Row], float]:
+    """Runs all variants once a round, each round beginning with another one; returns the rows and the median flush.
 
     Args:
         variants: name -> ``prepare(n)``, which is not measured and returns what is; ``n`` differs from round to round.
+        folder: where the variants keep their databases; one flush there is timed in every round.
     """
     names = list(variants)
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+    flushes = []
     for n in range(WARM_ROUNDS + rounds):
         if n == WARM_ROUNDS:
             gc.collect()
             gc.freeze()  # what was loaded so far is not searched again, so that a collection between samples is short
+        flushes.append(flush_ms(folder / "flush"))
         for name in names[n % len(names) :] + names[: n % len(names)]:
             work = variants[name](n)
             gc.collect()
@@ -84,7 +84,7 @@ def measure(variants: Mapping[str, Callable[[int], Callable[[], None]]], *, roun
             sample = (time.process_time() - cpu) * 1000, (time.perf_counter() - wall) * 1000
             if n >= WARM_ROUNDS:
                 taken[name].append(sample)
-    return [_row(name, samples) for name, samples in taken.items()]
+    return [_row(name, samples) for name, samples in taken.items()], statistics.median(flushes)
 
 
 def _row(name: str, samples: Sequence[tuple[float, float]]) -> Row:

@@ -75,9 +75,7 @@ def test_another_tenants_question_does_not_exist(world: World) -> None:
 
 @pytest.mark.req("A12")
 @pytest.mark.parametrize(("not_requester", "may"), [(True, False), (False, True)])
-def test_the_requester_may_answer_only_where_the_policy_lets_it(
-    world: World, not_requester: bool, may: bool
-) -> None:
+def test_the_requester_may_answer_only_where_the_policy_lets_it(world: World, not_requester: bool, may: bool) -> None:
     """``not_requester`` wants another person, whatever roles the requester has."""
     thread, id = asked(world, {"not_requester": not_requester})
     requester = replace(world.sdr, roles={"sdr", "manager"})
@@ -140,9 +138,9 @@ def test_the_directory_is_asked_with_no_transaction_open(world: World) -> None:
             open_now[0] += 1
             return self.inner.__enter__()
 
-        def __exit__(self, *error: Any) -> Any:
+        def __exit__(self, *error: object) -> Any:
             open_now[0] -= 1
-            return self.inner.__exit__(*error)
+            return self.inner.__exit__(*error)  # type: ignore[arg-type]
 
     lookup = directory.lookup
     directory.lookup = lambda *who: (seen.append(open_now[0] > 0), lookup(*who))[1]  # type: ignore[method-assign]

@@ -165,10 +165,11 @@ def test_an_error_is_judged_by_what_may_have_happened(
     """A read that went wrong has failed; a write that went wrong is unknown unless the adapter says it is not."""
     thread = world.thread()
     world.desk.before = raising(error)
-    assert (lambda got: (got.status, got.code))(thread.invoke("crm.read_deal", {"deal_id": "42"})) == read
-    event = last(thread)
-    assert event["kind"] == "failed"
-    assert (lambda got: (got.status, got.code))(thread.invoke("crm.create_task", TASK)) == write
+    looked = thread.invoke("crm.read_deal", {"deal_id": "42"})
+    assert (looked.status, looked.code) == read
+    assert last(thread)["kind"] == "failed"
+    written = thread.invoke("crm.create_task", TASK)
+    assert (written.status, written.code) == write
     assert state(world, thread) == [read[0], write[0]]
     assert "Anna" not in str(world.dump(thread.gateway))
 
@@ -531,9 +532,7 @@ def test_three_a_minute_for_each_subject(world: World) -> None:
 def test_a_limit_counts_for_its_scope(world: World, scope: str, same: str) -> None:
     """``1/day/<scope>``: a second call is denied exactly where it shares the scope with the first."""
     gateway = world.gateway(
-        world.policy(
-            {"crm.read_deal": {"limits": [f"1/day/{scope}"], "region": ["kz", "pl"]}}, loops={"same_call": 50}
-        )
+        world.policy({"crm.read_deal": {"limits": [f"1/day/{scope}"], "region": ["kz", "pl"]}}, loops={"same_call": 50})
     )
     first = gateway.open(world.sdr, party=world.anna)
     assert first.invoke("crm.read_deal", {"deal_id": "42"}).status == "executed"

@@ -100,9 +100,7 @@ def test_without_records_a_write_runs_and_is_recorded_as_not_verified(world: Wor
 
 
 @pytest.mark.req("A2", "B10")
-def test_outside_dev_the_master_key_comes_from_the_environment(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_outside_dev_the_master_key_comes_from_the_environment(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A gateway of ``prod`` with a database file has no key of its own making."""
     monkeypatch.delenv(VARIABLE, raising=False)
     with pytest.raises(ConfigError, match=VARIABLE):
@@ -364,7 +362,7 @@ def test_a_denied_record_leaves_no_pseudonym(world: World, name: str, deal: str)
 @pytest.mark.req("A5", "B8", "B16")
 def test_a_proposal_is_recorded_with_its_facts(world: World) -> None:
     """The record of a decision holds who, what, why, by which policy and every guard, and no raw value."""
-    gateway, thread = opened(world)
+    gateway, _ = opened(world)
     guarded = gateway.thread("t1")
     guarded.invoke("crm.create_task", {"deal_id": "42", "subject": "Call Anna Kowalska"}, reason="She asked.")
     proposed, decided, started, finished = [item.data for item in gateway.audit.events(thread="t1")][1:]

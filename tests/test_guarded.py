@@ -76,7 +76,9 @@ def test_check_and_invoke_agree(world: World, tool: str, args: dict[str, Any]) -
     thread = world.thread()
     said = thread.check(tool, args)
     thread.invoke(tool, args, call_id="c1")
-    decided = next(item.data for item in thread.gateway.audit.events(thread=thread.id) if item.data["kind"] == "decided")
+    decided = next(
+        item.data for item in thread.gateway.audit.events(thread=thread.id) if item.data["kind"] == "decided"
+    )
     assert decided["decision"]["outcome"] == said.outcome
     assert [item["guard"] for item in decided["decision"]["guards"]] == [item.guard for item in said.guards]
 
@@ -225,9 +227,7 @@ def test_a_suggestion_is_recorded_and_never_run(world: World) -> None:
         (OutcomeUnknown("no answer from crm.example"), "unknown", Code.OUTCOME_UNKNOWN),
     ],
 )
-def test_a_call_that_went_wrong_is_failed_or_unknown(
-    world: World, error: Exception, status: str, code: Code
-) -> None:
+def test_a_call_that_went_wrong_is_failed_or_unknown(world: World, error: Exception, status: str, code: Code) -> None:
     """What a tool says went wrong becomes a status, never an exception, and none of its words reach the model."""
     thread = world.thread()
     failing(world, error)
@@ -246,7 +246,9 @@ def test_a_missing_reason_is_not_the_gateways_business(world: World) -> None:
     assert sorted(reasons, key=str) == ["<PERSON_1> asked.", None]
 
 
-@pytest.mark.parametrize("args", [None, "text", 7, ["deal_id"], {1: "x"}, {"deal_id": float("nan")}, {"deal_id": {1, 2}}])
+@pytest.mark.parametrize(
+    "args", [None, "text", 7, ["deal_id"], {1: "x"}, {"deal_id": float("nan")}, {"deal_id": {1, 2}}]
+)
 def test_arguments_that_are_no_json_object_are_denied(world: World, args: Any) -> None:
     """Whatever is given as arguments, the answer is a denial with a code."""
     result = world.thread().invoke("crm.read_deal", args)
@@ -310,9 +312,7 @@ def test_an_edit_runs_the_edited_call(world: World) -> None:
     ],
 )
 @pytest.mark.req("A12")
-def test_a_call_that_was_not_approved_is_denied(
-    world: World, word: Any, message: str | None, words: str
-) -> None:
+def test_a_call_that_was_not_approved_is_denied(world: World, word: Any, message: str | None, words: str) -> None:
     """``reject`` and ``respond`` run nothing and tell the model what the human said, masked."""
     thread, pending = asked(world)
     result = thread.resume(pending.approval_id or "", word, by=world.boss, message=message)
@@ -432,3 +432,11 @@ def test_a_value_in_a_reason_is_not_cut_in_half(world: World) -> None:
     thread = world.thread()
     thread.invoke("crm.read_deal", {"deal_id": "42"}, reason="r" * 290 + " +48 601 234 567")
     assert world.rows(thread.gateway, "calls")[0]["reason"].endswith("r <PHONE_2>")
+
+
+@pytest.mark.req("A23", "B6")
+def test_a_value_in_the_place_of_an_id_is_not_stored(world: World) -> None:
+    """Ids are left as they are, but a personal value that stands where an id belongs is no id."""
+    thread = world.thread()
+    assert thread.invoke("crm.read_deal", {"deal_id": "+48 512 345 678"}).status == "denied"
+    assert "512 345 678" not in str(world.dump(thread.gateway))

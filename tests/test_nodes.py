@@ -51,9 +51,7 @@ class Bench:
 
     def resume(self, value: Any, by: Subject | None = World.boss, **options: Any) -> dict[str, Any]:
         """Answers the question that waits."""
-        return dict(
-            self.graph.invoke(Command(resume=value), CONFIG, context=GuardContext(approver=by), **options)
-        )
+        return dict(self.graph.invoke(Command(resume=value), CONFIG, context=GuardContext(approver=by), **options))
 
     def codes(self) -> list[str]:
         """The codes the model was told, in order."""
@@ -490,7 +488,9 @@ def test_a_cancelled_call_is_answered_for_the_model(world: World) -> None:
 @pytest.mark.req("A24")
 def test_a_call_without_a_reason_is_refused(world: World) -> None:
     """The plan comes before the call: without words of why it is denied."""
-    said = AIMessage("", tool_calls=[tool_call(name="crm__create_task", args={"deal_id": "42", "subject": "x"}, id="c1")])
+    said = AIMessage(
+        "", tool_calls=[tool_call(name="crm__create_task", args={"deal_id": "42", "subject": "x"}, id="c1")]
+    )
     bench = Bench(world, said, "Sorry.")
     assert bench.say()["status"] == "delivered"
     assert bench.codes() == ["reason_missing"]
@@ -655,7 +655,9 @@ def test_the_step_limit_calls_a_person(world: World) -> None:
     assert (out["status"], out["outcome"]["code"]) == ("escalated", "limit_steps")
     assert len(world.desk.effects) == len(bench.model.heard) == 3
     assert out["messages"][-1].text == "I am handing this over to a person."
-    assert bench.say({"messages": [HumanMessage("Go on.")]})["status"] == "escalated", "a new message gives no new steps"
+    assert bench.say({"messages": [HumanMessage("Go on.")]})["status"] == "escalated", (
+        "a new message gives no new steps"
+    )
 
 
 @pytest.mark.req("A8", "A22")

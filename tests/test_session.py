@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import multiprocessing
 import sqlite3
 import subprocess
 import sys
@@ -17,6 +19,7 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
 from agent_guard.errors import ApprovalError, ConfigError, PendingApproval, StoreError, UnknownThread
+from agent_guard.masking import Masker
 from agent_guard.nodes import guarded_agent
 from agent_guard.session import Session
 from agent_guard.testing import ScriptedModel, assert_no_personal_data, call
@@ -379,6 +382,41 @@ def test_a_thread_is_resumed_in_another_process(bench: Bench, world: World) -> N
     assert ran.stdout.strip() == "Moved it for Anna Kowalska."
     assert len(world.desk.effects) == 1
     assert session.state(first.thread_id, by=world.sdr).text == "Moved it for Anna Kowalska."
+
+
+def approve(folder: str, approval: str, n: int, start: Any) -> None:
+    """In a process of its own: presses "approve" in the same moment as another one."""
+    world = World(Path(folder), Masker(profile="patterns"))
+    gateway = world.gateway(file=True)
+    graph = guarded_agent(ScriptedModel("Moved."), gateway)
+    session = Session(graph, gateway, checkpointer=f"sqlite:///{folder}/threads.db")
+    start.wait(30)
+    with contextlib.suppress(ApprovalError):
+        session.resume(approval, "approve", by=replace(world.boss, id=f"m{n // 2}"))
+    session.close()
+    world.close()
+
+
+@pytest.mark.req("A6", "A12", "B7")
+def test_four_processes_that_approve_at_once_make_one_effect(bench: Bench, world: World) -> None:
+    """Two people, each pressing twice, in four processes over the same files: one answer, one effect."""
+    session = bench.session(STAGE, file=True)
+    first = session.start(RAW, world.sdr, speaker="user", party=world.anna, thread_id="t1")
+    assert first.pending is not None
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["agent_guard.session", "agent_guard.masking.engine", "presidio_analyzer"])
+    start = context.Barrier(4)
+    given = str(world.folder), first.pending.id
+    workers = [context.Process(target=approve, args=(*given, n, start)) for n in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+        assert worker.exitcode == 0
+        worker.close()
+    assert len(world.desk.effects) == 1
+    assert list(session.gateway.audit.broken("t1")) == []
+    assert [row["state"] for row in world.rows(session.gateway, "calls")] == ["done"]
 
 
 async def test_the_a_twins_do_the_same(bench: Bench, world: World) -> None:

@@ -144,7 +144,8 @@ def test_an_unknown_tool_keeps_its_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "ids", [["c", "c", "c"], [None, None, None], ["c", "c-1", "c"], ["c", None, "call-1"], ["", "", "c"], ["c-2", "c", "c"]]
+    "ids",
+    [["c", "c", "c"], [None, None, None], ["c", "c-1", "c"], ["c", None, "call-1"], ["", "", "c"], ["c-2", "c", "c"]],
 )
 def test_every_call_of_a_message_has_an_id_of_its_own(ids: list[str | None]) -> None:
     """Missing and repeated ids are made different, so that each call has its answer."""

@@ -86,7 +86,12 @@ def approve_again(folder: str, approval: str, later_s: float) -> None:
     world.clock.forward(seconds=later_s)
     reply = session.resume(approval, "approve", by=world.boss)
     rows = [row["state"] for row in world.rows(session.gateway, "calls")]
-    told = {"status": reply.status, "code": reply.code, "calls": rows, "broken": list(session.gateway.audit.broken("t1"))}
+    told = {
+        "status": reply.status,
+        "code": reply.code,
+        "calls": rows,
+        "broken": list(session.gateway.audit.broken("t1")),
+    }
     (world.folder / "told.json").write_text(json.dumps(told))
     session.close()
     world.close()
