@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -32,6 +33,11 @@ _MAX_INT = 2**53 - 1  # RFC 8785 and every JavaScript client end here
 
 TOKEN = re.compile(rf"<(?:{'|'.join(ENTITY_TYPES)})_[1-9][0-9]{{0,5}}>")
 """A pseudonym."""
+
+DERIVED = "(derived)"
+"""Stands for a text that a contract made of personal values."""
+
+_LETTERS = re.compile(r"[^\W\d_]{3}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +122,9 @@ def read(
     Args:
         find: the thread's pseudonyms.
     """
-    problems = list(_pseudonyms(tool, args, find))
+    problems = list(
+        _pseudonyms(tool, {name: args[name] for name in args if name in tool.args_model.model_fields}, find)
+    )
     real = {name: _restore(item, find) if name in tool.unmask else item for name, item in args.items()}
     try:
         model = tool.args_model.model_validate_json(json.dumps(real), strict=True)
@@ -136,8 +144,7 @@ def read(
             Problem(code=Code.ARGUMENT_NOT_PERMITTED, path=name, message=f"the policy's {keyword} does not hold")
             for name, keyword in failures(rule.where, dumped)
         ]
-    masked = {name: _merge(args.get(name), item, find) for name, item in dumped.items()}
-    masked = _hidden(masked, {entry.value: token for token in tokens(args) if (entry := find(token))}, args)
+    masked = _hidden(dumped, args, find, _words(tool.args_model))
     return Arguments(masked=masked, real=dumped, model=None if problems else model, problems=tuple(problems))
 
 
@@ -164,37 +171,57 @@ def _restore(value: JSON, find: Callable[[str], Entry | None]) -> JSON:
     return value
 
 
-def _merge(masked: JSON, dumped: JSON, find: Callable[[str], Entry | None]) -> JSON:
-    """The normalised value with the pseudonyms that the proposal had in these places."""
-    if isinstance(masked, str) and TOKEN.search(masked):
-        return masked
-    if isinstance(masked, Mapping) and isinstance(dumped, Mapping):
-        return {key: _merge(masked.get(key), item, find) for key, item in dumped.items()}
-    if isinstance(masked, (list, tuple)) and isinstance(dumped, list):
-        # a contract may have sorted or dropped items, so an item is first looked for, and only then taken by its place
-        moved = {json.dumps(_restore(item, find), sort_keys=True): item for item in masked}
-        places = masked if len(masked) == len(dumped) else [None] * len(dumped)
-        wanted = [json.dumps(item, sort_keys=True) for item in dumped]
-        return [
-            moved[text] if text in moved else _merge(place, item, find)
-            for text, place, item in zip(wanted, places, dumped, strict=True)
-        ]
-    return dumped
+def _hidden(dumped: JSON, args: Mapping[str, JSON], find: Callable[[str], Entry | None], words: frozenset[str]) -> JSON:
+    """The normalised arguments with pseudonyms wherever the contract put a value: in its place, moved, copied into
+    another text, or changed beyond recognition, which is shown as ``(derived)``: it follows from what is shown.
+
+    Args:
+        words: texts of the contract itself, casefolded: defaults and closed words are nobody's data.
+    """
+    proposed = {str(_restore(text, find)): text for text in _strings(args)}
+    values = {entry.value: token for token in tokens(args) if (entry := find(token))}
+
+    def leaf(text: str, place: JSON) -> str:
+        if text in proposed:
+            return proposed[text]
+        if isinstance(place, str) and TOKEN.search(place):
+            return place
+        hidden = text
+        for value, token in sorted(values.items(), key=lambda item: -len(item[0])):
+            hidden = re.sub(re.escape(value), token, hidden, flags=re.IGNORECASE)
+        if not values or hidden != text or not _LETTERS.search(text):
+            return hidden
+        known = words | {item.casefold() for item in proposed}
+        return text if text.casefold() in known else DERIVED
+
+    def walk(value: JSON, place: JSON) -> JSON:
+        if isinstance(value, str):
+            return leaf(value, place)
+        if isinstance(value, Mapping):
+            at = place if isinstance(place, Mapping) else {}
+            return {key: walk(item, at.get(key)) for key, item in value.items()}
+        if isinstance(value, list):
+            same = isinstance(place, (list, tuple)) and len(place) == len(value)
+            return [walk(item, place[index] if same else None) for index, item in enumerate(value)]
+        return value
+
+    return walk(dumped, args)
 
 
-def _hidden(masked: JSON, values: Mapping[str, str], proposed: JSON) -> JSON:
-    """What a contract computed or copied from values, with their pseudonyms instead; what was proposed stays."""
-    if isinstance(masked, str) and masked != proposed:
-        for value, token in values.items():
-            masked = re.sub(re.escape(value), token, masked, flags=re.IGNORECASE)
-        return masked
-    if isinstance(masked, Mapping):
-        known = proposed if isinstance(proposed, Mapping) else {}
-        return {key: _hidden(item, values, known.get(key)) for key, item in masked.items()}
-    if isinstance(masked, list) and masked != proposed:
-        words = {item for item in proposed if isinstance(item, str)} if isinstance(proposed, (list, tuple)) else set()
-        return [item if isinstance(item, str) and item in words else _hidden(item, values, None) for item in masked]
-    return masked
+def _strings(value: JSON) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _strings(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _strings(item)
+
+
+@lru_cache(maxsize=256)
+def _words(model: type[BaseModel]) -> frozenset[str]:
+    return frozenset(text.casefold() for text in _strings(model.model_json_schema()))
 
 
 _KINDS = frozenset(get_args(ErrorType))

@@ -44,6 +44,7 @@ class _Columns(TypedColumns):
 AUDIT = sa.Table("audit", metadata, _Columns, sa.UniqueConstraint("thread", "seq"))
 sa.Index("audit_trace", AUDIT.c.trace_id)
 
+_APPEND = AUDIT.insert()
 _HEAD = (
     sa.select(AUDIT.c.seq, AUDIT.c.hash)
     .where(AUDIT.c.thread == sa.bindparam("thread"))
@@ -148,7 +149,7 @@ class Audit:
                     "hash": previous,
                 }
             )
-        connection.execute(AUDIT.insert(), rows)
+        connection.execute(_APPEND, rows)
 
     def events(
         self, *, thread: str | None = None, trace_id: str | None = None, after: int = 0, last: int | None = None

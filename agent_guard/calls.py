@@ -184,7 +184,7 @@ def run_length(connection: sa.Connection, thread: str, same: str, *, most: int, 
 
 
 def twin(connection: sa.Connection, tenant: str, key: str, *, since_ms: int | None, but: str | None) -> CallRow | None:
-    """The call that holds this key inside its window, or None. A key whose window is over is released here.
+    """The call that holds this key inside its window, or None. A key whose window is over holds nobody up.
 
     Args:
         since_ms: the start of the window, or None for a key that holds for ever.
@@ -230,7 +230,9 @@ def move(connection: sa.Connection, row: CallRow, to: State, *, code: Code, hold
 def executed(connection: sa.Connection, thread: str) -> Sequence[CallRow]:
     """The thread's calls that ran to their end, in order."""
     rows = connection.execute(
-        sa.select(CALLS).where(CALLS.c.thread == thread, CALLS.c.state == "done").order_by(CALLS.c.created)
+        sa.select(CALLS)
+        .where(CALLS.c.thread == thread, CALLS.c.state == "done")
+        .order_by(CALLS.c.created, CALLS.c.trace_id)
     ).all()
     return [row for item in rows if (row := _row(item)) is not None]
 

@@ -6,6 +6,7 @@ itself.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -41,16 +42,13 @@ def claim(core: Core, gathered: Gathered) -> tuple[CallRow, Facts] | ToolResult:
             return _refuse(core, connection, gathered, row, facts, decision, refusal)
         now = core.now_ms()
         seconds = (gathered.tool.timeout_s if gathered.tool else 0) + LEASE_S
-        calls.move(
-            connection, row, "claimed", code=Code.ALLOWED, hold=True, claimed=now, lease=now + int(seconds * 1000)
-        )
+        lease = now + int(seconds * 1000)
+        if not calls.move(connection, row, "claimed", code=Code.ALLOWED, hold=True, claimed=now, lease=lease):
+            raise StoreError("somebody else claimed this call in the same moment; nothing was run")
         meter.take(connection, limit_keys(gathered), now_ms=now, trace_id=row.trace_id)
         started = event("started", gathered, row.trace_id, facts, approval_id=row.approval_id)
         core.audit.append(connection, [started], now_ms=now)
-        claimed = calls.by_id(connection, row.trace_id)
-    if claimed is None:
-        raise StoreError("a claimed call vanished from the database; nothing was run")
-    return claimed, facts
+    return replace(row, state="claimed", claimed=now), facts
 
 
 def _refusal(

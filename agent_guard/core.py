@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -28,7 +29,7 @@ from agent_guard.policy import Policy
 from agent_guard.store import Store
 from agent_guard.threads import ThreadRow
 from agent_guard.tool import Tool
-from agent_guard.types import Clock, Decision, Directory, Records, ToolCall, utc_now
+from agent_guard.types import Clock, Code, Decision, Directory, Records, ToolCall, utc_now
 from agent_guard.vault import ThreadVault, Vault
 
 __all__ = ["ENVIRONMENTS", "Core"]
@@ -137,7 +138,13 @@ class Core:
     ) -> tuple[Facts, Decision]:
         """Completes the facts in this transaction and decides; returns both."""
         facts = local(connection, gathered, now_ms=self.now_ms(), trace_id=trace_id)
-        return facts, decide(gathered.call, gathered.tool, gathered.policy, facts, self.extra_guards)
+        decision = decide(gathered.call, gathered.tool, gathered.policy, facts, self.extra_guards)
+        rule = gathered.policy.tools.get(gathered.call.tool)
+        if decision.outcome == "require_approval" and (rule is None or rule.approvers is None):
+            # only an extra guard asks where the policy names nobody to answer: absent means denied
+            words = "A person would have to approve this, and the policy names nobody who may."
+            decision = replace(decision, outcome="deny", code=Code.APPROVER_UNKNOWN, for_model=words, for_human=words)
+        return facts, decision
 
     def now(self) -> datetime:
         """The gateway's clock."""

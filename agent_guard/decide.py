@@ -32,7 +32,7 @@ def decide(
         duplicate = any(item.outcome == "deny" and item.code is Code.DUPLICATE for item in objections)
         if duplicate and guard is not LOOPS:
             break
-        objection = guard.check(call, tool, policy, facts)
+        objection = _asked(guard, call, tool, policy, facts)
         if objection is None:
             trace.append(GuardTrace(guard=guard.name, outcome="allow", code=Code.ALLOWED))
             continue
@@ -41,6 +41,14 @@ def decide(
         if objection.outcome == "deny" and objection.code is not Code.DUPLICATE:
             break
     return _sum_up(objections, trace, policy)
+
+
+def _asked(guard: Guard, call: ToolCall, tool: Tool | None, policy: Policy, facts: Facts) -> Objection | None:
+    try:
+        return guard.check(call, tool, policy, facts)
+    except Exception as error:  # a guard that cannot answer has not allowed anything
+        words = f"The guard {guard.name} failed: {type(error).__name__}."
+        return Objection(outcome="deny", code=Code.INTERNAL, for_model="It cannot be decided.", for_human=words)
 
 
 def _sum_up(objections: Sequence[Objection], trace: Sequence[GuardTrace], policy: Policy) -> Decision:

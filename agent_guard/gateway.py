@@ -10,6 +10,7 @@ A call reads from top to bottom here; what each step needs stands in the module 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from agent_guard import calls, meter, threads
@@ -27,6 +28,8 @@ from agent_guard.types import JSON, EntityType, Party, Subject, ToolCall, ToolRe
 from agent_guard.vault import ThreadVault
 
 __all__ = ["ENVIRONMENTS", "Gateway", "Proposal"]
+
+_ID = re.compile(r"[\w.:@/-]{1,100}")
 
 
 class Gateway(Core):
@@ -78,6 +81,8 @@ class Gateway(Core):
             StoreError: the database cannot be used.
         """
         policy = self.policy_of(scenario)
+        if thread_id is not None and not _ID.fullmatch(thread_id):
+            raise ConfigError("a thread's id is 1 to 100 letters, digits and any of _ . : @ / -")
         unknown = sorted((scope or set()) - set(policy.tools))
         if unknown:
             raise ConfigError(f"scope names {unknown[0]!r}, which the policy {policy.name!r} does not")
@@ -104,9 +109,11 @@ class Gateway(Core):
                 for type_, values in known.items():
                     for value in values:
                         self._learn(vault, type_, value, source)
-            text = None if user_text is None else self.masker.mask(user_text, vault, "user", source="user")
             vault.flush(connection)
-        return GuardedThread(self, row, text=text)
+        guarded = GuardedThread(self, row)
+        if user_text is not None:
+            guarded.text = guarded.observe(user_text, origin="user", source="user")
+        return guarded
 
     def thread(self, thread_id: str) -> GuardedThread:
         """The stored conversation of this id.
@@ -149,6 +156,12 @@ class Gateway(Core):
     ) -> Answered:
         """Records a human's answer once; see :func:`agent_guard.answer.answer`."""
         return answer(self, approval_id, word, by=by, args=args, message=message)
+
+    def was_claimed(self, thread: ThreadRow, call: ToolCall) -> bool:
+        """Whether this call has run, is running, or may have: executing it again then answers and runs nothing."""
+        with self.store.read() as connection:
+            rows = calls.find(connection, thread.id, call.id)
+        return any(row.args == call.args and row.state in ("claimed", "done", "failed", "unknown") for row in rows)
 
     def execute(self, thread: ThreadRow, call: ToolCall) -> ToolResult:
         """Runs a proposed call if it still may; see :func:`agent_guard.execution.execute`."""

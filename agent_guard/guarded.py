@@ -29,13 +29,13 @@ class GuardedThread:
 
     Args:
         row: the thread as it is stored.
-        text: the subject's words it was opened with, masked.
+    ``text`` holds the subject's words it was just opened with, masked.
     """
 
-    def __init__(self, gateway: Core, row: ThreadRow, *, text: str | None = None) -> None:
+    def __init__(self, gateway: Core, row: ThreadRow) -> None:
         self.gateway = gateway
         self.row = row
-        self.text = text
+        self.text: str | None = None
 
     @property
     def id(self) -> str:
@@ -149,8 +149,12 @@ class GuardedThread:
         typed = TOKEN.sub(lambda match: f"\u2039{match[0][1:-1]}\u203a", text)
         return self.observe(typed, origin=origin, source=message_id), message_id
 
-    def restore(self, text: str, *, reader: Origin) -> str:
-        """Puts values back for a reader: the subject may read all of them, the customer its own words alone."""
+    def restore(self, text: str, *, reader: Origin | None) -> str:
+        """Puts values back for a reader: the subject may read all of them, the customer its own words alone, and
+        anybody else (None) nothing.
+        """
+        if reader is None or "<" not in text:
+            return text
 
         def may_read(entry: Entry) -> bool:
             return reader == "user" or reader in entry.origins

@@ -75,11 +75,17 @@ def payload(approval: Approval, *, allow_edit: bool, error: str | None) -> dict[
             "expires_at": approval.expires_at,
             "effect": shown.get("effect"),
             "requested_by": approval.requester,
-            "diff": shown.get("diff", {}),
+            "diff": _changes(shown.get("diff") or {}),
             "provenance": shown.get("provenance", []),
             "previous_error": error,
         },
     }
+
+
+def _changes(diff: Mapping[str, Any]) -> list[dict[str, JSON]]:
+    """``{field, before, after}`` for each field that would change."""
+    before, after = diff.get("before") or {}, diff.get("after") or {}
+    return [{"field": name, "before": before.get(name), "after": after.get(name)} for name in {**before, **after}]
 
 
 def parse(value: Any, *, tool: str) -> Parsed:

@@ -45,7 +45,9 @@ def reached(connection: sa.Connection, key: str, count: int, *, now_ms: int, win
 
 
 def take(connection: sa.Connection, keys: list[str], *, now_ms: int, trace_id: str) -> None:
-    """Takes the next place of each key. A clock that was set back does not make a window longer or shorter."""
+    """Takes the next place of each key. Places are never older than the one before, so a clock
+    that was set back can only make a window longer.
+    """
     rows = []
     for key in sorted(set(keys)):
         last = connection.execute(_LAST, {"k": key}).first()

@@ -142,6 +142,9 @@ class GuardNodes:
             thread = self._thread(config)
             if not self._gateway.step(thread.row):
                 return self._escalate(Code.LIMIT_STEPS, "the thread has used its steps")
+            left = self._left_behind(thread, state)
+            if left is not None:
+                return left
             vault = thread.vault()
             known = self._learnt(state["messages"], vault)
             changed = [new for new, old in zip(known, state["messages"], strict=True) if new is not old]
@@ -159,6 +162,8 @@ class GuardNodes:
             return self._proposed(thread, message, changed, vault)
         except AgentGuardError as error:
             return self._broken(error)
+        except Exception as error:  # a model may fail in any way, and its words may repeat what it was sent
+            return self._escalate(Code.INTERNAL, f"the model failed: {type(error).__name__}")
 
     def decide(self, state: GuardState, config: RunnableConfig) -> Command[Step]:
         """Decides the call in hand; a call that was decided before is answered from its row."""
@@ -226,6 +231,18 @@ class GuardNodes:
         if not thread_id:
             raise UnknownThread("the run has no thread_id; start it with Session.start")
         return self._gateway.thread(str(thread_id))
+
+    def _left_behind(self, thread: GuardedThread, state: GuardState) -> Command[Step] | None:
+        """A call that was in hand when its process died, and whose outcome is stored or in doubt, is answered with that:
+        to tell the model it was cancelled would have it done twice.
+        """
+        queue = state.get("queue") or []
+        call = call_of(queue[0]) if queue else None
+        if call is None or not self._gateway.was_claimed(thread.row, call):
+            return None
+        return self._next(
+            {**state, "queue": queue[:1]}, self._gateway.execute(thread.row, call), queue[0]["tool_call_id"]
+        )
 
     def _schema(self, tool: Tool) -> dict[str, Any]:
         if tool.name not in self._schemas:

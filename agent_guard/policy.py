@@ -148,7 +148,7 @@ class ToolRule(_Closed):
     """The permission for one tool."""
 
     roles: list[Name] = Field(min_length=1)
-    mode: Mode | dict[Name, Mode]
+    mode: Mode | dict[Literal["dev", "stage", "prod"], Mode]
     region: Literal["own"] | list[Name] | None = None
     fields: list[Name] | None = None
     where: Where = Field(default_factory=Where)
@@ -170,7 +170,7 @@ class ToolRule(_Closed):
 
     def mode_in(self, environment: str) -> Mode | None:
         """The mode in this environment, or None where the policy gives none: then the tool is denied there."""
-        return self.mode.get(environment) if isinstance(self.mode, dict) else self.mode
+        return self.mode.get(environment) if isinstance(self.mode, dict) else self.mode  # type: ignore[call-overload]
 
     @cached_property
     def rates(self) -> tuple[RateLimit, ...]:

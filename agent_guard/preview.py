@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from agent_guard.gather import Gathered
 from agent_guard.masking import Masker
+from agent_guard.run import within
 from agent_guard.tool import RESERVED, Tool
 from agent_guard.types import JSON, Description, Pseudonyms
 
@@ -43,7 +45,9 @@ def dry_run(gathered: Gathered, resources: Mapping[str, Any]) -> Description | N
     reserved = {"idempotency_key": "dry-run", "subject": gathered.thread.subject}
     names = _parameters(tool)
     try:
-        found = tool.dry_run(model, **{name: reserved.get(name) or resources[name] for name in names})
+        given = {name: reserved.get(name) or resources[name] for name in names}
+        job = partial(tool.dry_run, model, **given)
+        found = within(tool.timeout_s, job, f"dry run of {tool.name}")
     except Exception:  # a preview decides nothing; its failure is shown as a missing one
         return None
     return found if isinstance(found, Description) else None

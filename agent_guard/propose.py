@@ -14,7 +14,6 @@ from agent_guard.approvals import Approval
 from agent_guard.audit import AuditEvent
 from agent_guard.calls import CallRow, State
 from agent_guard.core import Core
-from agent_guard.errors import ConfigError
 from agent_guard.events import decision_json, error_json, event
 from agent_guard.gather import Gathered
 from agent_guard.policy import Policy
@@ -64,11 +63,11 @@ def propose(core: Core, thread: ThreadRow, call: ToolCall) -> Proposal:
     for left in reversed(range(MINT_TRIES)):
         vault = core.vault.of(thread)
         gathered = core.gather(thread, call, vault)
-        shown = _shown(core, gathered, vault)
+        change = _change(core, gathered, vault)
         try:
             with core.store.write() as connection:
                 stored = _stored(connection, gathered)
-                return stored or _decide_and_store(core, connection, gathered, vault, shown)
+                return stored or _decide_and_store(core, connection, gathered, vault, change)
         except IntegrityError:
             if not left:  # another process kept minting the same pseudonym
                 raise
@@ -85,7 +84,7 @@ def _stored(connection: sa.Connection, gathered: Gathered) -> Proposal | None:
 
 
 def _decide_and_store(
-    core: Core, connection: sa.Connection, gathered: Gathered, vault: ThreadVault, shown: Mapping[str, JSON] | None
+    core: Core, connection: sa.Connection, gathered: Gathered, vault: ThreadVault, change: Mapping[str, JSON]
 ) -> Proposal:
     trace_id, now = core.new_id(), core.now_ms()
     facts, decision = core.decide(gathered, connection)
@@ -114,7 +113,7 @@ def _decide_and_store(
     approval = None
     if decision.outcome == "require_approval":
         events += _replace_pending(core, connection, gathered, facts)
-        approval = question(core, gathered, trace_id, shown or {}, now)
+        approval = question(core, gathered, trace_id, _shown(gathered, change), now)
         row = replace(row, approval_id=approval.id)
         approvals.insert(connection, approval)
         events.append(event("asked", gathered, trace_id, facts, approval_id=approval.id))
@@ -153,11 +152,8 @@ def new_row(core: Core, gathered: Gathered, trace_id: str, decision: Decision) -
 def question(core: Core, gathered: Gathered, trace_id: str, shown: Mapping[str, JSON], now: int) -> Approval:
     """A new question about a gathered call, as the policy words it."""
     approvers = gathered.policy.tools[gathered.call.tool].approvers
-    if approvers is None:  # only an extra guard asks where the policy names nobody
-        raise ConfigError(
-            f"a guard asks for approval of {gathered.call.tool!r}, and the policy {gathered.policy.name!r} names "
-            "no approvers for it; add them"
-        )
+    if approvers is None:  # decided against where the facts were completed
+        raise AssertionError("a question that nobody may answer")
     return Approval(
         id=f"apr_{core.new_id()}",
         trace_id=trace_id,
@@ -174,32 +170,38 @@ def question(core: Core, gathered: Gathered, trace_id: str, shown: Mapping[str, 
     )
 
 
-def _shown(core: Core, gathered: Gathered, vault: ThreadVault) -> dict[str, JSON] | None:
-    """What a human would be shown, or None where nobody will be asked. Reads the CRM, so no transaction is open."""
-    tool, facts = gathered.tool, gathered.facts
-    rule = gathered.policy.tools.get(gathered.call.tool)
-    if tool is None or rule is None or facts.problems or rule.approvers is None:
-        return None
-    predicted = dry_run(gathered, core.resources)
+def _change(core: Core, gathered: Gathered, vault: ThreadVault) -> dict[str, JSON]:
+    """What the call would change, by the tool's dry run; empty where nobody will be asked. Reads the CRM, so no
+    transaction is open, and only for a call that would be put before a person if it were decided now.
+    """
+    tool, rule = gathered.tool, gathered.policy.tools.get(gathered.call.tool)
+    if tool is None or tool.dry_run is None or rule is None or rule.approvers is None:
+        return {}
+    with core.store.read() as connection:
+        _, decision = core.decide(gathered, connection)
+    predicted = dry_run(gathered, core.resources) if decision.outcome == "require_approval" else None
+    if predicted is None:
+        return {}
     before = gathered.descriptions.get(tool.changes) if tool.changes else None
     source = "dry run"
-    change = (
-        diff(snapshot(before, core.masker, vault, source), snapshot(predicted, core.masker, vault, source))
-        if predicted
-        else {}
-    )
+    return diff(snapshot(before, core.masker, vault, source), snapshot(predicted, core.masker, vault, source))
+
+
+def _shown(gathered: Gathered, change: Mapping[str, JSON]) -> dict[str, JSON]:
+    """What a human is shown; pseudonyms only."""
+    tool, facts = gathered.tool, gathered.facts
     shown: dict[str, JSON] = {
-        "tool": tool.name,
-        "effect": tool.effect,
+        "tool": gathered.call.tool,
+        "effect": tool.effect if tool else None,
         "args": dict(gathered.arguments.masked),
-        "args_schema": tool.args_model.model_json_schema(),
+        "args_schema": tool.args_model.model_json_schema() if tool else {},
         "reason": gathered.call.reason,
         "requested_by": facts.subject,
         "records": [
             {"argument": name, "ref": record.ref, "name": record.name, "version": record.version}
             for name, record in facts.records.items()
         ],
-        "diff": change,
+        "diff": dict(change),
         "provenance": [{"argument": name, "origins": list(found)} for name, found in facts.origins.items()],
     }
     return shown | {"description": markdown(shown)}

@@ -19,6 +19,7 @@ __all__ = ["masked_args", "masked_call", "minting"]
 
 T = TypeVar("T")
 
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 
 MINT_TRIES = 3
@@ -77,7 +78,7 @@ def masked_args(core: Core, tool: str, args: Mapping[str, JSON], vault: ThreadVa
     found = core.tools.get(tool)
     plain = set(found.refs) if found else set()
     return {
-        _masked(core, name, vault, origin): value
+        name if _NAME.fullmatch(name) else _masked(core, name, vault, origin): value
         if name in plain and _is_id(value, vault)
         else _masked(core, value, vault, origin)
         for name, value in args.items()
@@ -96,7 +97,10 @@ def _masked(core: Core, value: Any, vault: ThreadVault, origin: Origin) -> Any:
     if isinstance(value, str):
         return core.masker.mask(value, vault, origin, source="argument")
     if isinstance(value, Mapping):
-        return {_masked(core, key, vault, origin): _masked(core, item, vault, origin) for key, item in value.items()}
+        return {
+            key if _NAME.fullmatch(key) else _masked(core, key, vault, origin): _masked(core, item, vault, origin)
+            for key, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
         return [_masked(core, item, vault, origin) for item in value]
     return value

@@ -9,7 +9,7 @@ import asyncio
 import inspect
 import queue
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from agent_guard.tool import RESERVED, Tool
 from agent_guard.types import Subject
 
-__all__ = ["run"]
+__all__ = ["run", "within"]
 
 
 def run(
@@ -32,25 +32,36 @@ def run(
     """
     reserved = {"idempotency_key": idempotency_key or "", "subject": subject}
     filled = {name: reserved[name] if name in RESERVED else resources[name] for name in tool.parameters}
+    answer = within(tool.timeout_s, lambda: _call(tool, args, filled), tool.name)
+    if not isinstance(answer, tool.result_model):
+        raise TypeError(f"{tool.name} returned {type(answer).__name__}, not {tool.result_model.__name__}")
+    return answer
+
+
+def within(seconds: float, job: Callable[[], Any], name: str) -> Any:
+    """Does a job in a daemon thread of its own and returns its answer.
+
+    Raises:
+        TimeoutError: it took longer; the thread is left behind.
+        Exception: whatever the job raised.
+    """
     answers: queue.SimpleQueue[tuple[bool, Any]] = queue.SimpleQueue()
 
     def work() -> None:
         try:
-            answers.put((True, _call(tool, args, filled)))
+            answers.put((True, job()))
         except BaseException as error:  # handed to the caller's thread, whatever it is
             answers.put((False, error))
 
     # a new thread has no context variables, so no tracer of the caller's sees the raw arguments
-    threading.Thread(target=work, name=f"tool {tool.name}", daemon=True).start()
+    threading.Thread(target=work, name=name, daemon=True).start()
     try:
-        fine, answer = answers.get(timeout=tool.timeout_s)
+        fine, answer = answers.get(timeout=seconds)
     except queue.Empty:
-        raise TimeoutError(f"{tool.name} took longer than {tool.timeout_s:g} seconds") from None
+        raise TimeoutError(f"{name} took longer than {seconds:g} seconds") from None
     if not fine:
         # a tool that exits or is cancelled inside must not end its caller
         raise answer if isinstance(answer, Exception) else RuntimeError(type(answer).__name__)
-    if not isinstance(answer, tool.result_model):
-        raise TypeError(f"{tool.name} returned {type(answer).__name__}, not {tool.result_model.__name__}")
     return answer
 
 

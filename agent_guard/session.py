@@ -24,6 +24,7 @@ from agent_guard.types import JSON, Code, Origin, Party, Speaker, Subject
 
 __all__ = ["Pending", "Reply", "Session"]
 
+_READERS: Mapping[Speaker, Origin | None] = {"user": "user", "party": "party", "outside": None}
 _ORIGINS: Mapping[Speaker, Origin] = {"user": "user", "party": "party", "outside": "untrusted"}
 
 
@@ -221,7 +222,7 @@ class Session:
         masked, message_id = self.gateway.thread(thread_id).hear(text, origin=_ORIGINS[speaker])
         message = HumanMessage(masked, id=message_id, additional_kwargs={"speaker": speaker})
         out = self._invoke(thread_id, {"messages": [message]})
-        return self._reply(thread_id, out, reader="party" if speaker == "party" else "user")
+        return self._reply(thread_id, out, reader=_READERS[speaker])
 
     def _invoke(self, thread_id: str, given: Any) -> dict[str, Any]:
         # "sync": the checkpoint with the call's id is stored before the call runs, so a crash cannot rename it
@@ -235,7 +236,7 @@ class Session:
         most = 4 * limits.attempts_per_thread + 2 * limits.steps_per_thread + 20
         return {"configurable": {"thread_id": thread_id}, "recursion_limit": most}
 
-    def _reply(self, thread_id: str, out: Mapping[str, Any], *, reader: Origin = "user") -> Reply:
+    def _reply(self, thread_id: str, out: Mapping[str, Any], *, reader: Origin | None = "user") -> Reply:
         interrupts = out.get("__interrupt__") or ()
         if interrupts:
             return Reply(

@@ -60,9 +60,13 @@ class Store:
         self._turn: AbstractContextManager[object] = threading.RLock() if self.memory else nullcontext()
         arguments = {"check_same_thread": False, "isolation_level": None, "timeout": 0}
         if self.memory:
-            self._engine = sa.create_engine("sqlite://", connect_args=arguments, poolclass=StaticPool)
+            self._engine = sa.create_engine(
+                "sqlite://", connect_args=arguments, poolclass=StaticPool, hide_parameters=True
+            )
         else:
-            self._engine = sa.create_engine(self.url, connect_args=arguments, pool_size=8, max_overflow=56)
+            self._engine = sa.create_engine(
+                self.url, connect_args=arguments, pool_size=8, max_overflow=56, hide_parameters=True
+            )
 
     @property
     def path(self) -> Path | None:
@@ -135,7 +139,7 @@ class Store:
             StoreError: the database cannot be used; nothing was read.
         """
         with self._explained(), self._turn, self._engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN")
+            _driver(connection).execute("BEGIN")
             yield connection
 
     @contextmanager
@@ -150,14 +154,15 @@ class Store:
                 nothing was written.
         """
         with self._explained(), self._turn, self._engine.connect() as connection:
-            connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            _driver(connection).execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             self._patiently(connection, "BEGIN IMMEDIATE")
+            connection.begin()
             yield connection
             connection.commit()
 
     def _patiently(self, connection: sa.Connection, statement: str) -> None:
         # SQLite's own busy handler backs off and starves a writer under load; short random sleeps do not
-        driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+        driver = _driver(connection)
         deadline = time.monotonic() + self._lock_wait_s
         while True:
             try:
@@ -197,3 +202,8 @@ class Store:
     def close(self) -> None:
         """Closes every connection; the object cannot be used afterwards."""
         self._engine.dispose()
+
+
+def _driver(connection: sa.Connection) -> sqlite3.Connection:
+    """The driver's own connection: what begins a transaction needs none of SQLAlchemy's bookkeeping."""
+    return connection.connection.driver_connection  # type: ignore[return-value]

@@ -106,18 +106,29 @@ def assert_no_personal_data(where: Path | Iterable[Path], values: Iterable[str])
         values: raw values; matched whatever their case.
 
     Raises:
-        AssertionError: names the file and the kind of writing, never the value.
+        AssertionError: names the file and the kind of writing, never the value; also where there is no file.
     """
     roots = [where] if isinstance(where, Path) else list(where)
-    files = [path for root in roots for path in (sorted(root.rglob("*")) if root.is_dir() else [root])]
+    missing = [root for root in roots if not root.exists()]
+    if missing:
+        raise FileNotFoundError(f"there is no {missing[0]}")
+    files = [
+        path for root in roots for path in (sorted(root.rglob("*")) if root.is_dir() else [root]) if path.is_file()
+    ]
+    if not files:
+        raise AssertionError("there is no file to look at")
     wanted = [
         (index, {value.casefold(), json.dumps(value)[1:-1].casefold()}) for index, value in enumerate(values) if value
     ]
-    for path in (path for path in files if path.is_file()):
+    for path in files:
         raw = path.read_bytes()
         texts = {
             "UTF-8": raw.decode("utf-8", "replace").casefold(),
-            "UTF-16": raw.decode("utf-16-le", "replace").casefold() + raw[1:].decode("utf-16-le", "replace").casefold(),
+            "UTF-16": "".join(
+                part.decode(encoding, "replace").casefold()
+                for part in (raw, raw[1:])
+                for encoding in ("utf-16-le", "utf-16-be")
+            ),
         }
         for encoding, text in texts.items():
             for index, forms in wanted:

@@ -53,6 +53,8 @@ ENTRIES = sa.Table("vault_entries", metadata, _EntryColumns)
 SIGHTINGS = sa.Table("vault_sightings", metadata, _SightingColumns)
 
 _KEY = sa.select(DATA_KEYS.c.wrapped).where(DATA_KEYS.c.id == sa.bindparam("id"))
+_ADD_ENTRIES = ENTRIES.insert()
+_ADD_SIGHTINGS = SIGHTINGS.insert()
 _READ = (
     sa.select(
         ENTRIES.c.token,
@@ -176,7 +178,7 @@ class ThreadVault:
             cipher = self._cipher or self._new_cipher(connection)
             start = len(self._entries) - len(self._new_entries)
             connection.execute(
-                ENTRIES.insert(),
+                _ADD_ENTRIES,
                 [
                     {
                         "thread": self._thread,
@@ -192,7 +194,7 @@ class ThreadVault:
         if self._new_sightings:
             start = len(self._seen) - len(self._new_sightings)
             connection.execute(
-                SIGHTINGS.insert(),
+                _ADD_SIGHTINGS,
                 [
                     {"thread": self._thread, "token": token, "origin": origin, "source": source, "n": start + index}
                     for index, (token, origin, source) in enumerate(self._new_sightings)

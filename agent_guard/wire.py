@@ -31,6 +31,8 @@ def schema(tool: Tool) -> dict[str, Any]:
     required: a plan before the call (A24).
     """
     parameters = copy.deepcopy(tool.args_model.model_json_schema())
+    if reference := parameters.pop("$ref", None):  # a model that is its own part
+        parameters = {**parameters, **copy.deepcopy(parameters["$defs"][reference.rsplit("/", 1)[-1]])}
     parameters.pop("title", None)
     parameters["properties"] = {
         REASON: {"type": "string", "maxLength": 300, "description": "Why you call this tool now, in one sentence."},

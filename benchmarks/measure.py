@@ -49,7 +49,7 @@ def arguments(description: str, *, rounds: int) -> argparse.Namespace:
 
 
 def flush_ms(path: Path) -> float:
-    """The time of adding one page to a file, as a write-ahead log does, and flushing it to the disk, in milliseconds."""
+    """The time of adding one page to a file, as a write-ahead log does, and flushing it, in milliseconds."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     began = time.perf_counter()
     os.write(handle, PAGE)

@@ -6,8 +6,14 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-NEEDED = ("agent_guard/py.typed", "agent_guard/migrations/env.py", "agent_guard/migrations/versions/0001_first_schema.py")
-PROGRAM = "import agent_guard; from agent_guard import Gateway, Policy, Session, Subject, tool; print(agent_guard.__file__)"
+NEEDED = (
+    "agent_guard/py.typed",
+    "agent_guard/migrations/env.py",
+    "agent_guard/migrations/versions/0001_first_schema.py",
+)
+PROGRAM = (
+    "import agent_guard; from agent_guard import Gateway, Policy, Session, Subject, tool; print(agent_guard.__file__)"
+)
 
 
 def main(folder: Path) -> None:

@@ -240,9 +240,9 @@ def test_an_answer_settles_that_a_question_was_replaced(world: World) -> None:
     """The thread remembers a replaced question until its next answer."""
     thread, _ = asked(world)
     new = thread.invoke("crm.create_task", TASK | {"subject": "Write"}).approval_id or ""
-    assert thread.gateway.thread(thread.id).row.replaced
+    assert world.rows(thread.gateway, "threads")[0]["replaced"]
     thread.gateway.answer(new, "reject", by=world.boss)
-    assert not thread.gateway.thread(thread.id).row.replaced
+    assert not world.rows(thread.gateway, "threads")[0]["replaced"]
 
 
 # ---- readable

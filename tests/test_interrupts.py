@@ -53,7 +53,7 @@ def test_the_payload_is_one_action_and_a_block_of_our_own(world: World) -> None:
     assert block["digest"].startswith("sha256:")
     assert block["expires_at"] == "2026-01-06T11:20:04+00:00"
     assert (block["effect"], block["requested_by"], block["previous_error"]) == ("write", "u1", None)
-    assert block["diff"] == {"before": {"stage": "new"}, "after": {"stage": "won"}}
+    assert block["diff"] == [{"field": "stage", "before": "new", "after": "won"}]
     assert json.loads(json.dumps(out)) == out
 
 

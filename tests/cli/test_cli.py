@@ -248,9 +248,7 @@ def test_unknown_names_are_told_with_the_known_ones(folder: Path) -> None:
         invoke("approvals", "show", "apr_nothing")
 
 
-def test_the_demo_refuses_a_configuration_that_is_not_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_demo_refuses_a_configuration_that_is_not_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The demo never overwrites a guard.yaml that somebody else wrote."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".agent_guard").mkdir()

@@ -75,9 +75,7 @@ def test_one_question_a_turn_and_six_at_most(sample: Path, application: Applicat
 
 @pytest.mark.req("A25")
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
-def test_every_score_stands_on_the_clients_own_words(
-    sample: Path, application: Application, manager: Subject
-) -> None:
+def test_every_score_stands_on_the_clients_own_words(sample: Path, application: Application, manager: Subject) -> None:
     """Each score's quote stands letter for letter in the message it names."""
     session = application.session(NAME)
     reply, asked = _walk(application, session, sample, manager)
@@ -106,9 +104,7 @@ def test_a_model_that_obeys_the_injection_does_nothing(application: Application,
     assert reply.status == "delivered" and reply.pending is None
     assert application.gateway.thread(reply.thread_id).calls == []
     codes = [
-        json.loads(message.text)["code"]
-        for message in _messages(session, reply.thread_id)
-        if message.type == "tool"
+        json.loads(message.text)["code"] for message in _messages(session, reply.thread_id) if message.type == "tool"
     ]
     assert codes == ["tool_unknown", "binding", "region", "tool_unknown"]
 
