@@ -93,10 +93,10 @@ def answer(
             _record(connection, core, approval, row, word, by=by, message=masked, edited=edited)
             threads.set_replaced(connection, approval.thread, False)
             vault.flush(connection)
-        recorded = approvals.find(connection, approval_id) or approval
+            approval = approvals.find(connection, approval_id) or approval
     if refusal is not None:
         raise refusal
-    return Answered(approval=recorded, word=word, call=edited_call(recorded))
+    return Answered(approval=approval, word=word, call=edited_call(approval))
 
 
 def edited_call(approval: Approval) -> ToolCall | None:

@@ -37,6 +37,7 @@ class Outcome:
 
 
 def attempt(core: Core, gathered: Gathered) -> Outcome:
+    """Runs a claimed call and looks at what it did. Never raises: whatever happens is an outcome."""
     tool, model = gathered.tool, gathered.arguments.model
     if tool is None or model is None:  # decided against above; here for the reader and the type checker
         return Outcome(state="failed", code=Code.INTERNAL)

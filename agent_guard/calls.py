@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -219,12 +220,20 @@ def move(connection: sa.Connection, row: CallRow, to: State, *, code: Code, hold
         values["held_key"] = None
     if "result" in values:
         values["result"] = json.dumps(values["result"], ensure_ascii=False)
-    changed = connection.execute(
+    names = tuple(sorted(values))
+    given = {f"to_{name}": value for name, value in values.items()}
+    given |= {"trace": row.trace_id, "left": row.state, "to": to, "why": str(code)}
+    return connection.execute(_moving(names), given).rowcount == 1
+
+
+@cache
+def _moving(names: tuple[str, ...]) -> sa.Update:
+    """The statement that moves a call and sets these further columns; building it costs more than running it."""
+    return (
         CALLS.update()
-        .where(CALLS.c.trace_id == row.trace_id, CALLS.c.state == row.state)
-        .values(state=to, code=str(code), **values)
+        .where(CALLS.c.trace_id == sa.bindparam("trace"), CALLS.c.state == sa.bindparam("left"))
+        .values(state=sa.bindparam("to"), code=sa.bindparam("why"), **{n: sa.bindparam(f"to_{n}") for n in names})
     )
-    return changed.rowcount == 1
 
 
 def executed(connection: sa.Connection, thread: str) -> Sequence[CallRow]:

@@ -27,6 +27,11 @@ LEASE_S = 30.0
 
 
 def claim(core: Core, gathered: Gathered) -> tuple[CallRow, Facts] | ToolResult:
+    """Claims a proposed or approved call, or says what became of it instead.
+
+    Raises:
+        StoreError: the database cannot be used; nothing is claimed and nothing may run.
+    """
     call = gathered.call
     durable = gathered.tool is None or gathered.tool.writes
     with core.store.write(durable=durable) as connection:
@@ -93,11 +98,11 @@ def _refuse(
     )
     core.audit.append(connection, [happened], now_ms=core.now_ms())
     if code is Code.DUPLICATE and facts.twin is not None:
-        return _duplicate(core, connection, gathered.call, facts.twin.trace_id, row.trace_id)
+        return _duplicate(connection, gathered.call, facts.twin.trace_id, row.trace_id)
     return result_of(gathered.call, "denied", code, words, trace_id=row.trace_id, decision=decision)
 
 
-def _duplicate(core: Core, connection: sa.Connection, call: ToolCall, twin_id: str, trace_id: str | None) -> ToolResult:
+def _duplicate(connection: sa.Connection, call: ToolCall, twin_id: str, trace_id: str | None) -> ToolResult:
     twin = calls.by_id(connection, twin_id)
     return ToolResult(
         status="duplicate",
@@ -115,7 +120,7 @@ def _ended(core: Core, connection: sa.Connection, gathered: Gathered, row: CallR
     call = gathered.call
     match row.state:
         case "done":
-            return _duplicate(core, connection, call, row.trace_id, row.trace_id)
+            return _duplicate(connection, call, row.trace_id, row.trace_id)
         case "claimed" if (row.lease or 0) > core.now_ms():
             return result_of(call, "denied", Code.IN_PROGRESS, "The same call is running.", trace_id=row.trace_id)
         case "claimed":
@@ -144,4 +149,5 @@ def _ended(core: Core, connection: sa.Connection, gathered: Gathered, row: CallR
 
 
 def result_of(call: ToolCall, status: Status, code: Code, words: str, **more: Any) -> ToolResult:
+    """A result that is a sentence: the call did not run to its end."""
     return ToolResult(status=status, code=code, content=words, tool=call.tool, call_id=call.id, **more)

@@ -233,8 +233,8 @@ class GuardNodes:
         return self._gateway.thread(str(thread_id))
 
     def _left_behind(self, thread: GuardedThread, state: GuardState) -> Command[Step] | None:
-        """A call that was in hand when its process died, and whose outcome is stored or in doubt, is answered with that:
-        to tell the model it was cancelled would have it done twice.
+        """A call that was in hand when its process died, and that ran or may have, is answered with what is known of
+        it: to tell the model that it was cancelled would have it done twice.
         """
         queue = state.get("queue") or []
         call = call_of(queue[0]) if queue else None
@@ -323,7 +323,7 @@ class GuardNodes:
 
     def _go_on(self, state: GuardState, approval: Approval) -> Command[Step]:
         """What the recorded answer says, whoever brought it."""
-        stored = self._gateway.approvals.get(approval.id) or approval
+        stored = approval if approval.answer else self._gateway.approvals.get(approval.id) or approval
         data = state["queue"][0]
         call = call_of(data)
         update = {"approval": None, "error": None}

@@ -194,7 +194,7 @@ def _shown(gathered: Gathered, change: Mapping[str, JSON]) -> dict[str, JSON]:
         "tool": gathered.call.tool,
         "effect": tool.effect if tool else None,
         "args": dict(gathered.arguments.masked),
-        "args_schema": tool.args_model.model_json_schema() if tool else {},
+        "args_schema": dict(tool.args_schema) if tool else {},
         "reason": gathered.call.reason,
         "requested_by": facts.subject,
         "records": [

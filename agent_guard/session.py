@@ -119,7 +119,7 @@ class Session:
             StoreError: a database cannot be used; nothing was said to the model.
         """
         guarded = self.gateway.open(subject, thread_id=thread_id, scenario=scenario, party=party, scope=scope)
-        return self._say(guarded.id, text, speaker)
+        return self._say(guarded.id, text, speaker, new=thread_id is None)
 
     def send(self, thread_id: str, text: str, *, speaker: Speaker, by: Subject) -> Reply:
         """Says the next message of a thread.
@@ -215,8 +215,8 @@ class Session:
             raise UnknownThread(f"there is no thread {thread_id!r}; open it with Session.start or Gateway.open")
         return row
 
-    def _say(self, thread_id: str, text: str, speaker: Speaker) -> Reply:
-        waiting = self.gateway.approvals.waiting(thread_id, now_ms=self.gateway.now_ms())
+    def _say(self, thread_id: str, text: str, speaker: Speaker, *, new: bool = False) -> Reply:
+        waiting = None if new else self.gateway.approvals.waiting(thread_id, now_ms=self.gateway.now_ms())
         if waiting is not None:
             raise PendingApproval(f"the thread waits for an answer to {waiting.id}; answer it first")
         masked, message_id = self.gateway.thread(thread_id).hear(text, origin=_ORIGINS[speaker])

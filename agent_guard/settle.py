@@ -51,7 +51,9 @@ def settle(
             log.critical("call %s: could not be settled: %s", row.trace_id, error)
             break
         except Exception as error:  # what came back cannot be written down; that it ran must be
-            log.error("call %s: its result cannot be recorded: %s", row.trace_id, type(error).__name__)
+            log.error(  # noqa: TRY400 - its traceback could hold values
+                "call %s: its result cannot be recorded: %s", row.trace_id, type(error).__name__
+            )
             failed = outcome.state == "failed" or gathered.tool is None or not gathered.tool.writes
             outcome = Outcome(
                 state="failed" if failed else "unknown",

@@ -32,6 +32,7 @@ class _Columns(TypedColumns):
 
 THREADS = sa.Table("threads", metadata, _Columns)
 
+_INSERT = THREADS.insert()
 _FIND = sa.select(THREADS).where(THREADS.c.id == sa.bindparam("thread"))
 _HEAR = THREADS.update().where(THREADS.c.id == sa.bindparam("thread")).values(heard=THREADS.c.heard + 1)
 _HEARD = sa.select(THREADS.c.heard).where(THREADS.c.id == sa.bindparam("thread"))
@@ -62,22 +63,21 @@ class ThreadRow:
 
 def insert(connection: sa.Connection, row: ThreadRow, *, now_ms: int) -> None:
     """Stores a new thread; an id that is taken raises ``sqlalchemy.exc.IntegrityError``."""
-    connection.execute(
-        THREADS.insert().values(
-            id=row.id,
-            tenant=row.subject.tenant,
-            subject=row.subject.id,
-            roles=_words(row.subject.roles),
-            region=row.subject.region,
-            party=row.party,
-            refs=json.dumps(row.refs, sort_keys=True),
-            scenario=row.scenario,
-            scope=None if row.scope is None else _words(row.scope),
-            created=now_ms,
-            heard=0,
-            replaced=False,
-        )
-    )
+    values = {
+        "id": row.id,
+        "tenant": row.subject.tenant,
+        "subject": row.subject.id,
+        "roles": _words(row.subject.roles),
+        "region": row.subject.region,
+        "party": row.party,
+        "refs": json.dumps(row.refs, sort_keys=True),
+        "scenario": row.scenario,
+        "scope": None if row.scope is None else _words(row.scope),
+        "created": now_ms,
+        "heard": 0,
+        "replaced": False,
+    }
+    connection.execute(_INSERT, values)
 
 
 def find(connection: sa.Connection, thread: str) -> ThreadRow | None:

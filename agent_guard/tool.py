@@ -12,6 +12,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, get_args
 
 from pydantic import BaseModel, RootModel
@@ -100,7 +101,7 @@ class Tool:
             return f"timeout_s is {self.timeout_s}; give seconds between 0 and 10"
         if not self.description:
             return "it has no description; write a docstring, it is what the model is told"
-        schema = self.args_model.model_json_schema()
+        schema = self.args_schema
         if issubclass(self.args_model, RootModel):
             return "its args model is a root model; write a model whose fields are the arguments"
         if schema != self.args_model.model_json_schema(by_alias=False):
@@ -139,6 +140,11 @@ class Tool:
     def parameters(self) -> tuple[str, ...]:
         """Names of all parameters after the first."""
         return tuple(inspect.signature(self.run).parameters)[1:]
+
+    @cached_property
+    def args_schema(self) -> Mapping[str, Any]:
+        """The JSON Schema of the arguments; made once, because the model and every approver are shown it."""
+        return self.args_model.model_json_schema()
 
     @property
     def writes(self) -> bool:

@@ -30,7 +30,7 @@ def schema(tool: Tool) -> dict[str, Any]:
     """A tool as the model is told of it, in the OpenAI form that every chat model's ``bind_tools`` takes. ``reason`` is
     required: a plan before the call (A24).
     """
-    parameters = copy.deepcopy(tool.args_model.model_json_schema())
+    parameters = copy.deepcopy(dict(tool.args_schema))
     if reference := parameters.pop("$ref", None):  # a model that is its own part
         parameters = {**parameters, **copy.deepcopy(parameters["$defs"][reference.rsplit("/", 1)[-1]])}
     parameters.pop("title", None)

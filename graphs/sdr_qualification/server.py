@@ -1,4 +1,4 @@
-"""The graph as a LangGraph server loads it: made by a factory from ``guard.yaml``, without a checkpointer of its own."""
+"""The graph as a LangGraph server loads it: made by a factory from ``guard.yaml``, without a checkpointer."""
 
 from __future__ import annotations
 

@@ -220,8 +220,7 @@ def test_bad_configuration_is_one_clear_error(
         (b'{"deal_id": "1001", "language": "en"}\n{"speaker": "client"\n', "line 2"),
         (b'{"deal_id": "1001", "language": "en"}\n', "line 2: the client says nothing"),
         (
-            b'{"deal_id": "999999", "language": "en"}\n'
-            b'{"speaker": "client", "at": "2026-11-20T09:00:00+00:00", "text": "Hi"}\n',
+            b'{"deal_id": "999999", "language": "en"}\n{"speaker": "client", "at": "2026-11-20T09:00:00+00:00", "text": "Hi"}',
             "the deal 999999, which the CRM does not have",
         ),
         (b"", "empty"),
