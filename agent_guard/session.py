@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
@@ -16,7 +17,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command
 
 from agent_guard.approvals import Answer, Approval
-from agent_guard.errors import ConfigError, PendingApproval, UnknownThread
+from agent_guard.errors import ConfigError, PendingApproval, StoreError, UnknownThread
 from agent_guard.gateway import Gateway
 from agent_guard.nodes import GuardContext
 from agent_guard.threads import ThreadRow
@@ -184,6 +185,12 @@ class Session:
         """:meth:`resume` from an event loop, in a worker thread."""
         return await asyncio.to_thread(self.resume, approval_id, word, by=by, **options)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         """Closes the checkpoint database that this object opened; the gateway is its owner's."""
         if self._connection is not None:
@@ -201,12 +208,13 @@ class Session:
             raise ConfigError("checkpoints in SQLite need: pip install 'langgraph-agent-guard[sqlite]'") from None
         if not Path(path).parent.is_dir():
             raise ConfigError(f"the folder of {path} does not exist; make it first")
-        self._connection = sqlite3.connect(path, check_same_thread=False)
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        # the guard's claim is flushed; a checkpoint that a power cut forgets costs a question asked twice
-        self._connection.execute("PRAGMA synchronous=NORMAL")
-        saver = SqliteSaver(self._connection)
-        saver.setup()
+        with _explained():
+            self._connection = sqlite3.connect(path, check_same_thread=False)
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            # the guard's claim is flushed; a checkpoint that a power cut forgets costs a question asked twice
+            self._connection.execute("PRAGMA synchronous=NORMAL")
+            saver = SqliteSaver(self._connection)
+            saver.setup()
         return saver
 
     def _row(self, thread_id: str, by: Subject) -> ThreadRow:
@@ -226,9 +234,10 @@ class Session:
 
     def _invoke(self, thread_id: str, given: Any) -> dict[str, Any]:
         # "sync": the checkpoint with the call's id is stored before the call runs, so a crash cannot rename it
-        out: dict[str, Any] = self.graph.invoke(
-            given, self._config(thread_id), context=GuardContext(masks_answers=True), durability="sync"
-        )
+        with _explained():
+            out: dict[str, Any] = self.graph.invoke(
+                given, self._config(thread_id), context=GuardContext(masks_answers=True), durability="sync"
+            )
         return out
 
     def _config(self, thread_id: str) -> RunnableConfig:
@@ -253,6 +262,17 @@ class Session:
             code=Code(outcome["code"]) if outcome else None,
             reason=outcome.get("reason"),
         )
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Names a checkpoint database that cannot be used; nothing of it is lost, and running again does nothing twice."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(
+            f"the checkpoint database cannot be used: {error}; make it writable, or free it from another process"
+        ) from None
 
 
 def _pending(payload: Mapping[str, Any]) -> Pending:

@@ -13,7 +13,7 @@ import yaml
 from rich.panel import Panel
 from rich.text import Text
 
-from agent_guard.cli.output import AppOption, console, opened
+from agent_guard.cli.output import AppOption, JsonOption, console, line, opened
 from agent_guard.cli.run import converse
 from agent_guard.cli.show import Watcher, audit_table, decision_line
 from agent_guard.errors import ConfigError
@@ -30,24 +30,23 @@ HOME = FOLDER / "demo"
 CONFIG = FOLDER / "guard.yaml"
 SCENARIO = "sdr_qualification"
 APPROVER = "demo-manager"
+_WHAT = (
+    "A customer writes to a sales agent. The model sees pseudonyms and proposes calls with a reason; the gateway "
+    "decides each of them. The model here is the embedded planner: rules, no key, no network."
+)
 _MARK = "# written by 'agent-guard demo'; the demo replaces it and the folder demo/ at every run\n"
 
 
 def demo(
     sample: Annotated[str, typer.Option("--sample", help="Which shipped conversation.")] = "en_personal_data",
     app: AppOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Qualifies a lead end to end: mask, plan, decide, ask a person, execute once, verify, record."""
     settings = _fresh(app)
-    console.print(
-        Panel(
-            "A customer writes to a sales agent. The model sees pseudonyms and proposes calls with a reason; the "
-            "gateway decides each of them. The model here is the embedded planner: rules, no key, no network.",
-            title="agent_guard demo",
-            title_align="left",
-        )
-    )
-    with opened(settings) as application:
+    if not as_json:
+        console.print(Panel(_WHAT, title="agent_guard demo", title_align="left"))
+    with opened(settings, quiet=as_json) as application:
         scenario = application.scenario(SCENARIO)
         path = scenario.samples / f"{sample}.jsonl"
         if not path.is_file():
@@ -55,13 +54,14 @@ def demo(
             raise ConfigError(f"there is no sample {sample!r}; there is: {known}")
         opening = scenario.read(path, application.worlds[SCENARIO])
         session = application.session(SCENARIO)
-        watcher = (Watcher if sys.stdin.isatty() else _DemoApprover)(application.gateway)
+        asks = sys.stdin.isatty() and not as_json
+        watcher = (Watcher if asks else _DemoApprover)(application.gateway, as_json=as_json)
         reply = converse(session, SCENARIO, opening, watcher, settings.people[APPROVER].subject())
-        if reply is not None:
+        if reply is not None and not as_json:
             _refusals(application, reply)
             console.rule("what was recorded (pseudonyms only)")
             console.print(audit_table(application.gateway.audit.events(thread=reply.thread_id)))
-    _paths(settings)
+    _paths(settings, as_json=as_json)
 
 
 class _DemoApprover(Watcher):
@@ -69,7 +69,7 @@ class _DemoApprover(Watcher):
 
     def ask(self, pending: Pending) -> Answer:
         """Approves."""
-        console.print(f"No terminal here: the stated demo approver, {APPROVER}, approves {pending.id}.")
+        self.note(f"No terminal here: the stated demo approver, {APPROVER}, approves {pending.id}.")
         return "approve"
 
 
@@ -117,12 +117,17 @@ def _fresh(app: str | None) -> Settings:
     return settings
 
 
-def _paths(settings: Settings) -> None:
+def _paths(settings: Settings, *, as_json: bool) -> None:
+    left = {
+        "guard: calls, approvals, audit, vault": settings.database,
+        "LangGraph's checkpoints": settings.checkpoints,
+        "embedded CRM, the only place with raw data": settings.systems,
+    }
+    files = {what: str(Path(url.removeprefix("sqlite:///"))) for what, url in left.items()}
+    if as_json:
+        line({"type": "left", "files": files})
+        return
     console.rule("left behind")
-    for what, url in (
-        ("guard: calls, approvals, audit, vault", settings.database),
-        ("LangGraph's checkpoints", settings.checkpoints),
-        ("embedded CRM, the only place with raw data", settings.systems),
-    ):
-        console.print(f"{Path(url.removeprefix('sqlite:///'))}  {what}")
+    for what, path in files.items():
+        console.print(f"{path}  {what}")
     console.print("\nGo on with: agent-guard audit show | agent-guard approvals list | agent-guard status")

@@ -254,3 +254,32 @@ def test_the_demo_refuses_a_configuration_that_is_not_its_own(tmp_path: Path, mo
     (tmp_path / ".agent_guard" / "guard.yaml").write_text("environment: prod\n", encoding="utf-8")
     with pytest.raises(AgentGuardError, match="not the demo's"):
         invoke("demo")
+
+
+@pytest.mark.req("A13", "B8")
+def test_the_demo_speaks_json_without_raw_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --json the demo prints one object a line, the whole life of the task among them, and no raw value."""
+    monkeypatch.chdir(tmp_path)
+    done = invoke("demo", "--json")
+    found = rows(done)
+    kinds = [row["kind"] for row in found if row["type"] == "event" and row["tool"] == "crm.create_task"]
+    assert kinds == ["proposed", "decided", "asked", "answered", "started", "finished"]
+    assert "Emily" not in done.stdout and "415 555" not in done.stdout
+    assert all(Path(path).is_file() for path in found[-1]["files"].values())
+
+
+def test_a_model_that_cannot_be_made_is_one_clear_error(folder: Path) -> None:
+    """``--model`` with an unknown provider is refused with its name, before anything is read."""
+    with pytest.raises(AgentGuardError, match="nobody:nothing"):
+        invoke("run", "sdr_qualification", "--input", "x", "--model", "nobody:nothing")
+
+
+def test_a_checkpoint_database_that_cannot_be_used_is_told(folder: Path) -> None:
+    """A checkpoint file that is no database is refused with what to do; nothing is answered."""
+    approval = rows(invoke("approvals", "list", "--json"))[0]["id"]
+    for path in folder.glob("threads.db*"):
+        path.unlink()
+    (folder / "threads.db").write_bytes(b"no database " * 500)
+    with pytest.raises(AgentGuardError, match="checkpoint database cannot be used"):
+        invoke("approvals", "approve", approval, "--as", "boss")
+    assert len(rows(invoke("approvals", "list", "--json"))) == 1
