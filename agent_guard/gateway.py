@@ -11,7 +11,7 @@ A call reads from top to bottom here; what each step needs stands in the module 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 from agent_guard import calls, meter, threads
 from agent_guard.answer import Answered, answer
@@ -24,7 +24,7 @@ from agent_guard.guarded import GuardedThread
 from agent_guard.kill_switch import EVERYTHING
 from agent_guard.propose import Proposal, cancel, propose
 from agent_guard.threads import ThreadRow
-from agent_guard.types import JSON, EntityType, Party, Subject, ToolCall, ToolResult
+from agent_guard.types import ENTITY_TYPES, JSON, Party, Subject, ToolCall, ToolResult
 from agent_guard.vault import ThreadVault
 
 __all__ = ["ENVIRONMENTS", "Gateway", "Proposal"]
@@ -65,7 +65,7 @@ class Gateway(Core):
         user_text: str | None = None,
         scope: set[str] | None = None,
         party: Party | None = None,
-        trusted: Mapping[EntityType, Sequence[str]] | None = None,
+        trusted: Mapping[str, Collection[str]] | None = None,
     ) -> GuardedThread:
         """Opens a conversation, or the stored one of this id if it is the same subject's.
 
@@ -74,7 +74,7 @@ class Gateway(Core):
             user_text: the subject's own words; masked and remembered.
             scope: the tools this thread may use, fixed now, before any outside text is read.
             party: the customer the conversation is about.
-            trusted: values of systems of record by entity type, e.g. ``{"EMAIL": ["a@b.example"]}``.
+            trusted: values of systems of record by entity type in any case, e.g. ``{"email": {"a@b.example"}}``.
 
         Raises:
             ConfigError: no policy for the scenario, a scope outside it, or the id belongs to another conversation.
@@ -105,10 +105,10 @@ class Gateway(Core):
                 raise ConfigError(f"the thread {row.id!r} belongs to another conversation; choose another id")
             row = stored or row
             vault = self.vault.read(connection, row)
-            for source, known in (("party", party.known if party else {}), ("trusted", trusted or {})):
-                for type_, values in known.items():
-                    for value in values:
-                        self._learn(vault, type_, value, source)
+            for name, values in (party.known if party else {}).items():
+                self._learn(vault, name, values, "party")
+            for name, values in (trusted or {}).items():
+                self._learn(vault, name, values, "trusted")
             vault.flush(connection)
         guarded = GuardedThread(self, row)
         if user_text is not None:
@@ -123,9 +123,14 @@ class Gateway(Core):
         """
         return GuardedThread(self, self.thread_row(thread_id))
 
-    def _learn(self, vault: ThreadVault, type_: EntityType, value: str, source: str) -> None:
-        if not any(entry.type == type_ and entry.value == value for entry in vault.entries()):
-            vault.mint(type_, value, "trusted", source)
+    def _learn(self, vault: ThreadVault, name: str, values: Collection[str], source: str) -> None:
+        type_ = next((known for known in ENTITY_TYPES if known == name.upper()), None)
+        if type_ is None or isinstance(values, str):
+            raise ConfigError(f"known values are given as {{type: [texts]}} with the types {', '.join(ENTITY_TYPES)}")
+        present = {(entry.type, entry.value) for entry in vault.entries()}
+        for value in values:
+            if value and (type_, value) not in present:
+                vault.mint(type_, value, "trusted", source)
 
     def _opened(self, row: ThreadRow) -> AuditEvent:
         return AuditEvent(

@@ -18,6 +18,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.config import get_config
+from langgraph.errors import GraphBubbleUp
 from langgraph.graph import START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.graph.state import CompiledStateGraph
@@ -162,6 +163,8 @@ class GuardNodes:
             return self._proposed(thread, message, changed, vault)
         except AgentGuardError as error:
             return self._broken(error)
+        except GraphBubbleUp:
+            raise
         except Exception as error:  # a model may fail in any way, and its words may repeat what it was sent
             return self._escalate(Code.INTERNAL, f"the model failed: {type(error).__name__}")
 

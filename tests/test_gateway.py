@@ -470,3 +470,13 @@ def test_a_closed_gateway_file_can_be_opened_again(world: World, tmp_path: Path)
     first.close()
     second = world.gateway(file=True, tools=[replace(World.read_deal, version="2"), *list(first.tools.values())[1:]])
     assert second.thread("t1").invoke("crm.read_deal", {"deal_id": "42"}).status == "executed"
+
+
+def test_known_values_may_be_given_in_any_case_and_only_of_known_types(world: World) -> None:
+    """Trusted values are taken by entity type in any case; another type, or a text for a list, is refused."""
+    gateway = world.gateway()
+    thread = gateway.open(world.sdr, trusted={"email": {"boss@acme.example"}})
+    assert [entry.token for entry in thread.vault().entries()] == ["<EMAIL_1>"]
+    for wrong in ({"colour": ["red"]}, {"EMAIL": "boss@acme.example"}):
+        with pytest.raises(ConfigError, match="PERSON, PHONE"):
+            gateway.open(world.sdr, trusted=wrong)

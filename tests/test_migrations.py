@@ -79,3 +79,17 @@ def test_an_unknown_revision_is_refused(migrated: Store) -> None:
         upgrade(migrated)
     with pytest.raises(StoreError, match="9999"):
         migrated.open()
+
+
+def test_a_downgrade_leaves_nothing_and_the_way_up_is_free(migrated: Store) -> None:
+    """All migrations can be undone, and done again."""
+    from alembic import command
+
+    config = configuration()
+    with migrated.write(durable=True) as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+    with migrated.read() as connection:
+        assert set(sa.inspect(connection).get_table_names()) == {VERSION_TABLE}
+    upgrade(migrated)
+    migrated.open()

@@ -156,7 +156,8 @@ def audit_table(events: Any) -> Table:
     table = Table(box=None, header_style="dim", pad_edge=False)
     for name in ("seq", "time", "kind", "tool", "trace", "who"):
         table.add_column(name, no_wrap=True)
-    table.add_column("what", no_wrap=True, overflow="ellipsis")
+    table.add_column("what", no_wrap=True)
+    room = max(16, console.width - 74)
     for event in events:
         data = event.data
         table.add_row(
@@ -166,7 +167,7 @@ def audit_table(events: Any) -> Table:
             data.get("tool") or "",
             (data.get("trace_id") or "")[-6:],
             data.get("approver") or (data.get("actor") or {}).get("user_id") or "",
-            _what(data),
+            _cut(_what(data), room),
         )
     return table
 
