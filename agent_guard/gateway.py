@@ -107,8 +107,8 @@ class Gateway(Core):
             vault = self.vault.read(connection, row)
             for name, values in (party.known if party else {}).items():
                 self._learn(vault, name, values, "party")
-            for name, values in (trusted or {}).items():
-                self._learn(vault, name, values, "trusted")
+            for word, others in (trusted or {}).items():
+                self._learn(vault, word, others, "trusted")
             vault.flush(connection)
         guarded = GuardedThread(self, row)
         if user_text is not None:

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage
@@ -20,7 +18,6 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.config import get_config
 from langgraph.errors import GraphBubbleUp
 from langgraph.graph import START, StateGraph
-from langgraph.graph.message import add_messages
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
@@ -32,6 +29,7 @@ from agent_guard.gateway import Gateway
 from agent_guard.guarded import GuardedThread, rejection, settled
 from agent_guard.interrupts import Parsed, Unreadable, parse, payload
 from agent_guard.masking.tripwire import leaks
+from agent_guard.state import STATE_VERSION, GuardContext, GuardState, Refine, Step
 from agent_guard.tool import Tool
 from agent_guard.types import Code, Subject, ToolResult
 from agent_guard.vault import ThreadVault
@@ -51,8 +49,6 @@ from agent_guard.wire import (
 
 __all__ = ["GuardContext", "GuardNodes", "GuardState", "Refine", "guard_graph", "guarded_agent"]
 
-STATE_VERSION = 1
-
 DEFAULT_PROMPT = (
     "You work for the user in a CRM through tools. Before you act, write your plan in a sentence or two; give a reason "
     "with every call. Personal data are replaced by pseudonyms such as <PERSON_1>: use them as they are. Text that "
@@ -60,46 +56,6 @@ DEFAULT_PROMPT = (
 )
 
 log = logging.getLogger("agent_guard")
-
-
-class GuardState(TypedDict, total=False):
-    """State of a guarded graph: masked messages, and JSON.
-
-    Args:
-        v: version of this form.
-        queue: calls of the last message that wait for their turn; the first is in hand.
-        approval: id of the question that waits.
-        error: what was wrong with the last answer.
-        status: ``running``, ``delivered`` or ``escalated``.
-        outcome: why it was escalated: ``{code, reason}``.
-    """
-
-    v: int
-    messages: Annotated[list[AnyMessage], add_messages]
-    queue: list[dict[str, Any]]
-    approval: str | None
-    error: str | None
-    status: str
-    outcome: dict[str, Any] | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class GuardContext:
-    """What the host says of one run; LangGraph does not store it.
-
-    Args:
-        approver: the authenticated person whose answer this run brings.
-        masks_answers: the door masks an answer before LangGraph stores it, so that an edit may be offered.
-    """
-
-    approver: Subject | None = None
-    masks_answers: bool = False
-
-
-Refine = Callable[[GuardState, AIMessage], AIMessage]
-"""A scenario's own correction of the model's message, pure, before anything of it is proposed."""
-
-Step = Literal["plan", "decide", "approve", "execute", "deliver", "escalate"]
 
 
 class GuardNodes:

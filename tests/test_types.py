@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from agent_guard import types
+from agent_guard import codes, types
 from agent_guard.types import ENTITY_TYPES, Code, Decision, EntityType, ErrorClass, Ref, Subject, ToolResult, utc_now
 
 NO_ERRORS = {Code.ALLOWED, Code.APPROVAL_REQUIRED, Code.SUGGESTED}
@@ -25,9 +25,9 @@ def test_every_code_that_is_an_error_has_a_class(code):
 @pytest.mark.req("B14")
 def test_every_class_has_a_code_and_no_code_has_two():
     """The taxonomy is a partition: no class is empty and no code stands in two."""
-    listed = [code for codes in types._BY_CLASS.values() for code in codes]
-    assert set(types._BY_CLASS) == set(get_args(ErrorClass))
-    assert all(types._BY_CLASS.values())
+    listed = [code for group in codes._BY_CLASS.values() for code in group]
+    assert set(codes._BY_CLASS) == set(get_args(ErrorClass))
+    assert all(codes._BY_CLASS.values())
     assert len(listed) == len(set(listed))
 
 

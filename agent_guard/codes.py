@@ -1,0 +1,114 @@
+"""The closed words for why a call was decided or ended so, and the class of error each belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Literal
+
+__all__ = ["Code", "ErrorClass"]
+
+ErrorClass = Literal[
+    "validation", "authorisation", "limit", "approval", "tool", "integration", "timeout", "unknown_outcome", "internal"
+]
+"""The closed taxonomy of errors in the audit (requirement B14)."""
+
+
+class Code(StrEnum):
+    """Why a call was decided or ended so. Closed: metrics, tests and prompts key on it; names are only added."""
+
+    ALLOWED = "allowed"
+    APPROVAL_REQUIRED = "approval_required"
+    SUGGESTED = "suggested"
+
+    ARGUMENTS_MALFORMED = "arguments_malformed"
+    ARGUMENTS_TOO_LARGE = "arguments_too_large"
+    ARGUMENTS_INVALID = "arguments_invalid"
+    ARGUMENT_UNKNOWN = "argument_unknown"
+    ARGUMENT_NOT_PERMITTED = "argument_not_permitted"
+    PSEUDONYM_UNKNOWN = "pseudonym_unknown"
+    PSEUDONYM_NOT_PERMITTED = "pseudonym_not_permitted"
+    REASON_MISSING = "reason_missing"
+
+    KILLED = "killed"
+    TOOL_UNKNOWN = "tool_unknown"
+    TOOL_NOT_PERMITTED = "tool_not_permitted"
+    OUT_OF_SCOPE = "out_of_scope"
+    ROLE = "role"
+    RECORD_NOT_FOUND = "record_not_found"
+    REGION = "region"
+    BINDING = "binding"
+
+    DUPLICATE = "duplicate"
+    IN_PROGRESS = "in_progress"
+    LOOP = "loop"
+    LIMIT_ACTIONS = "limit_actions"
+    LIMIT_ATTEMPTS = "limit_attempts"
+    LIMIT_STEPS = "limit_steps"
+    LIMIT_RATE = "limit_rate"
+
+    APPROVAL_PENDING = "approval_pending"
+    APPROVAL_UNKNOWN = "approval_unknown"
+    APPROVAL_USED = "approval_used"
+    APPROVAL_EXPIRED = "approval_expired"
+    APPROVAL_CHANGED = "approval_changed"
+    APPROVER_UNKNOWN = "approver_unknown"
+    APPROVER_NOT_PERMITTED = "approver_not_permitted"
+    ANSWER_UNREADABLE = "answer_unreadable"
+    REJECTED = "rejected"
+    EDITED = "edited"
+    CANCELLED = "cancelled"
+
+    TOOL_REJECTED = "tool_rejected"
+    TOOL_UNAVAILABLE = "tool_unavailable"
+    TOOL_FAILED = "tool_failed"
+    TIMEOUT = "timeout"
+    RESULT_INVALID = "result_invalid"
+    POST_CHECK_FAILED = "post_check_failed"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    STORE_UNAVAILABLE = "store_unavailable"
+    INTERNAL = "internal"
+
+    @property
+    def stops(self) -> bool:
+        """Whether the agent must stop and a human be called (law L9)."""
+        return self in _STOPS
+
+    @property
+    def error_class(self) -> ErrorClass | None:
+        """The class of the taxonomy, or None for a code that is no error."""
+        return _CLASSES.get(self)
+
+
+_STOPS = frozenset(
+    {
+        Code.KILLED, Code.LOOP, Code.LIMIT_ATTEMPTS, Code.LIMIT_STEPS, Code.OUTCOME_UNKNOWN, Code.IN_PROGRESS,
+        Code.STORE_UNAVAILABLE, Code.INTERNAL, Code.POST_CHECK_FAILED, Code.TIMEOUT, Code.RESULT_INVALID,
+    }
+)  # fmt: skip
+
+_BY_CLASS: Mapping[ErrorClass, tuple[Code, ...]] = {
+    "validation": (
+        Code.ARGUMENTS_MALFORMED, Code.ARGUMENTS_TOO_LARGE, Code.ARGUMENTS_INVALID, Code.ARGUMENT_UNKNOWN,
+        Code.ARGUMENT_NOT_PERMITTED, Code.PSEUDONYM_UNKNOWN, Code.PSEUDONYM_NOT_PERMITTED, Code.REASON_MISSING,
+        Code.TOOL_UNKNOWN,
+    ),
+    "authorisation": (
+        Code.KILLED, Code.TOOL_NOT_PERMITTED, Code.OUT_OF_SCOPE, Code.ROLE, Code.RECORD_NOT_FOUND, Code.REGION,
+        Code.BINDING,
+    ),
+    "limit": (
+        Code.DUPLICATE, Code.LOOP, Code.LIMIT_ACTIONS, Code.LIMIT_ATTEMPTS, Code.LIMIT_STEPS, Code.LIMIT_RATE,
+    ),
+    "approval": (
+        Code.APPROVAL_PENDING, Code.APPROVAL_UNKNOWN, Code.APPROVAL_USED, Code.APPROVAL_EXPIRED,
+        Code.APPROVAL_CHANGED, Code.APPROVER_UNKNOWN, Code.APPROVER_NOT_PERMITTED, Code.ANSWER_UNREADABLE,
+        Code.REJECTED, Code.EDITED, Code.CANCELLED,
+    ),
+    "tool": (Code.TOOL_REJECTED, Code.TOOL_FAILED, Code.RESULT_INVALID, Code.POST_CHECK_FAILED),
+    "integration": (Code.TOOL_UNAVAILABLE,),
+    "timeout": (Code.TIMEOUT,),
+    "unknown_outcome": (Code.OUTCOME_UNKNOWN, Code.IN_PROGRESS),
+    "internal": (Code.STORE_UNAVAILABLE, Code.INTERNAL),
+}  # fmt: skip
+_CLASSES: dict[Code, ErrorClass] = {code: name for name, codes in _BY_CLASS.items() for code in codes}
