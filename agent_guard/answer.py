@@ -17,7 +17,7 @@ from agent_guard.core import Core
 from agent_guard.errors import ApprovalError
 from agent_guard.events import decision_json, error_json, event
 from agent_guard.gather import Gathered
-from agent_guard.propose import new_row, question
+from agent_guard.propose import new_row, question, shown_of
 from agent_guard.pseudonymise import masked_args
 from agent_guard.types import JSON, Code, Subject, ToolCall
 from agent_guard.vault import ThreadVault
@@ -90,7 +90,7 @@ def answer(
                 calls.move(connection, row, "expired", code=Code.APPROVAL_EXPIRED)
             core.audit.append(connection, [_event("refused", core, approval, by, refusal.code)], now_ms=now)
         elif approval.answer is None and row is not None:
-            _record(connection, core, approval, row, word, by=by, message=masked, edited=edited)
+            _record(connection, core, approval, row, word, by=by, person=person, message=masked, edited=edited)
             threads.set_replaced(connection, approval.thread, False)
             vault.flush(connection)
             approval = approvals.find(connection, approval_id) or approval
@@ -117,10 +117,11 @@ def _person(core: Core, by: Subject) -> Subject | None:
     if core.sources.directory is None:
         return by
     try:
-        return core.sources.directory.lookup(by.tenant, by.id)
+        found = core.sources.directory.lookup(by.tenant, by.id)
     except Exception as error:  # a port may fail in any way; whatever it is, nobody may answer then
         words = f"the directory does not answer ({type(error).__name__}); give the answer again later"
         raise ApprovalError(words, code=Code.APPROVER_UNKNOWN) from None
+    return found if found and (found.tenant, found.id) == (by.tenant, by.id) else None  # no other's rights
 
 
 def _masked(core: Core, message: str, vault: ThreadVault, source: str) -> str:
@@ -151,16 +152,9 @@ def _refusal(
     person: Subject | None,
     edited: Gathered | None,
 ) -> ApprovalError | None:
-    if person is None or not set(person.roles) & set(approval.roles):
-        return ApprovalError(
-            f"{by.id} may not answer this; it takes one of the roles {', '.join(approval.roles)}",
-            code=Code.APPROVER_NOT_PERMITTED,
-        )
-    if approval.not_requester and by.id == approval.requester:
-        return ApprovalError(
-            f"{by.id} asked for this call, and the policy wants another person to answer",
-            code=Code.APPROVER_NOT_PERMITTED,
-        )
+    refusal = _may_not(approval, by, person)
+    if refusal is not None:
+        return refusal
     if approval.answer is not None:
         other = edited is not None and _new(edited) != approval.edited_call
         if (approval.answer, approval.answered_by) == (word, by.id) and not other:
@@ -174,6 +168,21 @@ def _refusal(
     return None
 
 
+def _may_not(approval: Approval, by: Subject, person: Subject | None) -> ApprovalError | None:
+    """Why this person may not answer this question, or None."""
+    if person is None or not set(person.roles) & set(approval.roles):
+        return ApprovalError(
+            f"{by.id} may not answer this; it takes one of the roles {', '.join(approval.roles)}",
+            code=Code.APPROVER_NOT_PERMITTED,
+        )
+    if approval.not_requester and by.id == approval.requester:
+        return ApprovalError(
+            f"{by.id} asked for this call, and the policy wants another person to answer",
+            code=Code.APPROVER_NOT_PERMITTED,
+        )
+    return None
+
+
 def _record(
     connection: sa.Connection,
     core: Core,
@@ -182,6 +191,7 @@ def _record(
     word: Answer,
     *,
     by: Subject,
+    person: Subject | None,
     message: str | None,
     edited: Gathered | None,
 ) -> None:
@@ -197,7 +207,7 @@ def _record(
         case "edit":
             calls.move(connection, row, "rejected", code=Code.EDITED)
             if edited is not None:
-                events += _decide_edited(connection, core, approval, row, edited, by)
+                events += _decide_edited(connection, core, approval, row, edited, by, person)
         case _:
             assert_never(word)
     core.audit.append(connection, events, now_ms=now)
@@ -208,7 +218,13 @@ def _new(edited: Gathered) -> dict[str, JSON]:
 
 
 def _decide_edited(
-    connection: sa.Connection, core: Core, approval: Approval, old: CallRow, edited: Gathered, by: Subject
+    connection: sa.Connection,
+    core: Core,
+    approval: Approval,
+    old: CallRow,
+    edited: Gathered,
+    by: Subject,
+    person: Subject | None,
 ) -> list[AuditEvent]:
     trace_id, now = core.new_id(), core.now_ms()
     facts, decision = core.decide(edited, connection)
@@ -226,9 +242,9 @@ def _decide_edited(
     ]
     row = new_row(core, edited, trace_id, decision)
     if decision.outcome == "require_approval":
-        shown = dict(approval.shown) | {"args": dict(edited.arguments.masked), "diff": {}, "edited_from": approval.id}
-        asked = question(core, edited, trace_id, shown, now)
-        if facts.record_version == old.record_version:
+        asked = question(core, edited, trace_id, shown_of(edited, {}) | {"edited_from": approval.id}, now)
+        # the policy may have changed since: who may answer is asked of the new question
+        if facts.record_version == old.record_version and _may_not(asked, by, person) is None:
             asked = replace(asked, answer="approve", answered_by=by.id, answered=now)
             row = replace(row, state="approved")
         row = replace(row, approval_id=asked.id)

@@ -37,6 +37,9 @@ TOKEN = re.compile(rf"<(?:{'|'.join(ENTITY_TYPES)})_[1-9][0-9]{{0,5}}>")
 DERIVED = "(derived)"
 """Stands for a text that a contract made of personal values."""
 
+_TELLING = 5
+"""Digits from which a number that stands in a personal value counts as made of it."""
+
 _LETTERS = re.compile(r"[^\W\d_]{3}")
 
 
@@ -180,6 +183,7 @@ def _hidden(dumped: JSON, args: Mapping[str, JSON], find: Callable[[str], Entry 
     """
     proposed = {str(_restore(text, find)): text for text in _strings(args)}
     values = {entry.value: token for token in tokens(args) if (entry := find(token))}
+    numbers = [re.sub(r"\D", "", value) for value in values]
 
     def leaf(text: str, place: JSON) -> str:
         if text in proposed:
@@ -203,6 +207,11 @@ def _hidden(dumped: JSON, args: Mapping[str, JSON], find: Callable[[str], Entry 
         if isinstance(value, list):
             same = isinstance(place, (list, tuple)) and len(place) == len(value)
             return [walk(item, place[index] if same else None) for index, item in enumerate(value)]
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            if isinstance(place, str) and TOKEN.search(place):
+                return place
+            digits = re.sub(r"\D", "", str(value))
+            return DERIVED if len(digits) >= _TELLING and any(digits in item for item in numbers) else value
         return value
 
     return walk(dumped, args)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ from agent_guard.tool import Tool
 from agent_guard.types import Code, Description, Ref
 
 __all__ = ["Outcome", "attempt"]
+
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}")
 
 log = logging.getLogger("agent_guard")
 
@@ -75,6 +78,7 @@ def _verified(
     if tool.post_check is not None:
         try:
             problem = tool.post_check(model, result, after)
+            problem = problem and _plain(problem, "problem")
         except Exception as error:  # a check that cannot check has found something
             problem = type(error).__name__
     return Outcome(
@@ -109,7 +113,12 @@ def _judged(tool: Tool, error: Exception) -> tuple[State, Code]:
 
 def _word(error: Exception) -> str:
     """A word for the audit that cannot hold a customer's data: an adapter's code, or the kind of the exception."""
-    return error.code if isinstance(error, ToolError) else type(error).__name__
+    return _plain(error.code, "tool_error") if isinstance(error, ToolError) else type(error).__name__
+
+
+def _plain(word: str, otherwise: str) -> str:
+    """One short word, or what stands for it: a sentence could name somebody."""
+    return word if _WORD.fullmatch(word) else otherwise
 
 
 def _target(tool: Tool, model: BaseModel, result: BaseModel) -> Ref | None:

@@ -81,6 +81,8 @@ class Gateway(Core):
             StoreError: the database cannot be used.
         """
         policy = self.policy_of(scenario)
+        if scenario is None and None not in self.policies:
+            scenario = next(iter(self.policies))  # the only one; its red button must cover the thread
         if thread_id is not None and not _ID.fullmatch(thread_id):
             raise ConfigError("a thread's id is 1 to 100 letters, digits and any of _ . : @ / -")
         unknown = sorted((scope or set()) - set(policy.tools))

@@ -10,13 +10,14 @@ import hmac
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
+from decimal import Decimal
 from hashlib import sha256 as _sha256
 
 import sqlalchemy as sa
 
 from agent_guard import calls, meter
-from agent_guard.arguments import Arguments, read, screen, tokens
+from agent_guard.arguments import TOKEN, Arguments, read, screen, tokens
 from agent_guard.credentials import Keys
 from agent_guard.errors import ToolError
 from agent_guard.facts import Facts, LimitFact, Problem, RecordFact, Twin
@@ -99,7 +100,8 @@ def remote(
                 continue
             if found is not None:
                 descriptions[name] = found
-            records[name] = _record(ref, found, sources.masker, vault)
+            shown = Ref(kind=kind, id=str(arguments.masked[name]))  # an id may be somebody's address
+            records[name] = _record(shown, found, sources.masker, vault)
     roles, region, found_person = _rights(thread, sources, problems)
     version = "|".join(f"{item.ref}@{item.version}" for item in records.values())
     facts = Facts(
@@ -249,10 +251,15 @@ def _silent(path: str, message: str) -> Problem:
 def _record(ref: Ref, found: Description | None, masker: Masker, vault: Pseudonyms) -> RecordFact:
     if found is None:
         return RecordFact(ref=str(ref), found=False)
-    # the name is of the class of the field that holds it; one that no field tells of is taken for a person's
+    # the name is of the class of the field that holds it; one that no field tells of is hidden whole, as an ORG is: the
+    # words of a deal's title must not be taken for parts of somebody's name
     named = next((found.fields.get(key) for key, value in found.snapshot.items() if value == found.name), None)
-    record = {"name": found.name}
-    masked = masker.mask_record(record, {"name": named or "PERSON"}, vault, "trusted", source=str(ref))
+    known = masker.mask_known(found.name, vault) if found.name and named is None else ""
+    masked = (
+        {"name": known}
+        if TOKEN.fullmatch(known)
+        else masker.mask_record({"name": found.name}, {"name": named or "ORG"}, vault, "trusted", source=str(ref))
+    )
     return RecordFact(
         ref=str(ref),
         found=True,
@@ -272,8 +279,8 @@ def _rights(thread: ThreadRow, sources: Sources, problems: list[Problem]) -> tup
         except Exception as error:  # a port may fail in any way; whatever it is, nobody has rights then
             problems.append(_silent("subject", f"the directory does not answer ({type(error).__name__})"))
             return (), None, True
-        if found is None:
-            return (), None, False
+        if found is None or (found.tenant, found.id) != (person.tenant, person.id):
+            return (), None, False  # nobody, or somebody else, whose rights are not this person's
         person = found
     return tuple(sorted(person.roles)), person.region, True
 
@@ -292,12 +299,19 @@ def _key(call: ToolCall, tool: Tool | None, arguments: Arguments, thread: Thread
     if tool is None or not tool.writes or arguments.model is None:
         return None
     intent: JSON = (
-        {name: _normal(arguments.real[name]) for name in tool.key}
+        {name: _normal(_meant(getattr(arguments.model, name), arguments.real[name])) for name in tool.key}
         if tool.key
         else {"thread": thread.id, "call": call.id}
     )
     text = canonical({"tool": tool.name, "intent": intent})
     return hmac.new(keys.derive(f"idempotency/{thread.subject.tenant}"), text, _sha256).hexdigest()
+
+
+def _meant(value: object, written: JSON) -> JSON:
+    """A moment and an amount by what they are, however they were written: another zone or more zeros are no other."""
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC).isoformat()
+    return str(value.normalize()) if isinstance(value, Decimal) else written
 
 
 def _normal(value: JSON) -> JSON:

@@ -133,6 +133,8 @@ class GuardNodes:
             proposal = self._gateway.propose(thread.row, call)
         except AgentGuardError as error:
             return self._broken(error)
+        except Exception as error:  # LangGraph would store what it says, which may repeat a value
+            return self._escalate(Code.INTERNAL, f"the decision failed: {type(error).__name__}")
         match proposal.row.state:
             case "pending":
                 return Command(goto="approve", update={"approval": proposal.row.approval_id, "error": None})
@@ -170,6 +172,8 @@ class GuardNodes:
             result = self._gateway.execute(self._thread(config).row, call_of(data))
         except AgentGuardError as error:
             return self._broken(error)
+        except Exception as error:  # LangGraph would store what it says, which may repeat a value
+            return self._escalate(Code.INTERNAL, f"the execution failed: {type(error).__name__}")
         return self._next(state, result, data["tool_call_id"])
 
     def deliver(self, state: GuardState) -> dict[str, Any]:
@@ -274,7 +278,7 @@ class GuardNodes:
             return Subject(
                 id=user.identity, tenant=_of(user, "tenant") or "-", roles=frozenset(_of(user, "roles") or ())
             )
-        if context.approver is not None:
+        if isinstance(context.approver, Subject):
             return context.approver
         if self._anonymous:
             return Subject(id="anonymous", tenant=approval.tenant, roles=approval.roles)

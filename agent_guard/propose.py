@@ -23,7 +23,7 @@ from agent_guard.types import JSON, Code, Decision, Outcome, ToolCall
 from agent_guard.units import parse_duration
 from agent_guard.vault import ThreadVault
 
-__all__ = ["STATE_OF", "Proposal", "cancel", "new_row", "propose", "question"]
+__all__ = ["STATE_OF", "Proposal", "cancel", "new_row", "propose", "question", "shown_of"]
 
 STATE_OF: Mapping[Outcome, State] = {
     "allow": "proposed",
@@ -113,7 +113,7 @@ def _decide_and_store(
     approval = None
     if decision.outcome == "require_approval":
         events += _replace_pending(core, connection, gathered, facts)
-        approval = question(core, gathered, trace_id, _shown(gathered, change), now)
+        approval = question(core, gathered, trace_id, shown_of(gathered, change), now)
         row = replace(row, approval_id=approval.id)
         approvals.insert(connection, approval)
         events.append(event("asked", gathered, trace_id, facts, approval_id=approval.id))
@@ -187,7 +187,7 @@ def _change(core: Core, gathered: Gathered, vault: ThreadVault) -> dict[str, JSO
     return diff(snapshot(before, core.masker, vault, source), snapshot(predicted, core.masker, vault, source))
 
 
-def _shown(gathered: Gathered, change: Mapping[str, JSON]) -> dict[str, JSON]:
+def shown_of(gathered: Gathered, change: Mapping[str, JSON]) -> dict[str, JSON]:
     """What a human is shown; pseudonyms only."""
     tool, facts = gathered.tool, gathered.facts
     shown: dict[str, JSON] = {

@@ -13,9 +13,10 @@ from agent_guard.core import Core
 from agent_guard.masking.tripwire import leaks
 from agent_guard.threads import ThreadRow
 from agent_guard.types import JSON, Origin, ToolCall
+from agent_guard.units import sha256
 from agent_guard.vault import ThreadVault
 
-__all__ = ["masked_args", "masked_call", "minting"]
+__all__ = ["is_id", "masked_args", "masked_call", "minting"]
 
 T = TypeVar("T")
 
@@ -60,8 +61,8 @@ def masked_call(
     """A call with pseudonyms for values, its texts bounded; arguments that are no sane JSON are left out and noted."""
     problem = screen(args)
     return ToolCall(
-        id=_bounded(call_id, ID_MAX),
-        tool=_bounded(tool, NAME_MAX),
+        id=_label(call_id, ID_MAX, vault),
+        tool=tool if tool in core.tools else _label(tool, NAME_MAX, vault),
         args={} if problem else masked_args(core, tool, args, vault, "invented"),
         thread=thread.id,
         reason=None if reason is None else _reason(core, reason, vault),
@@ -79,13 +80,13 @@ def masked_args(core: Core, tool: str, args: Mapping[str, JSON], vault: ThreadVa
     plain = set(found.refs) if found else set()
     return {
         name if _NAME.fullmatch(name) else _masked(core, name, vault, origin): value
-        if name in plain and _is_id(value, vault)
+        if name in plain and is_id(value, vault)
         else _masked(core, value, vault, origin)
         for name, value in args.items()
     }
 
 
-def _is_id(value: JSON, vault: ThreadVault) -> bool:
+def is_id(value: JSON, vault: ThreadVault) -> bool:
     """Whether a value has the form of an opaque id. It is then left alone even where its digits would pass for a
     number with a checksum; a value that the thread knows to be personal is none.
     """
@@ -109,6 +110,12 @@ def _masked(core: Core, value: Any, vault: ThreadVault, origin: Origin) -> Any:
 def _reason(core: Core, reason: str, vault: ThreadVault) -> str:
     # cut after it is masked, so that no value is cut in half
     return core.masker.mask(_bounded(reason, 2 * REASON_MAX), vault, "invented", source="reason")[:REASON_MAX]
+
+
+def _label(text: object, most: int, vault: ThreadVault) -> str:
+    """A name or an id that the model made up; one in which somebody's data stands is kept as a digest."""
+    label = _bounded(text, most)
+    return f"hidden-{sha256(label)[-16:]}" if leaks(label, vault) else label
 
 
 def _bounded(text: object, most: int) -> str:

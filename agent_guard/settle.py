@@ -17,6 +17,7 @@ from agent_guard.events import error_json, event
 from agent_guard.facts import Facts
 from agent_guard.gather import Gathered
 from agent_guard.preview import diff, snapshot
+from agent_guard.pseudonymise import is_id
 from agent_guard.types import JSON, Code, Status, ToolResult
 from agent_guard.vault import ThreadVault
 
@@ -69,15 +70,16 @@ def _settle_once(
     core: Core, gathered: Gathered, row: CallRow, facts: Facts, outcome: Outcome, vault: ThreadVault
 ) -> ToolResult:
     tool = gathered.tool
-    content = _visible(core, gathered, outcome, vault)
+    named = _named(core, outcome, vault)
+    content = _visible(core, gathered, outcome, vault, named)
     change = None
     if tool is not None and tool.writes and outcome.ref is not None and outcome.verified:
-        source = str(outcome.ref)
+        source = named or ""
         change = diff(
             snapshot(outcome.before, core.masker, vault, source),
             snapshot(outcome.after, core.masker, vault, source),
         )
-    reference = str(outcome.ref) if outcome.ref and tool and tool.writes else None
+    reference = named if tool and tool.writes else None
     words = _WORDS.get(outcome.state, "")
     kind = {"done": "finished", "failed": "failed", "unknown": "unknown"}[outcome.state]
     finished = event(
@@ -126,7 +128,16 @@ def _settle_once(
     )
 
 
-def _visible(core: Core, gathered: Gathered, outcome: Outcome, vault: ThreadVault) -> Mapping[str, JSON] | None:
+def _named(core: Core, outcome: Outcome, vault: ThreadVault) -> str | None:
+    """The record a call is about, as it may be stored: an id that is not opaque may be somebody's address."""
+    if outcome.ref is None or is_id(outcome.ref.id, vault):
+        return str(outcome.ref) if outcome.ref else None
+    return core.masker.mask(str(outcome.ref), vault, "trusted", source="reference")
+
+
+def _visible(
+    core: Core, gathered: Gathered, outcome: Outcome, vault: ThreadVault, named: str | None
+) -> Mapping[str, JSON] | None:
     """The fields the policy shows, masked (A21, B6)."""
     tool = gathered.tool
     if tool is None or outcome.result is None:
@@ -134,8 +145,9 @@ def _visible(core: Core, gathered: Gathered, outcome: Outcome, vault: ThreadVaul
     rule = gathered.policy.tools[tool.name]
     data = outcome.result.model_dump(mode="json")
     shown = {name: data[name] for name in (rule.fields if rule.fields is not None else data)}
-    source = f"{tool.name} {outcome.ref}" if outcome.ref else tool.name
-    masker, classes = core.masker, dict.fromkeys(tool.result_refs, "plain") | dict(tool.result_fields)
+    source = f"{tool.name} {named}" if named else tool.name
+    ids = {name: "plain" if is_id(data[name], vault) else "text" for name in tool.result_refs}
+    masker, classes = core.masker, ids | dict(tool.result_fields)
     trusted = {name: value for name, value in shown.items() if name not in tool.untrusted}
     outside = {name: value for name, value in shown.items() if name in tool.untrusted}
     masked = dict(masker.mask_record(trusted, classes, vault, "trusted", source=source))

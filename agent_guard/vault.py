@@ -145,6 +145,7 @@ class ThreadVault:
 
     def mint(self, type: EntityType, value: str, origin: Origin, source: str = "") -> Entry:
         """Makes the next pseudonym of its type."""
+        value = value.encode("utf-8", "replace").decode()  # half a character can be neither sealed nor stored
         n = 1 + sum(entry.type == type for entry in self._entries.values())
         entry = Entry(token=f"<{type}_{n}>", type=type, value=value, origins=())
         self._entries[entry.token] = entry

@@ -315,7 +315,7 @@ def test_a_name_that_no_recognizer_finds_is_masked_all_the_same(world: World) ->
     gateway, thread = opened(world)
     asked = gateway.propose(thread, call(tool="crm.set_stage", deal_id="42", stage="won")).approval
     assert asked is not None
-    assert asked.shown["records"][0]["name"] == "<PERSON_2>"
+    assert asked.shown["records"][0]["name"] == "<ORG_1>"
     assert "Malinowska" not in str(world.dump(gateway))
 
 

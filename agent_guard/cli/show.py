@@ -75,8 +75,11 @@ class Watcher:
     def ask(self, pending: Pending) -> Answer:
         """Asks the person at the terminal."""
         console.print(f"approval {pending.id}, until {pending.expires_at}")
-        answer = typer.prompt("approve or reject", type=str, default="approve")
-        return cast("Answer", answer if answer in ("approve", "reject") else "reject")
+        while True:
+            answer = str(typer.prompt("approve or reject")).strip().lower()
+            if answer in ("approve", "reject"):
+                return cast("Answer", answer)
+            console.print(f"{answer!r} is neither; nothing was done.")
 
     def words(self, question: str) -> str:
         """Asks the person at the terminal for some words."""

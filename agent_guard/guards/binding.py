@@ -24,9 +24,12 @@ def _check(call: ToolCall, tool: Tool | None, policy: Policy, facts: Facts) -> O
     if tool is None:
         return None  # scope has denied it
     rule = policy.tools[tool.name]
+    for argument in rule.bind:
+        if argument not in facts.records:
+            return deny(Code.BINDING, NOT_FOUND, f"{argument} is bound to {rule.bind[argument]}, and names no record.")
     for argument, record in facts.records.items():
         bind = bound_to(rule, tool, argument)
-        if bind == "party" and facts.party is None:
+        if bind == "party" and not facts.party:
             return deny(
                 Code.BINDING,
                 "This conversation is about no customer, so nothing can be done to a customer's record.",

@@ -222,6 +222,8 @@ def token_for(type: EntityType, raw: str, vault: Pseudonyms, origin: Origin, sou
     value = clean_value(type, raw) or raw
     same = find_same(type, value, vault.entries())
     if same:
-        vault.saw(same.token, origin, source)
+        # a customer who says one part of a name has not said the whole of it, and is not to be told it
+        if origin != "party" or type != "PERSON" or len(parse_name(value)) >= len(parse_name(same.value)):
+            vault.saw(same.token, origin, source)
         return same.token
     return vault.mint(type, value, origin, source).token

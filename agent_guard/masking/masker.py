@@ -146,6 +146,10 @@ class Masker:
                 return self.mask(value, vault, origin, source) if isinstance(value, str) else value
             return token_for(rule, str(value), vault, origin, source)  # type: ignore[arg-type]
 
+        def named(key: str) -> str:
+            # a mapping by person has people for keys
+            return key if key.isidentifier() and key.isascii() else self.mask(key, vault, origin, source)
+
         def walk(value: JSON, path: str, key: str, above: str | None) -> JSON:
             rule = rule_of(path, fields) or above
             if isinstance(value, Mapping):
@@ -155,7 +159,7 @@ class Masker:
                 for name, item in value.items():
                     below = f"{path}.{name}" if path else str(name)
                     if rule_of(below, fields) != "drop":
-                        inner[name] = walk(item, below, str(name), inherited)
+                        inner[named(str(name))] = walk(item, below, str(name), inherited)
                 return inner
             if isinstance(value, list | tuple):
                 return [walk(item, path, key, above) for item in value]
@@ -171,8 +175,9 @@ class Masker:
         found = [span for span in leaks(text, vault) if span.source == "known"]
         for span in reversed(found):
             same = find_same(span.type, clean_value(span.type, text[span.start : span.end]) or "", vault.entries())
-            if same is not None:
-                text = text[: span.start] + same.token + text[span.end :]
+            # part of several people's names is nobody's pseudonym, and must not stand there for ever either
+            hidden = same.token if same else f"({span.type.lower()})"
+            text = text[: span.start] + hidden + text[span.end :]
         return text
 
     def restore(self, text: str, vault: Pseudonyms, allowed: Callable[[Entry], bool] | None = None) -> str:

@@ -283,3 +283,15 @@ def test_a_checkpoint_database_that_cannot_be_used_is_told(folder: Path) -> None
     with pytest.raises(AgentGuardError, match="checkpoint database cannot be used"):
         invoke("approvals", "approve", approval, "--as", "boss")
     assert len(rows(invoke("approvals", "list", "--json"))) == 1
+
+
+def test_an_answer_that_is_no_answer_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a terminal a slip of the keyboard neither approves nor rejects: the question is asked again."""
+    from agent_guard.cli.show import Watcher
+    from agent_guard.session import Pending
+
+    typed = iter(["aprove", "", " Reject "])
+    monkeypatch.setattr("typer.prompt", lambda *_, **__: next(typed))
+    pending = Pending(id="apr_1", tool="crm.x", args={}, description="", expires_at="", payload={})
+    assert Watcher(None).ask(pending) == "reject"
+    assert list(typed) == []
