@@ -16,7 +16,8 @@ from collections.abc import Collection, Mapping
 from agent_guard import calls, meter, threads
 from agent_guard.answer import Answered, answer
 from agent_guard.approvals import Answer
-from agent_guard.audit import AuditEvent, system_thread
+from agent_guard.audit import AuditEvent
+from agent_guard.button import set_flag
 from agent_guard.core import ENVIRONMENTS, Core
 from agent_guard.errors import ConfigError
 from agent_guard.execution import execute
@@ -201,18 +202,14 @@ class Gateway(Core):
         self._switch(scope, pressed=False, reason=reason, by=by, tenant=tenant)
 
     def _switch(self, scope: str, *, pressed: bool, reason: str, by: str, tenant: str) -> None:
-        if scope != EVERYTHING and scope.partition(":")[0] not in ("tenant", "scenario", "tool", "agent"):
-            raise ConfigError(f"{scope!r} is no scope; write *, tenant:x, scenario:x, tool:x or agent:x")
-        with self.store.write(durable=True) as connection:
-            self.kill_switch.set(connection, scope, pressed=pressed, reason=reason, by=by, at_ms=self.now_ms())
-            happened = AuditEvent(
-                kind="killed" if pressed else "revived",
-                timestamp=self.clock().isoformat(timespec="milliseconds"),
-                thread=system_thread(tenant),
-                tenant=tenant,
-                environment=self.environment,
-                actor={"user_id": by},
-                reason=reason,
-                note=scope,
-            )
-            self.audit.append(connection, [happened], now_ms=self.now_ms())
+        set_flag(
+            self.store,
+            self.audit,
+            scope,
+            pressed=pressed,
+            reason=reason,
+            by=by,
+            environment=self.environment,
+            now=self.clock(),
+            tenant=tenant,
+        )

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from agent_guard.audit import Audit, AuditEvent, system_thread
+from agent_guard.audit import Audit
+from agent_guard.button import set_flag
 from agent_guard.cli.output import ConfigOption, JsonOption, console, line, settings_of
 from agent_guard.cli.storage import keys_of, store_of
 from agent_guard.errors import ConfigError
@@ -82,23 +83,19 @@ def _scope(tenant: str | None, scenario: str | None, tool: str | None, agent: st
 
 def _set(scope: str, reason: str, config: Path | None, as_json: bool, *, pressed: bool) -> None:
     # without the gateway: the button must work when a policy or a model cannot even be loaded
-    settings, now = settings_of(config), utc_now()
-    at_ms, by = int(now.timestamp() * 1000), getpass.getuser()
+    settings, by = settings_of(config), getpass.getuser()
     with store_of(settings) as store:
         audit = Audit(store, keys_of(settings, store))
-        with store.write(durable=True) as connection:
-            KillSwitch(store).set(connection, scope, pressed=pressed, reason=reason, by=by, at_ms=at_ms)
-            happened = AuditEvent(
-                kind="killed" if pressed else "revived",
-                timestamp=now.isoformat(timespec="milliseconds"),
-                thread=system_thread("-"),
-                tenant="-",
-                environment=settings.environment,
-                actor={"user_id": by},
-                reason=reason,
-                note=scope,
-            )
-            audit.append(connection, [happened], now_ms=at_ms)
+        set_flag(
+            store,
+            audit,
+            scope,
+            pressed=pressed,
+            reason=reason,
+            by=by,
+            environment=settings.environment,
+            now=utc_now(),
+        )
     if as_json:
         line({"scope": scope, "pressed": pressed, "reason": reason, "by": by})
     else:
