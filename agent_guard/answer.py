@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from agent_guard import approvals, calls, threads
 from agent_guard.approvals import ANSWERS, Answer, Approval
@@ -18,7 +19,7 @@ from agent_guard.errors import ApprovalError
 from agent_guard.events import decision_json, error_json, event
 from agent_guard.gather import Gathered
 from agent_guard.propose import new_row, question, shown_of
-from agent_guard.pseudonymise import masked_args
+from agent_guard.pseudonymise import MINT_TRIES, masked_args
 from agent_guard.types import JSON, Code, Subject, ToolCall
 from agent_guard.vault import ThreadVault
 
@@ -76,12 +77,31 @@ def answer(
     if word == "edit" and screen(args) is not None:
         raise ApprovalError("the edited 'args' cannot be read as JSON data of this size", code=Code.ANSWER_UNREADABLE)
     person = _person(core, by)
+    for left in reversed(range(MINT_TRIES)):
+        try:
+            return _answered(core, approval, word, by=by, person=person, args=args, message=message)
+        except IntegrityError:  # another process minted the same pseudonym; nothing was recorded
+            if not left:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _answered(
+    core: Core,
+    approval: Approval,
+    word: Answer,
+    *,
+    by: Subject,
+    person: Subject | None,
+    args: Mapping[str, JSON] | None,
+    message: str | None,
+) -> Answered:
     thread = core.thread_row(approval.thread)
     vault = core.vault.of(thread)
-    masked = _masked(core, message, vault, approval_id) if message else None
+    masked = _masked(core, message, vault, approval.id) if message else None
     edited = _edited(core, approval, dict(args), vault) if word == "edit" and args is not None else None
     with core.store.write(durable=True) as connection:
-        approval = approvals.find(connection, approval_id) or approval
+        approval = approvals.find(connection, approval.id) or approval
         row = calls.by_id(connection, approval.trace_id)
         refusal = _refusal(core, approval, row, word, by, person, edited)
         now = core.now_ms()
@@ -93,7 +113,7 @@ def answer(
             _record(connection, core, approval, row, word, by=by, person=person, message=masked, edited=edited)
             threads.set_replaced(connection, approval.thread, False)
             vault.flush(connection)
-            approval = approvals.find(connection, approval_id) or approval
+            approval = approvals.find(connection, approval.id) or approval
     if refusal is not None:
         raise refusal
     return Answered(approval=approval, word=word, call=edited_call(approval))

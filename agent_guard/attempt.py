@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from agent_guard.calls import State
+from agent_guard.calls import CallRow, State
 from agent_guard.core import Core
 from agent_guard.errors import OutcomeUnknown, StoreError, ToolError, ToolRejected, ToolUnavailable
 from agent_guard.gather import Gathered, kill_scopes
@@ -39,7 +39,7 @@ class Outcome:
     detail: str | None = None
 
 
-def attempt(core: Core, gathered: Gathered) -> Outcome:
+def attempt(core: Core, gathered: Gathered, row: CallRow) -> Outcome:
     """Runs a claimed call and looks at what it did. Never raises: whatever happens is an outcome."""
     tool, model = gathered.tool, gathered.arguments.model
     if tool is None or model is None:  # decided against above; here for the reader and the type checker
@@ -50,6 +50,9 @@ def attempt(core: Core, gathered: Gathered) -> Outcome:
         pressed = ("unreadable",)
     if pressed:
         return Outcome(state="failed", code=Code.KILLED, detail=", ".join(pressed))
+    if row.lease is not None and core.now_ms() > row.lease:
+        # this process slept over its own claim, and others have called the outcome unknown by now
+        return Outcome(state="failed", code=Code.TIMEOUT, detail="claim too old")
     began = time.monotonic()
     try:
         result = run(tool, model, core.resources, idempotency_key=gathered.key, subject=gathered.thread.subject)

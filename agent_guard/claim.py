@@ -53,7 +53,7 @@ def claim(core: Core, gathered: Gathered) -> tuple[CallRow, Facts] | ToolResult:
         meter.take(connection, limit_keys(gathered), now_ms=now, trace_id=row.trace_id)
         started = event("started", gathered, row.trace_id, facts, approval_id=row.approval_id)
         core.audit.append(connection, [started], now_ms=now)
-    return replace(row, state="claimed", claimed=now), facts
+    return replace(row, state="claimed", claimed=now, lease=lease), facts
 
 
 def _refusal(

@@ -6,6 +6,7 @@ AgentGuardError
   ApprovalError       an answer was refused: unknown, expired, used, foreign or by the wrong person; the question stays
   PendingApproval     a message was sent to a thread that waits for an answer
   UnknownThread       no thread of this id is stored
+  TextTooLong         a text is longer, or holds more people, than a conversation takes at once
   ToolError           raised by tools and adapters; never shown to the model in its own words
     ToolRejected      the system said no and changed nothing
     ToolUnavailable   the request provably never left: nothing happened
@@ -21,6 +22,7 @@ __all__ = [
     "OutcomeUnknown",
     "PendingApproval",
     "StoreError",
+    "TextTooLong",
     "ToolError",
     "ToolRejected",
     "ToolUnavailable",
@@ -54,6 +56,10 @@ class PendingApproval(AgentGuardError):
 
 class UnknownThread(AgentGuardError):
     """No thread of this id is stored; open it first."""
+
+
+class TextTooLong(AgentGuardError):
+    """A text is larger than a conversation takes at once; nothing of it was kept. Shorten it, or send it in parts."""
 
 
 class ToolError(AgentGuardError):

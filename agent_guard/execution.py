@@ -27,5 +27,5 @@ def execute(core: Core, thread: ThreadRow, call: ToolCall) -> ToolResult:
     if isinstance(claimed, ToolResult):
         return claimed
     row, facts = claimed
-    outcome = attempt(core, gathered)
+    outcome = attempt(core, gathered, row)
     return settle(core, gathered, row, facts, outcome, vault)

@@ -21,6 +21,7 @@ from agent_guard.button import set_flag
 from agent_guard.core import ENVIRONMENTS, Core
 from agent_guard.errors import ConfigError
 from agent_guard.execution import execute
+from agent_guard.gather import AGENT
 from agent_guard.guarded import GuardedThread
 from agent_guard.kill_switch import EVERYTHING
 from agent_guard.propose import Proposal, cancel, propose
@@ -202,6 +203,13 @@ class Gateway(Core):
         self._switch(scope, pressed=False, reason=reason, by=by, tenant=tenant)
 
     def _switch(self, scope: str, *, pressed: bool, reason: str, by: str, tenant: str) -> None:
+        kind, _, name = scope.partition(":")
+        scenarios = [str(item) for item in self.policies if item]
+        known = {"tool": sorted(self.tools), "scenario": scenarios, "agent": [AGENT]}
+        free = kind == "scenario" and None in self.policies  # one policy serves threads of any scenario
+        if kind in known and name not in known[kind] and not free:
+            there = ", ".join(known[kind]) or "none"
+            raise ConfigError(f"{scope!r} covers nothing here, so nothing was switched; there is: {there}")
         set_flag(
             self.store,
             self.audit,

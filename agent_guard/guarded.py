@@ -9,10 +9,10 @@ from typing import Any
 from agent_guard import calls, threads
 from agent_guard.answer import answer
 from agent_guard.approvals import Answer
-from agent_guard.arguments import TOKEN
 from agent_guard.core import Core
-from agent_guard.errors import ApprovalError
+from agent_guard.errors import ApprovalError, TextTooLong
 from agent_guard.execution import execute
+from agent_guard.masking.tokens import defuse
 from agent_guard.policy import Policy
 from agent_guard.propose import Proposal, propose
 from agent_guard.pseudonymise import masked_call, minting
@@ -21,7 +21,10 @@ from agent_guard.tool import Tool
 from agent_guard.types import JSON, Code, Decision, Entry, Origin, Subject, ToolCall, ToolResult
 from agent_guard.vault import ThreadVault
 
-__all__ = ["GuardedThread", "rejection", "settled"]
+__all__ = ["TEXT_MAX", "GuardedThread", "rejection", "settled"]
+
+TEXT_MAX = 20_000
+"""Longest text that a conversation takes at once, in characters."""
 
 
 class GuardedThread:
@@ -130,13 +133,22 @@ class GuardedThread:
             approval_id=approval_id,
         )
 
-    def observe(self, text: str, *, origin: Origin, source: str = "") -> str:
+    def observe(self, text: str, *, origin: Origin, source: str = "", masked: bool = False) -> str:
         """Masks a text that this thread sees, and remembers where its values came from.
 
         Args:
             origin: whose words they are.
             source: where the text stands, e.g. ``"ticket 7"``; must hold no personal data.
+            masked: the host masked the text before, so its pseudonyms are this thread's; in a raw text they were typed
+                by somebody and are made harmless.
+
+        Raises:
+            TextTooLong: more than ``TEXT_MAX`` characters, or more than ``NEW_MAX`` people and values at once; nothing
+                is kept of it.
         """
+        if len(text) > TEXT_MAX:
+            raise TextTooLong(f"the text has {len(text)} characters; at most {TEXT_MAX} are taken at once")
+        text = text if masked else defuse(text)
         return minting(
             self.gateway, self.row, lambda vault: self.gateway.masker.mask(text, vault, origin, source=source)
         )
@@ -145,9 +157,7 @@ class GuardedThread:
         """As :meth:`observe`, for the next message of the thread; returns the masked text and its id, ``m1``..."""
         with self.gateway.store.write() as connection:
             message_id = f"m{threads.hear(connection, self.id)}"
-        # a person cannot hold a pseudonym: one that was typed would let them name what the system minted for others
-        typed = TOKEN.sub(lambda match: f"\u2039{match[0][1:-1]}\u203a", text)
-        return self.observe(typed, origin=origin, source=message_id), message_id
+        return self.observe(text, origin=origin, source=message_id), message_id
 
     def restore(self, text: str, *, reader: Origin | None) -> str:
         """Puts values back for a reader: the subject may read all of them, the customer its own words alone, and
@@ -193,7 +203,7 @@ class GuardedThread:
         """
 
         def work(vault: ThreadVault) -> tuple[str, list[ToolCall]]:
-            masked = self.gateway.masker.mask(text, vault, "invented", source="model")
+            masked = self.gateway.masker.mask(text[:TEXT_MAX], vault, "invented", source="model")
             made = [
                 masked_call(self.gateway, self.row, item["tool"], item["args"], item["id"], item["reason"], vault)
                 for item in raw

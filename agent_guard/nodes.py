@@ -225,7 +225,9 @@ class GuardNodes:
         return [
             message
             if is_masked(message)
-            else message.model_copy(update={"content": thread.observe(message.text, origin="user", source="message")})
+            else message.model_copy(
+                update={"content": thread.observe(message.text, origin="user", source="message", masked=True)}
+            )
             for message in shown
         ]
 
@@ -275,9 +277,12 @@ class GuardNodes:
         server = runtime.server_info
         user = server.user if server is not None else None
         if user is not None:
-            return Subject(
-                id=user.identity, tenant=_of(user, "tenant") or "-", roles=frozenset(_of(user, "roles") or ())
-            )
+            try:
+                return Subject(
+                    id=user.identity, tenant=_of(user, "tenant") or "-", roles=frozenset(_of(user, "roles") or ())
+                )
+            except (TypeError, ValueError):
+                raise Unreadable("the server's user has no usable identity, tenant and roles") from None
         if isinstance(context.approver, Subject):
             return context.approver
         if self._anonymous:

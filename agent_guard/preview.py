@@ -90,4 +90,5 @@ def _leaves(value: JSON, path: str) -> Iterator[tuple[str, JSON]]:
 
 def _cell(value: JSON) -> str:
     text = "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text.replace("|", "\\|").replace("\n", " ")
+    plain = "".join(letter if letter.isprintable() else " " for letter in text)  # no marks that turn a line around
+    return "".join(f"\\{letter}" if letter in "|[]!`*" else letter for letter in plain)

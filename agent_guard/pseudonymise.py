@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 from sqlalchemy.exc import IntegrityError
 
 from agent_guard.arguments import screen
 from agent_guard.core import Core
+from agent_guard.errors import TextTooLong
 from agent_guard.masking.tripwire import leaks
 from agent_guard.threads import ThreadRow
 from agent_guard.types import JSON, Origin, ToolCall
@@ -20,10 +21,12 @@ __all__ = ["is_id", "masked_args", "masked_call", "minting"]
 
 T = TypeVar("T")
 
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_NAME = re.compile(r"[A-Za-z][A-Za-z_]{0,39}[0-9]{0,3}")
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 
 MINT_TRIES = 3
+NEW_MAX = 200
+"""Most new pseudonyms that one text or call may make."""
 ID_MAX = 100
 NAME_MAX = 100
 REASON_MAX = 300
@@ -43,6 +46,8 @@ def minting(core: Core, thread: ThreadRow, work: Callable[[ThreadVault], T], *, 
         done = work(vault)
         if not vault.changed:
             return done
+        if vault.minted > NEW_MAX:
+            raise TextTooLong(f"{vault.minted} new people and values stand in one text; at most {NEW_MAX} are taken")
         try:
             with core.store.write() as connection:
                 vault.flush(connection)
@@ -78,10 +83,11 @@ def masked_args(core: Core, tool: str, args: Mapping[str, JSON], vault: ThreadVa
     """
     found = core.tools.get(tool)
     plain = set(found.refs) if found else set()
+    known = set(found.args_model.model_fields) if found else set()
     return {
-        name if _NAME.fullmatch(name) else _masked(core, name, vault, origin): value
+        _argument(core, name, known, vault): value
         if name in plain and is_id(value, vault)
-        else _masked(core, value, vault, origin)
+        else _masked(core, value, vault, origin, name)
         for name, value in args.items()
     }
 
@@ -94,16 +100,22 @@ def is_id(value: JSON, vault: ThreadVault) -> bool:
     return bool(_ID.fullmatch(text)) and not any(span.source == "known" for span in leaks(text, vault))
 
 
-def _masked(core: Core, value: Any, vault: ThreadVault, origin: Origin) -> Any:
+def _argument(core: Core, name: str, known: Collection[str], vault: ThreadVault) -> str:
+    """An argument's name: the contract's own, or a plain word; anything else that a model made up is not repeated."""
+    spaced = name.replace("_", " ")
+    plain = name in known or (bool(_NAME.fullmatch(name)) and core.masker.mask_known(spaced, vault) == spaced)
+    return name if plain else f"hidden_{sha256(name)[-8:]}"
+
+
+def _masked(core: Core, value: Any, vault: ThreadVault, origin: Origin, name: str = "") -> Any:
     if isinstance(value, str):
         return core.masker.mask(value, vault, origin, source="argument")
     if isinstance(value, Mapping):
-        return {
-            key if _NAME.fullmatch(key) else _masked(core, key, vault, origin): _masked(core, item, vault, origin)
-            for key, item in value.items()
-        }
+        return {_argument(core, key, (), vault): _masked(core, item, vault, origin, key) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_masked(core, item, vault, origin) for item in value]
+        return [_masked(core, item, vault, origin, name) for item in value]
+    if type(value) is int:  # a telephone may be written as a number; its name or the thread's knowledge tells
+        return core.masker.mask_record({name: value}, {}, vault, origin, source="argument")[name]
     return value
 
 

@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -117,6 +117,7 @@ class Session:
         Raises:
             ConfigError: no such scenario, or the id belongs to another conversation.
             PendingApproval: the id is of a thread that waits for an answer.
+            TextTooLong: the text is larger than a conversation takes at once.
             StoreError: a database cannot be used; nothing was said to the model.
         """
         guarded = self.gateway.open(subject, thread_id=thread_id, scenario=scenario, party=party, scope=scope)
@@ -169,9 +170,11 @@ class Session:
 
     def state(self, thread_id: str, *, by: Subject) -> Reply:
         """Where a thread stands now; nothing runs. Raises as :meth:`send`."""
-        self._row(thread_id, by)
+        row = self._row(thread_id, by)
         snapshot = self.graph.get_state(self._config(thread_id))
-        return self._reply(thread_id, {**snapshot.values, "__interrupt__": snapshot.interrupts})
+        reply = self._reply(thread_id, {**snapshot.values, "__interrupt__": snapshot.interrupts})
+        # somebody else of the tenant may see where the thread stands, and no values
+        return reply if by.id == row.subject.id else replace(reply, text=reply.masked)
 
     async def astart(self, text: str, subject: Subject, **options: Any) -> Reply:
         """:meth:`start` from an event loop, in a worker thread."""
@@ -230,7 +233,7 @@ class Session:
         masked, message_id = self.gateway.thread(thread_id).hear(text, origin=_ORIGINS[speaker])
         message = HumanMessage(masked, id=message_id, additional_kwargs={"speaker": speaker})
         out = self._invoke(thread_id, {"messages": [message]})
-        return self._reply(thread_id, out, reader=_READERS[speaker])
+        return self._reply(thread_id, out)
 
     def _invoke(self, thread_id: str, given: Any) -> dict[str, Any]:
         # "sync": the checkpoint with the call's id is stored before the call runs, so a crash cannot rename it
@@ -245,7 +248,7 @@ class Session:
         most = 4 * limits.attempts_per_thread + 2 * limits.steps_per_thread + 20
         return {"configurable": {"thread_id": thread_id}, "recursion_limit": most}
 
-    def _reply(self, thread_id: str, out: Mapping[str, Any], *, reader: Origin | None = "user") -> Reply:
+    def _reply(self, thread_id: str, out: Mapping[str, Any]) -> Reply:
         interrupts = out.get("__interrupt__") or ()
         if interrupts:
             return Reply(
@@ -253,6 +256,9 @@ class Session:
             )
         said = [message for message in out.get("messages", []) if isinstance(message, AIMessage)]
         masked = said[-1].text if said else ""
+        # the words are for whoever spoke last, also when somebody else's answer let the thread go on
+        heard = [message for message in out.get("messages", []) if isinstance(message, HumanMessage)]
+        reader = _READERS.get(heard[-1].additional_kwargs.get("speaker", "")) if heard else None
         outcome = out.get("outcome") or {}
         return Reply(
             thread_id=thread_id,

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError, TimeoutError as PoolTimeout
 from sqlalchemy.pool import StaticPool
 
 from agent_guard.errors import ConfigError, StoreError
@@ -183,6 +183,8 @@ class Store:
     def _explained(self) -> Iterator[None]:
         try:
             yield
+        except PoolTimeout as error:
+            raise StoreError(f"the database {self.name} cannot be used: {error}; use fewer threads") from None
         except (DBAPIError, sqlite3.Error) as error:
             if isinstance(error, DBAPIError) and type(error) not in (OperationalError, DatabaseError):
                 raise  # a broken constraint is the caller's to judge; a damaged file is a plain DatabaseError

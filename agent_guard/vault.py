@@ -165,6 +165,11 @@ class ThreadVault:
             self._entries[token] = replace(entry, origins=(*entry.origins, origin))
 
     @property
+    def minted(self) -> int:
+        """How many pseudonyms are new."""
+        return len(self._new_entries)
+
+    @property
     def changed(self) -> bool:
         """Whether there is anything to flush."""
         return bool(self._new_entries or self._new_sightings)

@@ -315,8 +315,8 @@ def test_the_model_hears_no_raw_value(bench: Bench, world: World) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "\ud83d half", "\x00", "x" * 200_000, "<PERSON_1> <PERSON_99>"],
-    ids=["empty", "blank", "half a letter", "zero", "200 KB", "pseudonyms"],
+    ["", " ", "\ud83d half", "\x00", "x" * 20_000, "<PERSON_1> <PERSON_99>"],
+    ids=["empty", "blank", "half a letter", "zero", "20 KB", "pseudonyms"],
 )
 def test_any_text_may_be_said(bench: Bench, world: World, text: str) -> None:
     """Whatever a person types is stored and answered."""

@@ -14,6 +14,8 @@ from agent_guard.cli.output import ConfigOption, JsonOption, console, line, sett
 from agent_guard.cli.storage import keys_of, store_of
 from agent_guard.errors import ConfigError
 from agent_guard.kill_switch import EVERYTHING, KillSwitch
+from agent_guard.scenario import load_app
+from agent_guard.settings import Settings
 from agent_guard.types import utc_now
 
 __all__ = ["kill", "revive", "status"]
@@ -84,6 +86,7 @@ def _scope(tenant: str | None, scenario: str | None, tool: str | None, agent: st
 def _set(scope: str, reason: str, config: Path | None, as_json: bool, *, pressed: bool) -> None:
     # without the gateway: the button must work when a policy or a model cannot even be loaded
     settings, by = settings_of(config), getpass.getuser()
+    _covers_something(settings, scope)
     with store_of(settings) as store:
         audit = Audit(store, keys_of(settings, store))
         set_flag(
@@ -100,3 +103,16 @@ def _set(scope: str, reason: str, config: Path | None, as_json: bool, *, pressed
         line({"scope": scope, "pressed": pressed, "reason": reason, "by": by})
     else:
         console.print(f"{scope}: tool calling is {'[red]off[/]' if pressed else '[green]on[/]'}")
+
+
+def _covers_something(settings: Settings, scope: str) -> None:
+    """Refuses a slip of the keyboard; an application that cannot be loaded refuses nothing."""
+    kind, _, name = scope.partition(":")
+    try:
+        scenarios = load_app(settings.app)
+    except Exception:  # whatever is broken there, the button must work
+        return
+    known = {"scenario": list(scenarios), "tool": [tool.name for item in scenarios.values() for tool in item.tools]}
+    if kind in known and name not in known[kind]:
+        there = ", ".join(sorted(set(known[kind])))
+        raise ConfigError(f"{scope!r} covers nothing here, so nothing was switched; there is: {there}")

@@ -19,7 +19,7 @@ from agent_guard.masking.patterns import find_patterns
 from agent_guard.masking.records import check_fields, rule_of, sensitive_type
 from agent_guard.masking.resolve import carve, resolve
 from agent_guard.masking.routing import LANGUAGES, main_language
-from agent_guard.masking.tokens import PSEUDONYM, blank_pseudonyms, pseudonym_ranges
+from agent_guard.masking.tokens import PSEUDONYM, blank_pseudonyms, defuse, pseudonym_ranges
 from agent_guard.masking.tripwire import leaks
 from agent_guard.types import JSON, EntityType, Entry, Origin, Pseudonyms, Span
 
@@ -35,6 +35,9 @@ LEFT_IN_TEXT: frozenset[EntityType] = frozenset({"ORG"})
 record that is declared ``ORG`` is masked all the same."""
 
 _CACHED_TEXTS = 4096
+
+
+_LONG = 10**8  # the shortest numbers that may be a telephone or an id have nine digits
 
 
 class Masker:
@@ -140,10 +143,12 @@ class Masker:
         check_fields(fields)
 
         def scalar(value: JSON, rule: str) -> JSON:
+            if isinstance(value, str):
+                value = defuse(value)
             if value is None or value == "" or rule == "plain" or isinstance(value, bool):
                 return value
             if rule == "text":
-                return self.mask(value, vault, origin, source) if isinstance(value, str) else value
+                return self.mask(value, vault, origin, source) if isinstance(value, str) else self._number(value, vault)
             return token_for(rule, str(value), vault, origin, source)  # type: ignore[arg-type]
 
         def named(key: str) -> str:
@@ -166,6 +171,14 @@ class Masker:
             return scalar(value, rule or sensitive_type(key) or "text")
 
         return walk(obj, "", "", None)
+
+    def _number(self, value: JSON, vault: Pseudonyms) -> JSON:
+        """A number as it is, or the pseudonym of somebody whose telephone or id it is known to be."""
+        if type(value) is not int or abs(value) < _LONG:
+            return value
+        text = str(value)
+        masked = self.mask_known(text, vault)
+        return value if masked == text else masked
 
     def mask_known(self, text: str, vault: Pseudonyms) -> str:
         """Puts pseudonyms for the values the vault knows by now, and finds nothing new: for texts masked earlier.

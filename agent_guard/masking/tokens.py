@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from agent_guard.types import ENTITY_TYPES
 
-__all__ = ["PSEUDONYM", "blank_pseudonyms", "pseudonym_ranges"]
+__all__ = ["PSEUDONYM", "blank_pseudonyms", "defuse", "pseudonym_ranges"]
 
 # At most six digits: a longer number inside the brackets is not ours and is analysed like any text,
 # otherwise `<PHONE_77015553322>` would carry a phone past the masker.
@@ -15,6 +15,14 @@ PSEUDONYM = re.compile(rf"<(?:{'|'.join(ENTITY_TYPES)})_[0-9]{{1,6}}>")
 
 # ASCII, no letter, no digit, no space: the control character whose name is SUBSTITUTE.
 _FILLER = "\x1a"
+
+
+def defuse(text: str) -> str:
+    """Returns a raw text with typed pseudonyms made harmless: ``<PERSON_1>`` becomes ``‹PERSON_1›``.
+
+    Nobody outside holds a pseudonym. One that stands in a raw text was typed to name what was minted for others.
+    """
+    return PSEUDONYM.sub(lambda found: f"‹{found[0][1:-1]}›", text) if "<" in text else text
 
 
 def pseudonym_ranges(text: str) -> Iterator[tuple[int, int]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from agent_guard.codes import _BY_CLASS, Code
 from agent_guard.facts import Problem
 from agent_guard.guards.arguments import ARGUMENTS
-from agent_guard.types import _BY_CLASS, Code
 from tests.samples import call, contract, facts, policy
 
 

@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage
 from langgraph.types import Command
 from pydantic import BaseModel, BeforeValidator, Field
 
-from agent_guard.errors import ToolRejected
+from agent_guard.errors import ConfigError, TextTooLong, ToolRejected
 from agent_guard.masking import Masker
 from agent_guard.masking.memory import MemoryVault
 from agent_guard.masking.tripwire import leaks
@@ -55,7 +55,7 @@ def stored(world: World) -> list[Any]:
     return [path for path in world.folder.iterdir() if path.name != "desk.jsonl"]
 
 
-@pytest.mark.req("B10")
+@pytest.mark.req("A12")
 def test_an_edit_that_is_asked_again_shows_what_would_run(world: World) -> None:
     """The second question's words are of the edited arguments, not of the first ones."""
     thread = world.thread(world.policy(ASK))
@@ -67,7 +67,7 @@ def test_an_edit_that_is_asked_again_shows_what_would_run(world: World) -> None:
     assert "Harmless" not in shown["description"]
 
 
-@pytest.mark.req("B10")
+@pytest.mark.req("A12")
 def test_an_editor_must_be_permitted_by_the_policy_of_now(world: World) -> None:
     """An edit does not carry the rights of an older policy over to a question of the new one."""
     thread = world.gateway(world.policy(ASK), file=True).open(world.sdr, party=world.anna)
@@ -249,7 +249,7 @@ def test_half_a_character_in_a_records_name_neither_stops_the_thread_nor_is_stor
         assert_no_personal_data(stored(world), ["Zofia", "Malinowska"])
 
 
-@pytest.mark.req("B10")
+@pytest.mark.req("A12")
 def test_a_context_that_is_no_person_does_not_brick_the_question(world: World) -> None:
     """An approver sent as plain data is refused and the question is asked again."""
     gateway = world.gateway(world.policy(ASK))
@@ -282,3 +282,50 @@ def test_a_first_name_of_two_people_does_not_stop_the_thread_for_ever(quick_mask
         vault.mint("PERSON", name, "party")
     assert quick_masker.mask_known(said, vault) == "Ask (person)."
     assert leaks("Ask (person).", vault) == []
+
+
+# ---- texts of outsiders, readers, numbers, sizes
+
+
+@pytest.mark.req("B1", "A23")
+def test_a_pseudonym_typed_into_a_record_is_no_capability(world: World) -> None:
+    """A note that names what the system minted for somebody reaches the model defused, whatever its form."""
+    world.desk.note = "Please call <PHONE_1> or <PERSON_01>"
+    thread = world.thread()
+    result = thread.invoke("crm.read_deal", {"deal_id": "42"})
+    assert result.status == "executed"
+    assert "<PHONE_1>" not in str(result.content) and "<PERSON_01>" not in str(result.content)
+    assert "PHONE_1" in str(result.content)
+    assert "<PHONE_1>" not in thread.observe("Write to <PHONE_1>", origin="party")
+
+
+@pytest.mark.req("A8")
+@pytest.mark.parametrize("text", ["x" * 20_001, " ".join(f"a{n}@b.example" for n in range(300))])
+def test_a_text_that_is_too_large_is_refused_and_leaves_nothing(world: World, text: str) -> None:
+    """A text of unreasonable size, or full of people, is refused at once; the thread goes on."""
+    thread = world.thread()
+    before = len(thread.vault().entries())
+    with pytest.raises(TextTooLong):
+        thread.hear(text, origin="party")
+    assert len(thread.vault().entries()) == before
+    assert thread.hear("Hello", origin="party")[0] == "Hello"
+
+
+@pytest.mark.req("A23", "B6")
+def test_a_number_that_is_somebodys_telephone_is_masked(world: World) -> None:
+    """A telephone written as a number, and an argument named after somebody, are not stored as they are."""
+    thread = world.thread()
+    thread.invoke("crm.read_deal", {"deal_id": "42", "contact": 48512345678, "phone": 48512000111, "anna_kowalska": 1})
+    stored = str(world.dump(thread.gateway))
+    assert "48512345678" not in stored and "48512000111" not in stored and "anna_kowalska" not in stored
+
+
+@pytest.mark.req("A31")
+def test_the_button_refuses_what_covers_nothing(world: World) -> None:
+    """A slip of the keyboard does not leave everybody thinking that a tool is switched off."""
+    gateway = world.gateway()
+    for scope in ("tool:crm__create_task", "agent:nobody", "tool:", "x"):
+        with pytest.raises(ConfigError):
+            gateway.press(scope, reason="drill", by="boss")
+    gateway.press("tool:crm.create_task", reason="drill", by="boss")
+    assert gateway.kill_switch.pressed(["tool:crm.create_task"]) == ("tool:crm.create_task",)
