@@ -45,17 +45,21 @@ class Application:
         for world in self.worlds.values():
             resources |= world.resources
         tools = {tool.name: tool for scenario in self.scenarios.values() for tool in scenario.tools}
-        self.gateway = Gateway(
-            list(tools.values()),
-            {name: Policy.load(scenario.policy) for name, scenario in self.scenarios.items()},
-            url=settings.database,
-            environment=settings.environment,
-            resources=resources,
-            records=next((world.records for world in self.worlds.values() if world.records), None),
-            credentials=settings.credentials(),
-            masker=masker,
-            clock=clock,
-        )
+        try:
+            self.gateway = Gateway(
+                list(tools.values()),
+                {name: Policy.load(scenario.policy) for name, scenario in self.scenarios.items()},
+                url=settings.database,
+                environment=settings.environment,
+                resources=resources,
+                records=next((world.records for world in self.worlds.values() if world.records), None),
+                credentials=settings.credentials(),
+                masker=masker,
+                clock=clock,
+            )
+        except BaseException:
+            self._close_worlds()
+            raise
         self._sessions: list[Session] = []
 
     def scenario(self, name: str) -> Scenario:
@@ -81,6 +85,9 @@ class Application:
         for session in self._sessions:
             session.close()
         self.gateway.close()
+        self._close_worlds()
+
+    def _close_worlds(self) -> None:
         for world in {id(world): world for world in self.worlds.values()}.values():
             world.close()
 

@@ -74,8 +74,8 @@ class Core:
         self._ids = ids or (lambda: str(ULID()))
         self.store = Store(url)
         keys = Keys((credentials or self._default_credentials()).master_key())
-        self.store.open()
         self.masker = masker or Masker()
+        self.store.open()
         self.sources = Sources(
             environment=environment, masker=self.masker, keys=keys, records=records, directory=directory
         )

@@ -212,12 +212,17 @@ class Session:
         if not Path(path).parent.is_dir():
             raise ConfigError(f"the folder of {path} does not exist; make it first")
         with _explained():
-            self._connection = sqlite3.connect(path, check_same_thread=False)
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            # the guard's claim is flushed; a checkpoint that a power cut forgets costs a question asked twice
-            self._connection.execute("PRAGMA synchronous=NORMAL")
-            saver = SqliteSaver(self._connection)
-            saver.setup()
+            connection = sqlite3.connect(path, check_same_thread=False)
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+                # the guard's claim is flushed; a checkpoint that a power cut forgets costs a question asked twice
+                connection.execute("PRAGMA synchronous=NORMAL")
+                saver = SqliteSaver(connection)
+                saver.setup()
+            except BaseException:
+                connection.close()
+                raise
+        self._connection = connection
         return saver
 
     def _row(self, thread_id: str, by: Subject) -> ThreadRow:

@@ -82,6 +82,13 @@ class Store:
         """
         if self.path is not None and not self.path.parent.is_dir():
             raise StoreError(f"the folder of the database {self.path} does not exist; make it first")
+        try:
+            self._ready()
+        except BaseException:
+            self.close()  # nobody else will
+            raise
+
+    def _ready(self) -> None:
         with self._explained(), self._turn, self._engine.connect() as connection:
             self._patiently(connection, "PRAGMA journal_mode=WAL")
         found = self.revision()

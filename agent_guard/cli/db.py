@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import typer
 
 from agent_guard.cli.output import ConfigOption, JsonOption, console, line, settings_of
@@ -15,11 +17,8 @@ app = typer.Typer(help="The guard's database.", no_args_is_help=True)
 @app.command()
 def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Tells which revision the database has, and which this release needs."""
-    store = Store(settings_of(config).database)
-    found = None
-    if store.path is None or store.path.is_file():
-        found = store.revision()
-    store.close()
+    with closing(Store(settings_of(config).database)) as store:
+        found = _revision(store)
     if as_json:
         line({"database": store.name, "revision": found, "needed": REVISION, "current": found == REVISION})
         return
@@ -31,12 +30,16 @@ def upgrade(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Brings the database to the revision of this release. Make a copy before."""
     from agent_guard.migrations import upgrade as run
 
-    store = Store(settings_of(config).database)
-    before = store.revision() if store.path is None or store.path.is_file() else None
-    run(store)
-    after = store.revision()
-    store.close()
+    with closing(Store(settings_of(config).database)) as store:
+        before = _revision(store)
+        run(store)
+        after = store.revision()
     if as_json:
         line({"database": store.name, "before": before, "after": after})
         return
     console.print(f"{store.name}: {before or 'empty'} -> {after}")
+
+
+def _revision(store: Store) -> str | None:
+    """The revision of an existing database; looking for one makes none."""
+    return store.revision() if store.path is None or store.path.is_file() else None
