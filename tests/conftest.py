@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from hypothesis import HealthCheck, settings
 from pydantic import BaseModel, Field
 
 from agent_guard.gateway import Gateway
@@ -21,6 +22,10 @@ from agent_guard.store import metadata
 from agent_guard.testing import FixedClock
 from agent_guard.tool import tool
 from agent_guard.types import Description, Party, Ref, Subject
+
+# how fast a machine is says nothing about a property
+settings.register_profile("guard", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("guard")
 
 
 @pytest.fixture(autouse=True, scope="session")
