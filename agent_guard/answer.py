@@ -16,10 +16,11 @@ from agent_guard.audit import AuditEvent
 from agent_guard.calls import CallRow
 from agent_guard.core import Core
 from agent_guard.errors import ApprovalError
-from agent_guard.events import decision_json, error_json, event
+from agent_guard.events import decided, error_json, event
 from agent_guard.gather import Gathered
 from agent_guard.propose import new_row, question, shown_of
-from agent_guard.pseudonymise import MINT_TRIES, masked_args
+from agent_guard.pseudonymise import MINT_TRIES, masked_args, minting
+from agent_guard.threads import ThreadRow
 from agent_guard.types import JSON, Code, Subject, ToolCall
 from agent_guard.vault import ThreadVault
 
@@ -97,9 +98,18 @@ def _answered(
     message: str | None,
 ) -> Answered:
     thread = core.thread_row(approval.thread)
+    masked, given = None, None
+    if (message or word == "edit") and _may_not(approval, by, person) is None:
+        masked, given = minting(
+            core,
+            thread,
+            lambda vault: (
+                _masked(core, message, vault, approval.id) if message else None,
+                masked_args(core, approval.tool, args, vault, "user") if word == "edit" and args is not None else None,
+            ),
+        )
     vault = core.vault.of(thread)
-    masked = _masked(core, message, vault, approval.id) if message else None
-    edited = _edited(core, approval, dict(args), vault) if word == "edit" and args is not None else None
+    edited = None if given is None else _edited(core, thread, approval, given, vault)
     with core.store.write(durable=True) as connection:
         approval = approvals.find(connection, approval.id) or approval
         row = calls.by_id(connection, approval.trace_id)
@@ -110,9 +120,10 @@ def _answered(
                 calls.move(connection, row, "expired", code=Code.APPROVAL_EXPIRED)
             core.audit.append(connection, [_event("refused", core, approval, by, refusal.code)], now_ms=now)
         elif approval.answer is None and row is not None:
-            _record(connection, core, approval, row, word, by=by, person=person, message=masked, edited=edited)
+            _record(
+                connection, core, approval, row, word, by=by, person=person, message=masked, edited=edited, vault=vault
+            )
             threads.set_replaced(connection, approval.thread, False)
-            vault.flush(connection)
             approval = approvals.find(connection, approval.id) or approval
     if refusal is not None:
         raise refusal
@@ -150,14 +161,15 @@ def _masked(core: Core, message: str, vault: ThreadVault, source: str) -> str:
     return core.masker.mask(clean, vault, "user", source=source)[:MESSAGE_MAX]
 
 
-def _edited(core: Core, approval: Approval, args: dict[str, JSON], vault: ThreadVault) -> Gathered:
-    thread = core.thread_row(approval.thread)
+def _edited(
+    core: Core, thread: ThreadRow, approval: Approval, args: Mapping[str, JSON], vault: ThreadVault
+) -> Gathered:
     with core.store.read() as connection:
         row = calls.by_id(connection, approval.trace_id)
     call = ToolCall(
         id=f"{row.call_id if row else approval.trace_id}~{approval.id[-6:].lower()}",
         tool=approval.tool,
-        args=masked_args(core, approval.tool, args, vault, "user"),
+        args=args,
         thread=approval.thread,
     )
     return core.gather(thread, call, vault)
@@ -214,6 +226,7 @@ def _record(
     person: Subject | None,
     message: str | None,
     edited: Gathered | None,
+    vault: ThreadVault,
 ) -> None:
     now = core.now_ms()
     new = _new(edited) if edited else None
@@ -227,7 +240,7 @@ def _record(
         case "edit":
             calls.move(connection, row, "rejected", code=Code.EDITED)
             if edited is not None:
-                events += _decide_edited(connection, core, approval, row, edited, by, person)
+                events += _decide_edited(connection, core, approval, row, edited, by, person, vault)
         case _:
             assert_never(word)
     core.audit.append(connection, events, now_ms=now)
@@ -245,21 +258,15 @@ def _decide_edited(
     edited: Gathered,
     by: Subject,
     person: Subject | None,
+    vault: ThreadVault,
 ) -> list[AuditEvent]:
     trace_id, now = core.new_id(), core.now_ms()
     facts, decision = core.decide(edited, connection)
-    events = [
-        event("proposed", edited, trace_id, facts, args_redacted=dict(edited.arguments.masked), approver=by.id),
-        event(
-            "decided",
-            edited,
-            trace_id,
-            facts,
-            facts=facts.as_json(),
-            decision=decision_json(decision),
-            error=error_json(decision.code),
-        ),
-    ]
+    if decision.outcome == "deny":
+        facts = facts.without_names()
+    else:  # a record that may not be seen leaves no pseudonym that a model could use
+        vault.flush(connection)
+    events = decided(edited, trace_id, facts, decision, approver=by.id)
     row = new_row(core, edited, trace_id, decision)
     if decision.outcome == "require_approval":
         asked = question(core, edited, trace_id, shown_of(edited, {}) | {"edited_from": approval.id}, now)

@@ -1,6 +1,6 @@
 """One table and one state machine: the row here, not a checkpoint, makes a call happen once (law L5).
 
-    proposed -> denied | suggested | pending | claimed
+    proposed -> denied | suggested | pending | claimed | expired
     pending  -> approved | rejected | expired
     approved -> claimed | denied | expired
     claimed  -> done | failed | unknown
@@ -23,7 +23,19 @@ from sqlalchemy import Column, TypedColumns
 from agent_guard.store import metadata
 from agent_guard.types import JSON, Code
 
-__all__ = ["CALLS", "CallRow", "State", "by_id", "find", "insert", "move", "pending", "run_length", "twin"]
+__all__ = [
+    "CALLS",
+    "CallRow",
+    "State",
+    "by_id",
+    "find",
+    "insert",
+    "move",
+    "pending",
+    "run_length",
+    "twin",
+    "unfinished",
+]
 
 State = Literal[
     "proposed",
@@ -141,6 +153,9 @@ _RECENT = (
 _HELD = sa.select(CALLS).where(CALLS.c.tenant == sa.bindparam("tenant"), CALLS.c.held_key == sa.bindparam("k"))
 _PENDING = sa.select(CALLS).where(CALLS.c.thread == sa.bindparam("thread"), CALLS.c.state == "pending")
 _INSERT = CALLS.insert()
+_OPEN = sa.select(CALLS).where(
+    CALLS.c.thread == sa.bindparam("thread"), sa.or_(CALLS.c.state == "pending", CALLS.c.state == "approved")
+)
 _RELEASE = CALLS.update().where(CALLS.c.trace_id == sa.bindparam("trace")).values(held_key=None)
 
 
@@ -165,6 +180,12 @@ def find(connection: sa.Connection, thread: str, call_id: str) -> list[CallRow]:
 def pending(connection: sa.Connection, thread: str) -> list[CallRow]:
     """The calls of a thread that wait for an answer; at most one unless a process died between two."""
     rows = connection.execute(_PENDING, {"thread": thread}).all()
+    return [row for item in rows if (row := _row(item)) is not None]
+
+
+def unfinished(connection: sa.Connection, thread: str) -> list[CallRow]:
+    """The calls of a thread that wait for an answer, or were approved and never run."""
+    rows = connection.execute(_OPEN, {"thread": thread}).all()
     return [row for item in rows if (row := _row(item)) is not None]
 
 

@@ -11,7 +11,7 @@ from agent_guard.facts import Facts
 from agent_guard.gather import Gathered
 from agent_guard.types import JSON, Code, Decision
 
-__all__ = ["decision_json", "error_json", "event"]
+__all__ = ["decided", "decision_json", "error_json", "event"]
 
 
 def event(kind: str, gathered: Gathered, trace_id: str, known: Facts, /, **more: Any) -> AuditEvent:
@@ -43,6 +43,29 @@ def event(kind: str, gathered: Gathered, trace_id: str, known: Facts, /, **more:
         record_version=known.record_version,
         **more,
     )
+
+
+def decided(gathered: Gathered, trace_id: str, facts: Facts, decision: Decision, **more: Any) -> list[AuditEvent]:
+    """The two events of a new call: what was proposed, and what was decided on which facts."""
+    proposed = event(
+        "proposed",
+        gathered,
+        trace_id,
+        facts,
+        args_redacted=dict(gathered.arguments.masked),
+        reason=gathered.call.reason,
+        **more,
+    )
+    outcome = event(
+        "suggested" if decision.outcome == "suggest" else "decided",
+        gathered,
+        trace_id,
+        facts,
+        facts=facts.as_json(),
+        decision=decision_json(decision),
+        error=error_json(decision.code),
+    )
+    return [proposed, outcome]
 
 
 def decision_json(decision: Decision) -> Mapping[str, JSON]:

@@ -179,13 +179,13 @@ class Gateway(Core):
     # ---- around it
 
     def step(self, thread: ThreadRow) -> bool:
-        """Counts one model call of a thread; false when the thread has used its steps. A question that still waits
-        is ended: a newer message took its place.
+        """Counts one model call of a thread; false when the thread has used its steps. A call that still waits for
+        its answer, or was approved and never run, is ended: a newer message took its place.
         """
         most = self.policy_of(thread.scenario).limits.steps_per_thread
         key = f"steps|{thread.id}"
         with self.store.write() as connection:
-            waiting = calls.pending(connection, thread.id)
+            waiting = calls.unfinished(connection, thread.id)
             now = self.clock().isoformat(timespec="milliseconds")
             events = [cancel(self, connection, row, thread, now) for row in waiting]
             self.audit.append(connection, events, now_ms=self.now_ms())

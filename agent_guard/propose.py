@@ -14,7 +14,7 @@ from agent_guard.approvals import Approval
 from agent_guard.audit import AuditEvent
 from agent_guard.calls import CallRow, State
 from agent_guard.core import Core
-from agent_guard.events import decision_json, error_json, event
+from agent_guard.events import decided, error_json, event
 from agent_guard.gather import Gathered
 from agent_guard.policy import Policy
 from agent_guard.preview import diff, dry_run, markdown, snapshot
@@ -90,25 +90,7 @@ def _decide_and_store(
     facts, decision = core.decide(gathered, connection)
     if decision.outcome == "deny":
         facts = facts.without_names()
-    events = [
-        event(
-            "proposed",
-            gathered,
-            trace_id,
-            facts,
-            args_redacted=dict(gathered.arguments.masked),
-            reason=gathered.call.reason,
-        ),
-        event(
-            "suggested" if decision.outcome == "suggest" else "decided",
-            gathered,
-            trace_id,
-            facts,
-            facts=facts.as_json(),
-            decision=decision_json(decision),
-            error=error_json(decision.code),
-        ),
-    ]
+    events = decided(gathered, trace_id, facts, decision)
     row = new_row(core, gathered, trace_id, decision)
     approval = None
     if decision.outcome == "require_approval":

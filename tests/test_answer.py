@@ -443,3 +443,22 @@ def test_an_approval_is_used_for_its_digest_only(world: World) -> None:
     assert not use("sha256:other", now)
     assert not use(digest, now + 24 * 3600 * 1000)
     assert [use(digest, now), use(digest, now)] == [True, False]
+
+
+@pytest.mark.req("A23", "B5")
+def test_a_denied_edit_leaves_no_pseudonym_of_the_record(world: World) -> None:
+    """An edit that names another customer's record gives the thread no capability: its name gets no pseudonym."""
+    thread, id = asked(world)
+    before = {entry.value for entry in thread.vault().entries()}
+    assert thread.resume(id, "edit", by=world.boss, args=TASK | {"deal_id": "43"}).code is Code.BINDING
+    assert {entry.value for entry in thread.vault().entries()} == before
+
+
+@pytest.mark.req("A23", "B5")
+def test_a_refused_person_leaves_nothing_in_the_vault(world: World) -> None:
+    """Words and arguments of somebody who may not answer are not kept, not even as pseudonyms."""
+    thread, id = asked(world)
+    before = {entry.value for entry in thread.vault().entries()}
+    args = TASK | {"subject": "Write to new@mail.example"}
+    refused(thread, id, "edit", by=replace(world.boss, roles={"sdr"}), args=args, message="Ask new@mail.example")
+    assert {entry.value for entry in thread.vault().entries()} == before

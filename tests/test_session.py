@@ -512,3 +512,20 @@ def test_a_reply_shows_no_value_in_its_repr(bench: Bench, world: World) -> None:
     assert reply.text == "Call Anna Kowalska."
     assert "Kowalska" not in repr(reply)
     assert json.dumps(reply.masked) == '"Call <PERSON_1>."'
+
+
+@pytest.mark.req("A12")
+def test_a_message_ends_a_call_that_was_approved_and_never_run(bench: Bench, world: World) -> None:
+    """Where a process died between the answer and the run, a newer message ends the call: the model is told that it
+    was cancelled, and no late resume runs it behind its back.
+    """
+    session = bench.session(STAGE, "Noted.")
+    pending = session.start("Move it", world.sdr, speaker="user", party=world.anna)
+    session.gateway.answer(pending.pending.id, "approve", by=world.boss)
+    reply = session.send(pending.thread_id, "Forget it.", speaker="user", by=world.sdr)
+    assert reply.status == "delivered"
+    assert [row["state"] for row in world.rows(session.gateway, "calls")] == ["expired"]
+    thread = session.gateway.thread(pending.thread_id)
+    late = thread.resume(pending.pending.id, "approve", by=world.boss)
+    assert (late.status, late.code) == ("denied", Code.CANCELLED)
+    assert world.desk.effects == []
