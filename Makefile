@@ -26,7 +26,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.call
 
 $(VENV)/.demo: EXTRAS = ru,en,sqlite
-$(VENV)/.dev:  EXTRAS = ru,en,sqlite,langchain,test,check
+$(VENV)/.dev:  EXTRAS = ru,en,sqlite,langchain,keyring,test,check
 # The stamp is set after a good install only and renewed when a pin or a dependency changes: a second run needs no network.
 $(VENV)/.demo $(VENV)/.dev: $(INPUTS) | $(VENV)/.python
 	@echo 'installing into $(VENV) ...'

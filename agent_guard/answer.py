@@ -267,9 +267,10 @@ def _decide_edited(
     else:  # a record that may not be seen leaves no pseudonym that a model could use
         vault.flush(connection)
     events = decided(edited, trace_id, facts, decision, approver=by.id)
-    row = new_row(core, edited, trace_id, decision)
+    step = facts.plan.step if facts.plan is not None and decision.outcome != "deny" else None
+    row = new_row(core, edited, trace_id, decision, step=step, plan=core.trail(connection, edited.thread).plan_n)
     if decision.outcome == "require_approval":
-        asked = question(core, edited, trace_id, shown_of(edited, {}) | {"edited_from": approval.id}, now)
+        asked = question(core, edited, trace_id, shown_of(edited, facts) | {"edited_from": approval.id}, now)
         # the policy may have changed since: who may answer is asked of the new question
         if facts.record_version == old.record_version and _may_not(asked, by, person) is None:
             asked = replace(asked, answer="approve", answered_by=by.id, answered=now)
@@ -301,6 +302,7 @@ def _event(
         tenant=approval.tenant,
         trace_id=approval.trace_id,
         environment=core.environment,
+        agent=core.agent,
         tool=approval.tool,
         digest=approval.digest,
         approval_id=approval.id,

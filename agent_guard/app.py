@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent_guard.errors import ConfigError
+from agent_guard.front_desk import FrontDesk, Welcome, router_of
 from agent_guard.gateway import Gateway
-from agent_guard.masking import Masker
+from agent_guard.masking import Masker, MemoryVault
+from agent_guard.masking.tokens import defuse
 from agent_guard.policy import Policy
+from agent_guard.router import Classifier, Route
 from agent_guard.scenario import Scenario, World, load_app
 from agent_guard.session import Session
 from agent_guard.settings import Settings
-from agent_guard.types import Clock, utc_now
+from agent_guard.types import Clock, Subject, utc_now
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -26,14 +30,22 @@ class Application:
 
     Args:
         masker: by default the full one; loading it takes some seconds.
+        classifier: asked where the router's rules are unclear; sees masked text only.
 
     Raises:
         ConfigError: the configuration, the scenarios and their policies contradict each other.
         StoreError: a database cannot be used.
     """
 
-    def __init__(self, settings: Settings, *, masker: Masker | None = None, clock: Clock = utc_now) -> None:
-        self.settings = settings
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        masker: Masker | None = None,
+        clock: Clock = utc_now,
+        classifier: Classifier | None = None,
+    ) -> None:
+        self.settings, self._classifier = settings, classifier
         self.scenarios: Mapping[str, Scenario] = load_app(settings.app)
         for url in (settings.database, settings.checkpoints, settings.systems):
             _make_folder(url)
@@ -51,6 +63,7 @@ class Application:
                 {name: Policy.load(scenario.policy) for name, scenario in self.scenarios.items()},
                 url=settings.database,
                 environment=settings.environment,
+                agent=settings.agent,
                 resources=resources,
                 records=next((world.records for world in self.worlds.values() if world.records), None),
                 credentials=settings.credentials(),
@@ -80,12 +93,33 @@ class Application:
         self._sessions.append(session)
         return session
 
+    @cached_property
+    def front_desk(self) -> FrontDesk:
+        """Where requests are routed into the corridors of the ``intents.yaml`` files and their threads go on.
+
+        Raises:
+            ConfigError: such a file is wrong; the message names file, line and key.
+        """
+        return FrontDesk(router_of(self.scenarios, self._classifier, self._masked), self.gateway, self.session)
+
+    def route(self, text: str, *, asked: bool = False) -> Route:
+        """Where a request would go; nothing is opened or recorded. See :meth:`Router.route`."""
+        return self.front_desk.router.route(text, asked=asked)
+
+    def start(self, text: str, subject: Subject, **options: Any) -> Welcome:
+        """Routes a first message and opens its thread; see :meth:`FrontDesk.start`, which takes the options."""
+        return self.front_desk.start(text, subject, **options)
+
     def close(self) -> None:
         """Closes every database."""
         for session in self._sessions:
             session.close()
         self.gateway.close()
         self._close_worlds()
+
+    def _masked(self, text: str) -> str:
+        """A text for the classifier, with pseudonyms of this one look."""
+        return self.gateway.masker.mask(defuse(text), MemoryVault(), "untrusted")
 
     def _close_worlds(self) -> None:
         for world in {id(world): world for world in self.worlds.values()}.values():

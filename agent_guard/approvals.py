@@ -18,7 +18,20 @@ from sqlalchemy import Column, TypedColumns
 from agent_guard.store import Store, metadata
 from agent_guard.types import JSON
 
-__all__ = ["ANSWERS", "APPROVALS", "Answer", "Approval", "Approvals", "answer", "close", "find", "insert", "use"]
+__all__ = [
+    "ANSWERS",
+    "APPROVALS",
+    "Answer",
+    "Approval",
+    "Approvals",
+    "answer",
+    "close",
+    "covering",
+    "covers",
+    "find",
+    "insert",
+    "use",
+]
 
 Answer = Literal["approve", "edit", "reject", "respond"]
 ANSWERS: tuple[Answer, ...] = get_args(Answer)
@@ -43,6 +56,8 @@ class _Columns(TypedColumns):
     message = Column(sa.Text, nullable=True)
     edited_call = Column(sa.Text, nullable=True)
     used = Column(sa.BigInteger, nullable=True)
+    covers = Column(sa.Text, nullable=False)
+    plan = Column(sa.Integer, nullable=True)
 
 
 APPROVALS = sa.Table("approvals", metadata, _Columns)
@@ -57,6 +72,13 @@ _WAITING = sa.select(APPROVALS).where(
     APPROVALS.c.expires > sa.bindparam("now"),
 )
 
+_APPROVED = sa.select(APPROVALS).where(
+    APPROVALS.c.thread == sa.bindparam("thread"),
+    APPROVALS.c.plan == sa.bindparam("plan"),
+    APPROVALS.c.answer == "approve",
+    APPROVALS.c.expires > sa.bindparam("now"),
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Approval:
@@ -67,6 +89,8 @@ class Approval:
         roles: who may answer; ``not_requester`` leaves out the subject of the thread.
         created, expires, answered, used: milliseconds since 1970.
         edited_call: after ``edit``: the new call, ``{"id", "args"}``.
+        covers: digests of further calls of the same plan that were shown with it; an ``approve`` holds for them too.
+        plan: the plan's place in the trail, where it covers any.
     """
 
     id: str
@@ -87,6 +111,8 @@ class Approval:
     message: str | None = None
     edited_call: Mapping[str, JSON] | None = None
     used: int | None = None
+    covers: tuple[str, ...] = ()
+    plan: int | None = None
 
     @property
     def expires_at(self) -> str:
@@ -134,6 +160,7 @@ def insert(connection: sa.Connection, approval: Approval) -> None:
         "roles": json.dumps(approval.roles),
         "shown": json.dumps(approval.shown, ensure_ascii=False),
         "edited_call": None,
+        "covers": json.dumps(approval.covers),
     }
     connection.execute(_INSERT, values)
 
@@ -185,6 +212,19 @@ def use(connection: sa.Connection, approval_id: str, *, digest: str, now_ms: int
     return changed.rowcount == 1
 
 
+def covers(connection: sa.Connection, approval_id: str, *, digest: str, now_ms: int) -> bool:
+    """Whether an approved question, not expired, was shown with exactly this call. The call's own row sees to it that
+    the call runs once.
+    """
+    approval = find(connection, approval_id)
+    return (
+        approval is not None
+        and approval.answer == "approve"
+        and approval.expires > now_ms
+        and digest in approval.covers
+    )
+
+
 def close(connection: sa.Connection, approval_id: str, *, now_ms: int) -> None:
     """Ends a question that nobody answered."""
     connection.execute(
@@ -192,8 +232,18 @@ def close(connection: sa.Connection, approval_id: str, *, now_ms: int) -> None:
     )
 
 
+def covering(connection: sa.Connection, thread: str, digest: str, *, plan: int, now_ms: int) -> Approval | None:
+    """The approved question of this plan, not expired, that was shown with exactly this call, or None."""
+    for item in connection.execute(_APPROVED, {"thread": thread, "plan": plan, "now": now_ms}):
+        approval = _row(item)
+        if digest in approval.covers:
+            return approval
+    return None
+
+
 def _row(item: Any) -> Approval:
     values = {name: getattr(item, name) for name in Approval.__dataclass_fields__}
+    values["covers"] = tuple(json.loads(item.covers))
     values["roles"] = tuple(json.loads(item.roles))
     values["shown"] = json.loads(item.shown)
     values["edited_call"] = None if item.edited_call is None else json.loads(item.edited_call)

@@ -17,11 +17,12 @@ from pydantic_core.core_schema import DecimalSchema, ErrorType
 from agent_guard.errors import ConfigError
 from agent_guard.facts import Problem
 from agent_guard.policy import ToolRule
+from agent_guard.spelling import invisible
 from agent_guard.tool import Tool
 from agent_guard.types import ENTITY_TYPES, JSON, Code, Entry
 from agent_guard.where import failures
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "TOKEN", "Arguments", "read", "refuse_free_text", "screen", "tokens"]
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "TOKEN", "Arguments", "read", "refuse_free_text", "screen", "strings", "tokens"]
 
 MAX_BYTES = 64 * 1024
 """Largest arguments that are looked at, as JSON text in UTF-8; a larger proposal is denied unread."""
@@ -125,7 +126,8 @@ def read(
     Args:
         find: the thread's pseudonyms.
     """
-    problems = list(
+    problems = [*_invisible(args), *_kinds(tool, args)]
+    problems += list(
         _pseudonyms(tool, {name: args[name] for name in args if name in tool.args_model.model_fields}, find)
     )
     real = {name: _restore(item, find) if name in tool.unmask else item for name, item in args.items()}
@@ -149,6 +151,21 @@ def read(
         ]
     masked = _hidden(dumped, args, find, _words(tool.args_model))
     return Arguments(masked=masked, real=dumped, model=None if problems else model, problems=tuple(problems))
+
+
+def _invisible(args: Mapping[str, JSON]) -> Iterator[Problem]:
+    for name, item in args.items():
+        unseen = next(filter(None, map(invisible, strings(item))), None)
+        if unseen:
+            yield Problem(
+                code=Code.ARGUMENTS_INVALID, path=name, message=f"holds a character that nobody sees ({unseen})"
+            )
+
+
+def _kinds(tool: Tool, args: Mapping[str, JSON]) -> Iterator[Problem]:
+    for name, kind in tool.kinds.items():
+        if any(not re.fullmatch(rf"<{kind}_[1-9][0-9]*>", text) for text in strings(args.get(name)) if text):
+            yield Problem(code=Code.ARGUMENTS_INVALID, path=name, message=f"must be one {kind} and nothing else")
 
 
 def _pseudonyms(tool: Tool, args: Mapping[str, JSON], find: Callable[[str], Entry | None]) -> Iterator[Problem]:
@@ -181,7 +198,7 @@ def _hidden(dumped: JSON, args: Mapping[str, JSON], find: Callable[[str], Entry 
     Args:
         words: texts of the contract itself, casefolded: defaults and closed words are nobody's data.
     """
-    proposed = {str(_restore(text, find)): text for text in _strings(args)}
+    proposed = {str(_restore(text, find)): text for text in strings(args)}
     values = {entry.value: token for token in tokens(args) if (entry := find(token))}
     numbers = [re.sub(r"\D", "", value) for value in values]
 
@@ -217,20 +234,21 @@ def _hidden(dumped: JSON, args: Mapping[str, JSON], find: Callable[[str], Entry 
     return walk(dumped, args)
 
 
-def _strings(value: JSON) -> Iterator[str]:
+def strings(value: JSON) -> Iterator[str]:
+    """Yields every text in JSON data, without the keys."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from _strings(item)
+            yield from strings(item)
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from _strings(item)
+            yield from strings(item)
 
 
 @lru_cache(maxsize=256)
 def _words(model: type[BaseModel]) -> frozenset[str]:
-    return frozenset(text.casefold() for text in _strings(model.model_json_schema()))
+    return frozenset(text.casefold() for text in strings(model.model_json_schema()))
 
 
 _KINDS = frozenset(get_args(ErrorType))

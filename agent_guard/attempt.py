@@ -55,7 +55,14 @@ def attempt(core: Core, gathered: Gathered, row: CallRow) -> Outcome:
         return Outcome(state="failed", code=Code.TIMEOUT, detail="claim too old")
     began = time.monotonic()
     try:
-        result = run(tool, model, core.resources, idempotency_key=gathered.key, subject=gathered.thread.subject)
+        result = run(
+            tool,
+            model,
+            core.resources,
+            idempotency_key=gathered.key,
+            subject=gathered.thread.subject,
+            secrets=core.secrets(),
+        )
     except Exception as error:  # whatever a tool raises becomes one of three outcomes
         state, code = _judged(tool, error)
         log.warning("tool %s: %s (%s)", tool.name, type(error).__name__, code)

@@ -12,7 +12,7 @@ worker that comes late changes nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
@@ -32,7 +32,6 @@ __all__ = [
     "insert",
     "move",
     "pending",
-    "run_length",
     "twin",
     "unfinished",
 ]
@@ -86,6 +85,8 @@ class _Columns(TypedColumns):
     settled = Column(sa.BigInteger, nullable=True)
     reference = Column(sa.String(200), nullable=True)
     result = Column(sa.Text, nullable=True)
+    plan = Column(sa.Integer, nullable=True)
+    step = Column(sa.String(40), nullable=True)
 
 
 CALLS = sa.Table(
@@ -107,6 +108,7 @@ class CallRow:
         same: digest of tool and arguments alone: equal calls of a thread have the same.
         code, for_model, for_human: why it is in its state, as the model and a human are told.
         key: the idempotency key, or None for a read.
+        plan, step: the plan's place in the trail and the step of it that this call is, or None.
         created, claimed, lease, settled: milliseconds since 1970.
     """
 
@@ -128,6 +130,8 @@ class CallRow:
     key: str | None
     approval_id: str | None
     created: int
+    plan: int | None = None
+    step: str | None = None
     claimed: int | None = None
     lease: int | None = None
     settled: int | None = None
@@ -142,13 +146,33 @@ _FIND = (
     .order_by(CALLS.c.created.desc(), CALLS.c.trace_id.desc())
 )
 _RECENT = (
-    sa.select(CALLS.c.same, CALLS.c.trace_id)
+    sa.select(CALLS.c.same, CALLS.c.state, CALLS.c.key)
     .where(
         CALLS.c.thread == sa.bindparam("thread"),
         sa.tuple_(CALLS.c.created, CALLS.c.trace_id) < sa.tuple_(sa.bindparam("created"), sa.bindparam("trace")),
     )
     .order_by(CALLS.c.created.desc(), CALLS.c.trace_id.desc())
     .limit(sa.bindparam("most"))
+)
+_OF_PLAN = (
+    sa.select(CALLS.c.step, CALLS.c.result)
+    .where(
+        CALLS.c.thread == sa.bindparam("thread"),
+        CALLS.c.plan == sa.bindparam("plan"),
+        CALLS.c.trace_id != sa.bindparam("but"),
+        CALLS.c.state.in_(("proposed", "pending", "approved", "claimed", "done", "unknown")),
+    )
+    .order_by(CALLS.c.created, CALLS.c.trace_id)
+)
+_EARLIER = (
+    sa.select(CALLS.c.args)
+    .where(
+        CALLS.c.thread == sa.bindparam("thread"),
+        CALLS.c.tool == sa.bindparam("tool"),
+        CALLS.c.state == "done",
+        CALLS.c.settled > sa.bindparam("since"),
+    )
+    .order_by(CALLS.c.created.desc())
 )
 _HELD = sa.select(CALLS).where(CALLS.c.tenant == sa.bindparam("tenant"), CALLS.c.held_key == sa.bindparam("k"))
 _PENDING = sa.select(CALLS).where(CALLS.c.thread == sa.bindparam("thread"), CALLS.c.state == "pending")
@@ -189,20 +213,47 @@ def unfinished(connection: sa.Connection, thread: str) -> list[CallRow]:
     return [row for item in rows if (row := _row(item)) is not None]
 
 
-def run_length(connection: sa.Connection, thread: str, same: str, *, most: int, but: str | None) -> int:
-    """How many calls directly before this one were equal to it, counted up to ``most``.
+@dataclass(frozen=True, kw_only=True)
+class Past:
+    """An earlier call as the loop detector looks at it; ``changed`` where it changed something."""
+
+    same: str
+    changed: bool
+
+
+def recent(connection: sa.Connection, thread: str, *, most: int, but: str | None) -> list[Past]:
+    """The calls directly before this one, the newest first.
 
     Args:
         but: the trace of the call itself where it is stored already; without one every stored call was before it.
     """
     itself = by_id(connection, but) if but else None
     before = (itself.created, itself.trace_id) if itself else (_NEVER_MS, "")
-    count = 0
-    for row in connection.execute(_RECENT, {"thread": thread, "most": most, "created": before[0], "trace": before[1]}):
-        if row.same != same:
-            break
-        count += 1
-    return count
+    given = {"thread": thread, "most": most, "created": before[0], "trace": before[1]}
+    return [
+        Past(same=row.same, changed=row.state == "done" and row.key is not None)
+        for row in connection.execute(_RECENT, given)
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """A call that has taken a step of the plan, and what it returned, if it has."""
+
+    step: str
+    result: JSON
+
+
+def of_plan(connection: sa.Connection, thread: str, plan: int, *, but: str | None) -> list[Taken]:
+    """The calls that have taken steps of a plan, in order: those that ran, run, wait or may have run."""
+    rows = connection.execute(_OF_PLAN, {"thread": thread, "plan": plan, "but": but or ""})
+    return [Taken(step=row.step, result=None if row.result is None else json.loads(row.result)) for row in rows]
+
+
+def earlier(connection: sa.Connection, thread: str, tool: str, *, since_ms: int) -> Iterator[Mapping[str, JSON]]:
+    """The arguments of this tool's calls that ended well since then, the newest first."""
+    for row in connection.execute(_EARLIER, {"thread": thread, "tool": tool, "since": since_ms}):
+        yield json.loads(row.args)
 
 
 def twin(connection: sa.Connection, tenant: str, key: str, *, since_ms: int | None, but: str | None) -> CallRow | None:

@@ -17,7 +17,8 @@ from agent_guard.core import Core
 from agent_guard.errors import StoreError
 from agent_guard.events import decision_json, error_json, event
 from agent_guard.facts import Facts
-from agent_guard.gather import Gathered, limit_keys
+from agent_guard.gather import Gathered
+from agent_guard.recall import places
 from agent_guard.types import Code, Decision, Status, ToolCall, ToolResult
 
 __all__ = ["LEASE_S", "claim", "result_of"]
@@ -50,7 +51,7 @@ def claim(core: Core, gathered: Gathered) -> tuple[CallRow, Facts] | ToolResult:
         lease = now + int(seconds * 1000)
         if not calls.move(connection, row, "claimed", code=Code.ALLOWED, hold=True, claimed=now, lease=lease):
             raise StoreError("somebody else claimed this call in the same moment; nothing was run")
-        meter.take(connection, limit_keys(gathered), now_ms=now, trace_id=row.trace_id)
+        meter.take(connection, places(gathered), now_ms=now, trace_id=row.trace_id)
         started = event("started", gathered, row.trace_id, facts, approval_id=row.approval_id)
         core.audit.append(connection, [started], now_ms=now)
     return replace(row, state="claimed", claimed=now, lease=lease), facts
@@ -68,8 +69,10 @@ def _refusal(
         return Code.APPROVAL_REQUIRED, "A person must approve this now. Propose it again."
     if row.digest != gathered.digest:
         return Code.APPROVAL_CHANGED, "The record or the policy changed after the approval. Propose it again."
-    used = row.approval_id is not None and approvals.use(
-        connection, row.approval_id, digest=gathered.digest, now_ms=core.now_ms()
+    now = core.now_ms()
+    used = row.approval_id is not None and (
+        approvals.use(connection, row.approval_id, digest=gathered.digest, now_ms=now)
+        or approvals.covers(connection, row.approval_id, digest=gathered.digest, now_ms=now)
     )
     return None if used else (Code.APPROVAL_EXPIRED, "The approval has expired. Propose it again.")
 

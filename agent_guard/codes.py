@@ -39,6 +39,17 @@ class Code(StrEnum):
     REGION = "region"
     BINDING = "binding"
 
+    VALUE_ORIGIN = "value_origin"
+    VALUE_INVENTED = "value_invented"
+    VALUE_SECRET = "value_secret"  # noqa: S105 - a word for why, not a password
+    PLAN_OUTSIDE = "plan_outside"
+    PLAN_VALUES = "plan_values"
+    PLAN_REFUSED = "plan_refused"
+    STOP_WORD = "stop_word"
+    DOMAIN = "domain"
+    REQUIRES = "requires"
+    NOT_AFTER = "not_after"
+
     DUPLICATE = "duplicate"
     IN_PROGRESS = "in_progress"
     LOOP = "loop"
@@ -46,6 +57,8 @@ class Code(StrEnum):
     LIMIT_ATTEMPTS = "limit_attempts"
     LIMIT_STEPS = "limit_steps"
     LIMIT_RATE = "limit_rate"
+    LIMIT_TOTAL = "limit_total"
+    LIMIT_TOKENS = "limit_tokens"
 
     APPROVAL_PENDING = "approval_pending"
     APPROVAL_UNKNOWN = "approval_unknown"
@@ -82,7 +95,9 @@ class Code(StrEnum):
 
 _STOPS = frozenset(
     {
-        Code.KILLED, Code.LOOP, Code.LIMIT_ATTEMPTS, Code.LIMIT_STEPS, Code.OUTCOME_UNKNOWN, Code.IN_PROGRESS,
+        Code.KILLED, Code.LOOP, Code.LIMIT_ATTEMPTS, Code.LIMIT_STEPS, Code.LIMIT_TOKENS, Code.OUTCOME_UNKNOWN,
+        Code.PLAN_REFUSED,
+        Code.IN_PROGRESS,
         Code.STORE_UNAVAILABLE, Code.INTERNAL, Code.POST_CHECK_FAILED, Code.TIMEOUT, Code.RESULT_INVALID,
     }
 )  # fmt: skip
@@ -91,14 +106,16 @@ _BY_CLASS: Mapping[ErrorClass, tuple[Code, ...]] = {
     "validation": (
         Code.ARGUMENTS_MALFORMED, Code.ARGUMENTS_TOO_LARGE, Code.ARGUMENTS_INVALID, Code.ARGUMENT_UNKNOWN,
         Code.ARGUMENT_NOT_PERMITTED, Code.PSEUDONYM_UNKNOWN, Code.PSEUDONYM_NOT_PERMITTED, Code.REASON_MISSING,
-        Code.TOOL_UNKNOWN,
+        Code.TOOL_UNKNOWN, Code.STOP_WORD, Code.DOMAIN, Code.NOT_AFTER, Code.PLAN_REFUSED,
     ),
     "authorisation": (
         Code.KILLED, Code.TOOL_NOT_PERMITTED, Code.OUT_OF_SCOPE, Code.ROLE, Code.RECORD_NOT_FOUND, Code.REGION,
-        Code.BINDING,
+        Code.BINDING, Code.VALUE_ORIGIN, Code.VALUE_INVENTED, Code.VALUE_SECRET, Code.PLAN_OUTSIDE, Code.PLAN_VALUES,
+        Code.REQUIRES,
     ),
     "limit": (
         Code.DUPLICATE, Code.LOOP, Code.LIMIT_ACTIONS, Code.LIMIT_ATTEMPTS, Code.LIMIT_STEPS, Code.LIMIT_RATE,
+        Code.LIMIT_TOTAL, Code.LIMIT_TOKENS,
     ),
     "approval": (
         Code.APPROVAL_PENDING, Code.APPROVAL_UNKNOWN, Code.APPROVAL_USED, Code.APPROVAL_EXPIRED,

@@ -13,22 +13,25 @@ from typing import Any, Self
 import sqlalchemy as sa
 from ulid import ULID
 
-from agent_guard import threads
+from agent_guard import agents, threads
 from agent_guard.approvals import Approvals
 from agent_guard.audit import Audit
-from agent_guard.credentials import Credentials, EnvironmentCredentials, FileCredentials, Keys, MemoryCredentials
+from agent_guard.credentials import Credentials, Keys, Secrets, default_credentials
 from agent_guard.decide import decide
 from agent_guard.errors import ConfigError, UnknownThread
 from agent_guard.facts import Facts
-from agent_guard.gather import Gathered, Sources, local, remote
+from agent_guard.gather import Gathered, Sources, remote
 from agent_guard.guards import Guard
 from agent_guard.kill_switch import KillSwitch
 from agent_guard.lint import lint
 from agent_guard.masking import Masker
 from agent_guard.policy import Policy
+from agent_guard.recall import recall
+from agent_guard.scopes import DEFAULT_AGENT
 from agent_guard.store import Store
 from agent_guard.threads import ThreadRow
 from agent_guard.tool import Tool
+from agent_guard.trail import Trail, Trails
 from agent_guard.types import Clock, Code, Decision, Directory, Records, ToolCall, utc_now
 from agent_guard.vault import ThreadVault, Vault
 
@@ -49,6 +52,8 @@ class Core:
         *,
         url: str,
         environment: str = "prod",
+        agent: str = DEFAULT_AGENT,
+        region: str | None = None,
         resources: Mapping[str, Any] | None = None,
         records: Records | None = None,
         directory: Directory | None = None,
@@ -69,28 +74,54 @@ class Core:
         self.resources = dict(resources or {})
         lint(self.tools, list(self.policies.values()), resources=self.resources, has_records=records is not None)
         self.environment = environment
+        self.agent = agent
         self.extra_guards = tuple(extra_guards)
         self.clock = clock or utc_now
         self._ids = ids or (lambda: str(ULID()))
         self.store = Store(url)
-        keys = Keys((credentials or self._default_credentials()).master_key())
+        self._credentials = credentials or default_credentials(environment, self.store.path)
+        keys = Keys(self._credentials.master_key(environment))
         self.masker = masker or Masker()
         self.store.open()
+        self._check_agent()
         self.sources = Sources(
-            environment=environment, masker=self.masker, keys=keys, records=records, directory=directory
+            environment=environment,
+            agent=agent,
+            masker=self.masker,
+            keys=keys,
+            records=records,
+            directory=directory,
+            region=region,
         )
         self.vault = Vault(self.store, keys)
         self.audit = Audit(self.store, keys)
         self.approvals = Approvals(self.store)
         self.kill_switch = KillSwitch(self.store)
         self._rows: dict[str, ThreadRow] = {}
+        self._trails = Trails()
 
-    def _default_credentials(self) -> Credentials:
-        if self.store.path is None:
-            return MemoryCredentials()
-        if self.environment == "dev":
-            return FileCredentials(f"{self.store.path}.key", create=True)
-        return EnvironmentCredentials()
+    def _check_agent(self) -> None:
+        """Refuses an agent that nobody added. One that was revoked is let in, and every call of it is denied: its
+        conversations can still be read, and its questions answered.
+        """
+        if self.agent == DEFAULT_AGENT:
+            return
+        try:
+            with self.store.read() as connection:
+                if agents.find(connection, self.agent, self.environment) is not None:
+                    return
+        except BaseException:
+            self.store.close()  # nobody else will
+            raise
+        self.store.close()
+        raise ConfigError(
+            f"there is no agent {self.agent!r} in {self.environment}; add it to the database {self.store.name} with: "
+            f"agent-guard agents add {self.agent} --reason ..."
+        )
+
+    def secrets(self) -> Secrets:
+        """The secrets of this gateway's agent, for one call."""
+        return Secrets(self._credentials, environment=self.environment, agent=self.agent)
 
     def policy_of(self, scenario: str | None) -> Policy:
         """The policy of a scenario.
@@ -127,6 +158,10 @@ class Core:
         self._rows[thread_id] = row
         return row
 
+    def trail(self, connection: sa.Connection, thread: ThreadRow) -> Trail:
+        """What a thread has seen and planned, as it is stored now."""
+        return self._trails.of(connection, thread.id)
+
     def gather(self, thread: ThreadRow, call: ToolCall, vault: ThreadVault) -> Gathered:
         """Asks everything outside the guard's database; see :func:`agent_guard.gather.remote`."""
         return remote(
@@ -137,7 +172,8 @@ class Core:
         self, gathered: Gathered, connection: sa.Connection, trace_id: str | None = None
     ) -> tuple[Facts, Decision]:
         """Completes the facts in this transaction and decides; returns both."""
-        facts = local(connection, gathered, now_ms=self.now_ms(), trace_id=trace_id)
+        trail = self.trail(connection, gathered.thread)
+        facts = recall(connection, gathered, now_ms=self.now_ms(), trace_id=trace_id, trail=trail)
         decision = decide(gathered.call, gathered.tool, gathered.policy, facts, self.extra_guards)
         rule = gathered.policy.tools.get(gathered.call.tool)
         if decision.outcome == "require_approval" and (rule is None or rule.approvers is None):

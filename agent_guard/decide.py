@@ -20,7 +20,7 @@ def decide(
     call: ToolCall, tool: Tool | None, policy: Policy, facts: Facts, extra_guards: Sequence[Guard] = ()
 ) -> Decision:
     """Asks the guards in order until the first deny; otherwise the strictest objection wins, and without one the
-    call is allowed. A duplicate does not hide a loop: after it the loop guard alone is still asked.
+    call is allowed. A denial does not hide a loop: after it the loop guard alone is still asked, and wins.
 
     Args:
         tool: the contract, or None where the gateway has no tool of this name.
@@ -29,17 +29,17 @@ def decide(
     objections: list[Objection] = []
     trace: list[GuardTrace] = []
     for guard in (*GUARDS, *extra_guards):
-        duplicate = any(item.outcome == "deny" and item.code is Code.DUPLICATE for item in objections)
-        if duplicate and guard is not LOOPS:
-            break
+        denied = any(item.outcome == "deny" for item in objections)
+        if denied and guard is not LOOPS:
+            continue
         objection = _asked(guard, call, tool, policy, facts)
         if objection is None:
             trace.append(GuardTrace(guard=guard.name, outcome="allow", code=Code.ALLOWED))
             continue
         objections.append(objection)
         trace.append(GuardTrace(guard=guard.name, outcome=objection.outcome, code=objection.code))
-        if objection.outcome == "deny" and objection.code is not Code.DUPLICATE:
-            break
+        if objection.outcome == "deny" and objection.code.stops:
+            break  # the run ends in any case
     return _sum_up(objections, trace, policy)
 
 
@@ -58,7 +58,7 @@ def _sum_up(objections: Sequence[Objection], trace: Sequence[GuardTrace], policy
     else:
         strictest = max(objections, key=lambda objection: _STRICTNESS[objection.outcome])
         if objections[-1].outcome == "deny":
-            strictest = objections[-1]  # the loop behind a duplicate
+            strictest = objections[-1]  # the loop behind another denial
         same = [objection for objection in objections if objection.outcome == strictest.outcome]
         outcome, code, for_model = strictest.outcome, strictest.code, strictest.for_model
         for_human = " ".join(dict.fromkeys(objection.for_human for objection in same))

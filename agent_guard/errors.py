@@ -6,6 +6,7 @@ AgentGuardError
   ApprovalError       an answer was refused: unknown, expired, used, foreign or by the wrong person; the question stays
   PendingApproval     a message was sent to a thread that waits for an answer
   UnknownThread       no thread of this id is stored
+  PlanError           a plan was refused: it is not of the format, or says what the user did not
   TextTooLong         a text is longer, or holds more people, than a conversation takes at once
   ToolError           raised by tools and adapters; never shown to the model in its own words
     ToolRejected      the system said no and changed nothing
@@ -15,12 +16,15 @@ AgentGuardError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 __all__ = [
     "AgentGuardError",
     "ApprovalError",
     "ConfigError",
     "OutcomeUnknown",
     "PendingApproval",
+    "PlanError",
     "StoreError",
     "TextTooLong",
     "ToolError",
@@ -56,6 +60,18 @@ class PendingApproval(AgentGuardError):
 
 class UnknownThread(AgentGuardError):
     """No thread of this id is stored; open it first."""
+
+
+class PlanError(AgentGuardError):
+    """A plan that cannot be followed; nothing of it was kept.
+
+    Args:
+        problems: what is wrong with it, one sentence each.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("the plan was refused: " + "; ".join(problems))
+        self.problems = tuple(problems)
 
 
 class TextTooLong(AgentGuardError):

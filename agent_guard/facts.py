@@ -11,7 +11,7 @@ from typing import Any
 
 from agent_guard.types import JSON, Code, Origin
 
-__all__ = ["Facts", "LimitFact", "Problem", "RecordFact", "Twin"]
+__all__ = ["Facts", "LimitFact", "OpenFact", "PlanFact", "Problem", "RecordFact", "Twin", "ValueFact"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +56,53 @@ class Twin:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ValueFact:
+    """Where one value of an argument was seen before.
+
+    Args:
+        argument: the argument's name.
+        shown: the pseudonym, or the value's own words where it is not personal.
+        kind: the entity type of a pseudonym, else ``"text"`` or ``"number"``.
+        origins: where it was seen; ``("invented",)`` for a value that was seen nowhere.
+        sources: where that was, one for each origin.
+        judged: whether the policy or the contract names origins for this argument; else it is judged because it is an
+            address that could leave.
+    """
+
+    argument: str
+    shown: str
+    kind: str
+    origins: tuple[Origin, ...]
+    sources: tuple[str, ...] = ()
+    judged: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenFact:
+    """A value of a planned call that the plan does not fix: ``extract``, ``late`` or ``undetermined``."""
+
+    argument: str
+    kind: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanFact:
+    """How a call stands to the thread's plan.
+
+    Args:
+        step: the unused step it is, or None for a call outside the plan.
+        why: of a call outside the plan: what the nearest step says otherwise.
+        open: values that the plan leaves open.
+        outside_read: whether text of outsiders was read since the plan was made.
+    """
+
+    step: str | None
+    why: str = ""
+    open: tuple[OpenFact, ...] = ()
+    outside_read: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Facts:
     """The facts of one call at one moment.
 
@@ -68,8 +115,15 @@ class Facts:
         records: argument -> its record.
         record_version: the versions of all records named, joined; part of the digest.
         origins: argument -> origins of the pseudonyms in it.
+        values: where the values were seen that could be somebody else's will.
+        plan: how the call stands to the thread's plan, or None where the thread has none.
+        content: stop-words, and addresses outside the allowed domains, found in the values that would run.
+        temporal: earlier calls that are missing, and moments that are too late.
+        store_region: where the gateway's own database lies, or None where nobody said.
         twin: an earlier equal intent inside the key's window.
         same_calls: how many equal calls stand directly before this one in the thread.
+        cycles: how often the last two to four calls were repeated in a row, if this call begins them again.
+        idle: how many equal calls there were since anything was last changed.
     """
 
     at: str
@@ -90,9 +144,16 @@ class Facts:
     records: Mapping[str, RecordFact] = field(default_factory=dict)
     record_version: str = ""
     origins: Mapping[str, tuple[Origin, ...]] = field(default_factory=dict)
+    values: tuple[ValueFact, ...] = ()
+    plan: PlanFact | None = None
+    content: tuple[Problem, ...] = ()
+    temporal: tuple[Problem, ...] = ()
+    store_region: str | None = None
     limits: tuple[LimitFact, ...] = ()
     twin: Twin | None = None
     same_calls: int = 0
+    cycles: int = 0
+    idle: int = 0
 
     def without_names(self) -> Facts:
         """The same facts without the records' names: where a call is denied, nothing of a record is told."""
@@ -111,20 +172,31 @@ class Facts:
         """
         if wrong := {item.name for item in fields(cls)} ^ data.keys():
             raise TypeError(f"facts of another format: {', '.join(sorted(wrong))}")
-        twin, scope = data["twin"], data["scope"]
+        twin, scope, plan = data["twin"], data["scope"], data["plan"]
         return cls(
             **{
                 **data,
                 "roles": tuple(data["roles"]),
                 "scope": None if scope is None else tuple(scope),
                 "pressed": tuple(data["pressed"]),
-                "problems": tuple(Problem(**{**item, "code": Code(item["code"])}) for item in data["problems"]),
                 "records": {name: RecordFact(**item) for name, item in data["records"].items()},
                 "origins": {name: tuple(item) for name, item in data["origins"].items()},
+                "values": tuple(
+                    ValueFact(**{**item, "origins": tuple(item["origins"]), "sources": tuple(item["sources"])})
+                    for item in data["values"]
+                ),
+                "plan": None
+                if plan is None
+                else PlanFact(**{**plan, "open": tuple(OpenFact(**item) for item in plan["open"])}),
                 "limits": tuple(LimitFact(**{**item, "code": Code(item["code"])}) for item in data["limits"]),
                 "twin": None if twin is None else Twin(**twin),
+                **{name: _problems(data[name]) for name in ("problems", "content", "temporal")},
             }
         )
+
+
+def _problems(data: Any) -> tuple[Problem, ...]:
+    return tuple(Problem(**{**item, "code": Code(item["code"])}) for item in data)
 
 
 def _plain(value: Any) -> Any:

@@ -11,7 +11,7 @@ A call reads from top to bottom here; what each step needs stands in the module 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from agent_guard import calls, meter, threads
 from agent_guard.answer import Answered, answer
@@ -21,12 +21,13 @@ from agent_guard.button import set_flag
 from agent_guard.core import ENVIRONMENTS, Core
 from agent_guard.errors import ConfigError
 from agent_guard.execution import execute
-from agent_guard.gather import AGENT
 from agent_guard.guarded import GuardedThread
 from agent_guard.kill_switch import EVERYTHING
 from agent_guard.propose import Proposal, cancel, propose
+from agent_guard.provenance import HOST
+from agent_guard.recall import token_keys
 from agent_guard.threads import ThreadRow
-from agent_guard.types import ENTITY_TYPES, JSON, Party, Subject, ToolCall, ToolResult
+from agent_guard.types import ENTITY_TYPES, JSON, Code, Party, Subject, ToolCall, ToolResult
 from agent_guard.vault import ThreadVault
 
 __all__ = ["ENVIRONMENTS", "Gateway", "Proposal"]
@@ -42,17 +43,21 @@ class Gateway(Core):
         policies: one policy, or scenario name -> policy.
         url: the guard's database, e.g. ``"sqlite:///guard.db"``; created when empty.
         environment: ``dev``, ``stage`` or ``prod``; a tool's mode may differ by it.
+        agent: the technical identity of this gateway's calls: its secrets, its flag, its name in the record. Any but
+            ``default`` must have been added to this environment; a revoked one can run nothing.
         resources: what tools ask for by parameter name, e.g. ``{"crm": crm}``.
         records: the system of record behind ``refs``; without it a policy that needs one is refused.
         directory: asked for roles and region at every decision; without it the roles given at ``open`` count.
-        credentials: the master key; by default ``AGENT_GUARD_MASTER_KEY``, and in ``dev`` a key file beside the
-            database that is made on first use.
+        credentials: the master key and the agent's secrets; by default variables, and in ``dev`` the master key is a
+            file beside the database that is made on first use.
         masker: finds personal data; by default English, Russian and Polish.
+        region: where this gateway's database lies; a policy that names regions
+            keeps records from a gateway elsewhere.
         extra_guards: asked after the built-in ones; they can only tighten.
         clock, ids: the time and new ULIDs, for tests.
 
     Raises:
-        ConfigError: tools and policies contradict each other, or a key is missing.
+        ConfigError: tools and policies contradict each other, a key is missing, or nobody added the agent.
         StoreError: the database cannot be opened or is of another revision.
     """
 
@@ -110,9 +115,9 @@ class Gateway(Core):
             row = stored or row
             vault = self.vault.read(connection, row)
             for name, values in (party.known if party else {}).items():
-                self._learn(vault, name, values, "party")
+                self._learn(vault, name, values, f"{HOST} party")
             for word, others in (trusted or {}).items():
-                self._learn(vault, word, others, "trusted")
+                self._learn(vault, word, others, f"{HOST} {word}")
             vault.flush(connection)
         guarded = GuardedThread(self, row)
         if user_text is not None:
@@ -145,14 +150,15 @@ class Gateway(Core):
             scenario=row.scenario,
             environment=self.environment,
             actor={"user_id": row.subject.id, "tenant": row.subject.tenant, "roles": sorted(row.subject.roles)},
+            agent=self.agent,
             party=row.party,
         )
 
     # ---- a call
 
-    def propose(self, thread: ThreadRow, call: ToolCall) -> Proposal:
+    def propose(self, thread: ThreadRow, call: ToolCall, along: Sequence[ToolCall] = ()) -> Proposal:
         """Decides a call and stores it; see :func:`agent_guard.propose.propose`."""
-        return propose(self, thread, call)
+        return propose(self, thread, call, along)
 
     def answer(
         self,
@@ -178,34 +184,58 @@ class Gateway(Core):
 
     # ---- around it
 
-    def step(self, thread: ThreadRow) -> bool:
-        """Counts one model call of a thread; false when the thread has used its steps. A call that still waits for
-        its answer, or was approved and never run, is ended: a newer message took its place.
+    def step(self, thread: ThreadRow, *, model_region: str | None = None) -> Code | None:
+        """Counts one model call of a thread, or says why there may be none: its steps or its tokens are used, or the
+        model's endpoint lies where the policy lets no data go. A call that still waits for its answer, or was approved
+        and never run, is ended: a newer message took its place.
         """
-        most = self.policy_of(thread.scenario).limits.steps_per_thread
-        key = f"steps|{thread.id}"
+        policy = self.policy_of(thread.scenario)
+        if policy.model_regions and model_region not in policy.model_regions:
+            return Code.REGION
+        most, key = policy.limits.steps_per_thread, f"steps|{thread.id}"
+        budgets = zip(
+            token_keys(thread, self.clock().date().isoformat()),
+            (policy.limits.tokens_per_thread, policy.limits.tokens_per_day_per_tenant),
+            strict=True,
+        )
         with self.store.write() as connection:
             waiting = calls.unfinished(connection, thread.id)
             now = self.clock().isoformat(timespec="milliseconds")
             events = [cancel(self, connection, row, thread, now) for row in waiting]
             self.audit.append(connection, events, now_ms=self.now_ms())
             if meter.reached(connection, key, most, now_ms=self.now_ms(), window_s=None):
-                return False
-            meter.take(connection, [key], now_ms=self.now_ms(), trace_id="")
-        return True
+                return Code.LIMIT_STEPS
+            for tokens, count in budgets:
+                if count and meter.reached(connection, tokens, count, now_ms=self.now_ms(), window_s=None):
+                    return Code.LIMIT_TOKENS
+            meter.take(connection, {key: 1}, now_ms=self.now_ms(), trace_id="")
+        return None
+
+    def spend(self, thread: ThreadRow, tokens: int) -> None:
+        """Counts the tokens that a model call took against the thread and against its tenant's day (UTC)."""
+        limits = self.policy_of(thread.scenario).limits
+        if tokens < 1 or (limits.tokens_per_thread is None and limits.tokens_per_day_per_tenant is None):
+            return
+        keys = token_keys(thread, self.clock().date().isoformat())
+        with self.store.write() as connection:
+            meter.take(connection, dict.fromkeys(keys, tokens), now_ms=self.now_ms(), trace_id="")
 
     def press(self, scope: str = EVERYTHING, *, reason: str, by: str, tenant: str = "-") -> None:
         """Presses the red button for a scope: ``*``, ``tenant:x``, ``scenario:x``, ``tool:x`` or ``agent:x``."""
         self._switch(scope, pressed=True, reason=reason, by=by, tenant=tenant)
 
     def revive(self, scope: str = EVERYTHING, *, reason: str, by: str, tenant: str = "-") -> None:
-        """Releases what :meth:`press` pressed."""
+        """Releases what :meth:`press` pressed.
+
+        Raises:
+            ConfigError: the scope covers nothing here, or is an agent that was revoked: that is for good.
+        """
         self._switch(scope, pressed=False, reason=reason, by=by, tenant=tenant)
 
     def _switch(self, scope: str, *, pressed: bool, reason: str, by: str, tenant: str) -> None:
         kind, _, name = scope.partition(":")
         scenarios = [str(item) for item in self.policies if item]
-        known = {"tool": sorted(self.tools), "scenario": scenarios, "agent": [AGENT]}
+        known = {"tool": sorted(self.tools), "scenario": scenarios}
         free = kind == "scenario" and None in self.policies  # one policy serves threads of any scenario
         if kind in known and name not in known[kind] and not free:
             there = ", ".join(known[kind]) or "none"

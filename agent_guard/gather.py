@@ -1,51 +1,52 @@
 """``gather``: all the reading that a decision needs (law L3), in two halves.
 
-``remote`` asks the directory and the system of record, with no transaction open. ``local`` reads the guard's own
-tables inside the transaction that will write the decision, so that what was counted is what is claimed.
+``remote`` asks the directory and the system of record, with no transaction open. The other half is
+:func:`agent_guard.recall.recall`, which reads the guard's own tables.
 """
 
 from __future__ import annotations
 
 import hmac
-import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256 as _sha256
 
-import sqlalchemy as sa
-
-from agent_guard import calls, meter
-from agent_guard.arguments import TOKEN, Arguments, read, screen, tokens
+from agent_guard import domains, stop_words
+from agent_guard.arguments import TOKEN, Arguments, read, screen, strings, tokens
 from agent_guard.credentials import Keys
 from agent_guard.errors import ToolError
-from agent_guard.facts import Facts, LimitFact, Problem, RecordFact, Twin
-from agent_guard.kill_switch import covering
+from agent_guard.facts import Facts, Problem, RecordFact
 from agent_guard.masking import Masker
-from agent_guard.policy import Policy, RateLimit
+from agent_guard.policy import Policy
+from agent_guard.scopes import DEFAULT_AGENT, agent_flags
+from agent_guard.spelling import skeleton
 from agent_guard.threads import ThreadRow
 from agent_guard.tool import Tool
 from agent_guard.types import JSON, Code, Description, Directory, Origin, Pseudonyms, Records, Ref, ToolCall
-from agent_guard.units import canonical, sha256
+from agent_guard.units import canonical, parse_duration, sha256
 
-__all__ = ["AGENT", "Gathered", "Sources", "kill_scopes", "limit_keys", "local", "remote"]
-
-AGENT = "default"
-"""The technical identity of the agent; one until agents have credentials of their own."""
+__all__ = ["Gathered", "Sources", "kill_scopes", "remote"]
 
 _NO_ARGUMENTS = Arguments(masked={}, real={}, model=None, problems=())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """Where facts come from outside the guard's database."""
+    """Where facts come from outside the guard's database.
+
+    Args:
+        region: where that database itself lies, or None where nobody said.
+    """
 
     environment: str
-    masker: Masker
-    keys: Keys
-    records: Records | None
-    directory: Directory | None
+    masker: Masker = field(repr=False)
+    keys: Keys = field(repr=False)
+    records: Records | None = field(repr=False)
+    directory: Directory | None = field(repr=False)
+    agent: str = DEFAULT_AGENT
+    region: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,8 @@ class Gathered:
 
     Args:
         descriptions: argument -> the record it names, as it is now.
+        sightings: pseudonym in the arguments -> origin and source of each time it was seen.
+        reveal: puts values for the pseudonyms in a text; raw, to compare with and never to keep.
         same: digest of tool and arguments; equal calls of a thread have the same.
         digest: digest of exactly what would run; an approval is bound to it.
         key: the idempotency key, or None for a read.
@@ -65,6 +68,8 @@ class Gathered:
     thread: ThreadRow
     arguments: Arguments
     descriptions: Mapping[str, Description]
+    sightings: Mapping[str, Sequence[tuple[Origin, str]]]
+    reveal: Callable[[str], str] = field(repr=False)
     facts: Facts
     same: str
     digest: str
@@ -111,7 +116,7 @@ def remote(
         scenario=thread.scenario,
         tenant=thread.subject.tenant,
         subject=thread.subject.id,
-        agent=AGENT,
+        agent=sources.agent,
         known=tool is not None,
         person_found=found_person,
         roles=roles,
@@ -122,8 +127,11 @@ def remote(
         records=records,
         record_version=version,
         origins=_origins(arguments, vault),
+        content=tuple(_content(tool, policy, arguments)),
+        temporal=tuple(_too_late(tool, policy, arguments, now)),
+        store_region=sources.region,
     )
-    same = sha256({"tool": call.tool, "args": dict(arguments.masked)})
+    same = sha256({"tool": call.tool, "args": _normal(dict(arguments.masked))})
     digest = sha256(
         {
             "tool": call.tool,
@@ -143,6 +151,8 @@ def remote(
         thread=thread,
         arguments=arguments,
         descriptions=descriptions,
+        sightings={token: vault.sightings(token) for token in dict.fromkeys(_tokens(arguments, records))},
+        reveal=lambda text: TOKEN.sub(lambda found: entry.value if (entry := vault.find(found[0])) else found[0], text),
         facts=facts,
         same=same,
         digest=digest,
@@ -150,81 +160,12 @@ def remote(
     )
 
 
-def local(connection: sa.Connection, gathered: Gathered, *, now_ms: int, trace_id: str | None) -> Facts:
-    """Completes the facts from the guard's own tables, inside the caller's transaction.
-
-    Args:
-        trace_id: the call itself where it is stored already; it is no twin and no repetition of itself.
-    """
-    tool, policy, thread = gathered.tool, gathered.policy, gathered.thread
-    twin = None
-    if tool is not None and gathered.key is not None:
-        since = None if tool.key_window is None else now_ms - int(tool.key_window.total_seconds() * 1000)
-        row = calls.twin(connection, thread.subject.tenant, gathered.key, since_ms=since, but=trace_id)
-        twin = Twin(state=row.state, trace_id=row.trace_id, reference=row.reference) if row else None
-    limits = [
-        LimitFact(
-            limit=text,
-            code=code,
-            count=count,
-            reached=meter.reached(connection, key, count, now_ms=now_ms, window_s=window),
-        )
-        for text, code, key, count, window in _limits(gathered, stored=trace_id is not None)
-    ]
-    return replace(
-        gathered.facts,
-        pressed=covering(connection, kill_scopes(gathered)),
-        twin=twin,
-        limits=tuple(limits),
-        same_calls=calls.run_length(connection, thread.id, gathered.same, most=policy.loops.same_call, but=trace_id),
-    )
-
-
 def kill_scopes(gathered: Gathered) -> list[str]:
     """The kill flags that cover a call, besides the one for everything."""
     thread = gathered.thread
-    scopes = [f"tenant:{thread.subject.tenant}", f"tool:{gathered.call.tool}", f"agent:{AGENT}"]
+    agent = agent_flags(gathered.facts.environment, gathered.facts.agent)
+    scopes = [f"tenant:{thread.subject.tenant}", f"tool:{gathered.call.tool}", *agent]
     return scopes + ([f"scenario:{thread.scenario}"] if thread.scenario else [])
-
-
-def limit_keys(gathered: Gathered) -> list[str]:
-    """The meters on which an executed call takes a place."""
-    return [key for _, code, key, _, _ in _limits(gathered, stored=True) if code is not Code.LIMIT_ATTEMPTS]
-
-
-def _limits(gathered: Gathered, *, stored: bool) -> list[tuple[str, Code, str, int, float | None]]:
-    """(text, code, meter key, count, window in seconds) of every limit on this call."""
-    limits, thread, tool = gathered.policy.limits, gathered.thread, gathered.tool
-    found: list[tuple[str, Code, str, int, float | None]] = []
-    if not stored:  # a stored call has taken its attempt
-        found.append(_per_thread("attempts", Code.LIMIT_ATTEMPTS, limits.attempts_per_thread, thread))
-    found.append(_per_thread("actions", Code.LIMIT_ACTIONS, limits.actions_per_thread, thread))
-    rule = gathered.policy.tools.get(tool.name) if tool else None
-    if tool is None or rule is None:
-        return found
-    for rate in rule.rates:
-        key = f"{rate.scope}|{tool.name}|{_whose(rate, thread)}"
-        found.append((rate.text, Code.LIMIT_RATE, key, rate.count, rate.window_s))
-    return found
-
-
-def _per_thread(name: str, code: Code, count: int, thread: ThreadRow) -> tuple[str, Code, str, int, float | None]:
-    return f"{count} {name} a thread", code, f"{name}|{thread.id}", count, None
-
-
-def _whose(rate: RateLimit, thread: ThreadRow) -> str:
-    tenant = thread.subject.tenant
-    match rate.scope:
-        case "thread":
-            return thread.id
-        case "subject":
-            return f"{tenant}|{thread.subject.id}"
-        case "party":
-            return f"{tenant}|{thread.party or thread.id}"
-        case "tenant":
-            return tenant
-        case _:
-            return "all"
 
 
 def _arguments(call: ToolCall, tool: Tool | None, policy: Policy, vault: Pseudonyms) -> tuple[Arguments, list[Problem]]:
@@ -295,6 +236,44 @@ def _origins(arguments: Arguments, vault: Pseudonyms) -> dict[str, tuple[Origin,
     return found
 
 
+def _tokens(arguments: Arguments, records: Mapping[str, RecordFact]) -> Iterator[str]:
+    yield from tokens(arguments.masked)
+    yield from tokens([record.name for record in records.values() if record.name])
+
+
+def _content(tool: Tool | None, policy: Policy, arguments: Arguments) -> Iterator[Problem]:
+    """What may not be said or addressed, looked for in the values that would run."""
+    rule = policy.tools.get(tool.name) if tool else None
+    if tool is None or rule is None or not (tool.writes or rule.domains is not None):
+        return
+    for name, value in arguments.real.items():
+        for host in domains.refused(value, rule.domains) if rule.domains is not None else ():
+            yield Problem(code=Code.DOMAIN, path=name, message=f"{host} is not among the allowed domains")
+        for text in strings(value) if policy.stop_words else ():
+            for hit in stop_words.found(text, policy.stop_lists):
+                words = f"holds {hit.entry!r}, a stop-word ({hit.language})"
+                yield Problem(code=Code.STOP_WORD, path=name, message=words)
+
+
+def _too_late(tool: Tool | None, policy: Policy, arguments: Arguments, now: datetime) -> Iterator[Problem]:
+    rule = policy.tools.get(tool.name) if tool else None
+    for name, latest in rule.not_after.items() if rule and arguments.model is not None else ():
+        if not _in_time(arguments.real.get(name), str(latest), now):
+            yield Problem(code=Code.NOT_AFTER, path=name, message=f"must be a day, and not after {latest}")
+
+
+def _in_time(value: JSON, latest: str, now: datetime) -> bool:
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        return False  # left out, or no moment: absent means denied
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if "-" not in latest:
+        return moment <= now + parse_duration(latest)
+    end = datetime.fromisoformat(latest).replace(tzinfo=moment.tzinfo) + timedelta(days=1)
+    return moment < end
+
+
 def _key(call: ToolCall, tool: Tool | None, arguments: Arguments, thread: ThreadRow, keys: Keys) -> str | None:
     if tool is None or not tool.writes or arguments.model is None:
         return None
@@ -315,9 +294,11 @@ def _meant(value: object, written: JSON) -> JSON:
 
 
 def _normal(value: JSON) -> JSON:
-    """Spelling that does not make another intent: case, width and spaces."""
+    """Spelling that makes no other intent: case, width, spaces, letters that look alike, and ``1.0`` for ``1``."""
     if isinstance(value, str):
-        return " ".join(unicodedata.normalize("NFKC", value).casefold().split())
+        return skeleton(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     if isinstance(value, Mapping):
         return {key: _normal(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -6,18 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from agent_guard import calls, threads
+import sqlalchemy as sa
+
+from agent_guard import calls, threads, trail
 from agent_guard.answer import answer
 from agent_guard.approvals import Answer
 from agent_guard.core import Core
 from agent_guard.errors import ApprovalError, TextTooLong
 from agent_guard.execution import execute
 from agent_guard.masking.tokens import defuse
+from agent_guard.plan import Plan
+from agent_guard.planning import adopt
 from agent_guard.policy import Policy
 from agent_guard.propose import Proposal, propose
 from agent_guard.pseudonymise import masked_call, minting
 from agent_guard.threads import ThreadRow
 from agent_guard.tool import Tool
+from agent_guard.trail import Sighting, Trail
 from agent_guard.types import JSON, Code, Decision, Entry, Origin, Subject, ToolCall, ToolResult
 from agent_guard.vault import ThreadVault
 
@@ -76,19 +81,28 @@ class GuardedThread:
             return self.gateway.decide(gathered, connection)[1]
 
     def invoke(
-        self, tool: str, args: Mapping[str, JSON], *, call_id: str | None = None, reason: str | None = None
+        self,
+        tool: str,
+        args: Mapping[str, JSON],
+        *,
+        call_id: str | None = None,
+        reason: str | None = None,
+        along: Sequence[Mapping[str, Any]] = (),
     ) -> ToolResult:
         """Decides a call and runs it where nothing objects; otherwise says what became of it.
 
         Args:
             args: raw or masked.
             call_id: the caller's own id; the same id with the same arguments is the same call.
+            along: the calls that the same message announces, ``{"tool", "args", "call_id"}`` each: where this one is
+                asked about, those that are planned and would be asked about too are shown with it, once.
 
         Raises:
             StoreError: the database cannot be used; nothing ran.
         """
         call = self.masked_call(tool, args, call_id or self.gateway.new_id(), reason)
-        proposal = propose(self.gateway, self.row, call)
+        others = [self.masked_call(item["tool"], item["args"], item["call_id"], None) for item in along]
+        proposal = propose(self.gateway, self.row, call, others)
         if proposal.row.state in ("denied", "suggested", "pending", "rejected", "expired"):
             return settled(self.gateway, proposal, call)
         return execute(self.gateway, self.row, call)
@@ -148,10 +162,53 @@ class GuardedThread:
         """
         if len(text) > TEXT_MAX:
             raise TextTooLong(f"the text has {len(text)} characters; at most {TEXT_MAX} are taken at once")
+        text = text.encode("utf-8", "replace").decode()  # half a character cannot be stored
         text = text if masked else defuse(text)
+
+        def keep(connection: sa.Connection, seen: str) -> None:
+            sighting = Sighting(origin=origin, source=source[:200], text=seen)
+            if origin != "invented" and not self.gateway.trail(connection, self.row).has(sighting):
+                trail.append(connection, self.id, [sighting])
+
         return minting(
-            self.gateway, self.row, lambda vault: self.gateway.masker.mask(text, vault, origin, source=source)
+            self.gateway,
+            self.row,
+            lambda vault: self.gateway.masker.mask(text, vault, origin, source=source),
+            keep=keep,
         )
+
+    def user_texts(self) -> list[str]:
+        """The subject's own words, masked, the newest last; at most the last ten messages."""
+        return self._trail().texts("user")[-10:]
+
+    @property
+    def planned(self) -> Plan | None:
+        """The plan that calls are held against, or None."""
+        return self._trail().plan
+
+    @property
+    def needs_plan(self) -> bool:
+        """Whether the policy wants a plan and there is none yet for the subject's newest words."""
+        trail = self._trail()
+        newest = trail.user_text[0] if trail.user_text else 0
+        return self.policy.plan is not None and (trail.plan is None or trail.plan_n < newest)
+
+    def _trail(self) -> Trail:
+        with self.gateway.store.read() as connection:
+            return self.gateway.trail(connection, self.row)
+
+    def plan(self, plan: Plan | Mapping[str, Any]) -> Plan:
+        """States what is going to be done, before any outside text is read. From now on a call that is no step of it is
+        denied, and what it leaves open is asked about. Returns the plan as it is kept, masked.
+
+        Args:
+            plan: its offsets count in :attr:`text`, the subject's masked words.
+
+        Raises:
+            PlanError: it cannot be followed; ``problems`` says why. Nothing is kept.
+            StoreError: the database cannot be used; nothing is kept.
+        """
+        return adopt(self.gateway, self.row, plan)
 
     def hear(self, text: str, *, origin: Origin) -> tuple[str, str]:
         """As :meth:`observe`, for the next message of the thread; returns the masked text and its id, ``m1``..."""

@@ -8,7 +8,7 @@ from agent_guard.arguments import refuse_free_text
 from agent_guard.errors import ConfigError
 from agent_guard.guards.binding import bound_to
 from agent_guard.policy import Policy, ToolRule
-from agent_guard.tool import Tool
+from agent_guard.tool import RESERVED, Tool
 
 __all__ = ["lint"]
 
@@ -24,6 +24,9 @@ def lint(
     Raises:
         ConfigError: names the policy, the tool and the argument, and what to do.
     """
+    for name in RESERVED:
+        if name in resources:
+            raise ConfigError(f"the resource name {name!r} is taken by the gateway, which fills it itself; rename it")
     for tool in tools.values():
         missing = [name for name in tool.resources if name not in resources]
         if missing:
@@ -53,6 +56,11 @@ def _rule(policy: Policy, tool: Tool, rule: ToolRule, *, has_records: bool) -> N
         "where.required": (rule.where.required, arguments),
         "bind": (rule.bind, tool.refs),
         "fields": (rule.fields or (), results),
+        "from": (rule.origins, arguments),
+        "totals": ([total.arg for total in rule.totals], arguments),
+        "not_after": (rule.not_after, arguments),
+        "requires": ([wanted.tool for wanted in rule.requires], policy.tools),
+        "requires.same": ([wanted.same for wanted in rule.requires if wanted.same], arguments),
     }
     for key, (names, known) in named.items():
         for name in names:

@@ -1,22 +1,25 @@
 """Counting without counters: each call takes the next ordinal of every limit it counts against.
 
-"At most N in W seconds" asks one question: is row ``last - N + 1`` younger than W? The cost does not grow with the
+The newest ordinal is the sum of all places, so an amount is taken as that many places in one row. "At most N in W
+seconds" asks one question: is row ``last - N + 1`` younger than W? The cost does not grow with the
 number of calls, and the unique ordinal itself stops a race.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
 from agent_guard.store import metadata
 
-__all__ = ["METER", "reached", "take"]
+__all__ = ["METER", "reached", "take", "used"]
 
 
 class _Columns(TypedColumns):
     key = Column(sa.String(300), primary_key=True)
-    n = Column(sa.Integer, primary_key=True, autoincrement=False)
+    n = Column(sa.BigInteger, primary_key=True, autoincrement=False)
     at = Column(sa.BigInteger, nullable=False)
     trace_id = Column(sa.String(26), nullable=False)
 
@@ -25,6 +28,12 @@ METER = sa.Table("meter", metadata, _Columns)
 
 _LAST = sa.select(METER.c.n, METER.c.at).where(METER.c.key == sa.bindparam("k")).order_by(METER.c.n.desc()).limit(1)
 _AT = sa.select(METER.c.at).where(METER.c.key == sa.bindparam("k"), METER.c.n == sa.bindparam("i"))
+_BEFORE = (
+    sa.select(METER.c.n)
+    .where(METER.c.key == sa.bindparam("k"), METER.c.at <= sa.bindparam("edge"))
+    .order_by(METER.c.n.desc())
+    .limit(1)
+)
 _TAKE = METER.insert()
 
 
@@ -44,14 +53,33 @@ def reached(connection: sa.Connection, key: str, count: int, *, now_ms: int, win
     return edge > now_ms - int(window_s * 1000)
 
 
-def take(connection: sa.Connection, keys: list[str], *, now_ms: int, trace_id: str) -> None:
-    """Takes the next place of each key. Places are never older than the one before, so a clock
+def used(connection: sa.Connection, key: str, *, now_ms: int, window_s: float | None) -> int:
+    """How much of ``key`` was taken inside the window; for meters that count amounts.
+
+    Args:
+        window_s: seconds, or None for ever.
+    """
+    last = connection.execute(_LAST, {"k": key}).first()
+    if last is None:
+        return 0
+    before = 0
+    if window_s is not None:
+        edge = now_ms - int(window_s * 1000)
+        before = connection.execute(_BEFORE, {"k": key, "edge": edge}).scalar() or 0
+    return int(last.n) - int(before)
+
+
+def take(connection: sa.Connection, places: Mapping[str, int], *, now_ms: int, trace_id: str) -> None:
+    """Takes the next places of each key. Places are never older than the one before, so a clock
     that was set back can only make a window longer.
+
+    Args:
+        places: key -> how many; 1 for a call, more for an amount.
     """
     rows = []
-    for key in sorted(set(keys)):
+    for key in sorted(places):
         last = connection.execute(_LAST, {"k": key}).first()
-        n, at = (last.n + 1, max(now_ms, last.at)) if last else (1, now_ms)
-        rows.append({"key": key, "n": n, "at": at, "trace_id": trace_id})
+        n, at = (last.n, max(now_ms, last.at)) if last else (0, now_ms)
+        rows.append({"key": key, "n": n + places[key], "at": at, "trace_id": trace_id})
     if rows:
         connection.execute(_TAKE, rows)

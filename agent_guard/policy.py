@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Mapping, Sequence
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
+from agent_guard import stop_words
+from agent_guard.domains import check_entry
 from agent_guard.errors import ConfigError
+from agent_guard.stop_words import StopList
 from agent_guard.types import JSON, Mode, Origin
 from agent_guard.units import parse_duration, sha256
 
@@ -29,6 +33,8 @@ _MESSAGES = {
     "missing": "is required",
     "model_type": "a policy is a mapping with version, name and tools",
 }
+_PER = re.compile(r"(?:second|minute|hour|day)/(?:thread|subject|tenant|party|tool)")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _UNIT_S = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
 
@@ -60,6 +66,30 @@ def _rate(text: str) -> str:
     return text
 
 
+def _per(text: str) -> str:
+    if text != "thread" and not _PER.fullmatch(text):
+        raise ValueError(f"{text!r} is not 'thread' nor second|minute|hour|day/thread|subject|tenant|party|tool")
+    return text
+
+
+def _domain(text: str) -> str:
+    problem = check_entry(text)
+    if problem:
+        raise ValueError(f"{text!r} cannot be an allowed domain: {problem}")
+    return text
+
+
+def _latest(value: JSON) -> JSON:
+    if isinstance(value, date):  # YAML reads an unquoted date as one
+        return value.isoformat()
+    text = str(value)
+    if _DATE.fullmatch(text):
+        date.fromisoformat(text)
+    else:
+        parse_duration(text)
+    return text
+
+
 Duration = Annotated[str, AfterValidator(_duration)]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 
@@ -88,13 +118,21 @@ class Limits(_Closed):
 
 
 class Loops(_Closed):
-    """How often the same call may be proposed in a row before the run is stopped (requirement A22)."""
+    """When going round in circles is stopped (requirement A22).
+
+    Args:
+        same_call: how often the same call may come in a row.
+        cycle: how often two to four calls may come in turn. The same call that comes ``same_call * cycle`` times while
+            nothing is changed is stopped as well.
+    """
 
     same_call: int = Field(default=2, ge=1, le=100)
-    cycle: int | None = Field(default=None, ge=1, le=100)
+    cycle: int = Field(default=3, ge=1, le=100)
 
 
 class PlanRule(_Closed):
+    """A graph makes the model plan first. A call outside the plan is denied; ``ask`` offers a draft to a person."""
+
     outside: Literal["deny", "ask"] = "deny"
 
 
@@ -133,19 +171,48 @@ class Approvers(_Closed):
 
 
 class Requires(_Closed):
+    """A call that must have run before, in the same thread.
+
+    Args:
+        within: how long ago at most.
+        same: an argument that had the same value there.
+    """
+
     tool: Name
     within: Duration
     same: Name | None = None
 
 
 class Total(_Closed):
+    """The most that one argument's amounts may add up to.
+
+    Args:
+        per: ``thread``, or a rolling window and whose: ``minute|hour|day/thread|subject|tenant|party|tool``.
+    """
+
     arg: Name
-    max: int | float
-    per: str
+    max: int | float = Field(ge=0, le=10**12)
+    per: Annotated[str, AfterValidator(_per)]
+
+    @property
+    def window_s(self) -> float | None:
+        """The window in seconds, or None for the whole thread."""
+        return None if self.per == "thread" else _UNIT_S[self.per.split("/")[0]]
+
+    @property
+    def scope(self) -> str:
+        """Whose amounts are added up."""
+        return self.per.split("/")[-1]
 
 
 class ToolRule(_Closed):
-    """The permission for one tool."""
+    """The permission for one tool.
+
+    Args:
+        origins: written ``from``: argument -> where its values may have been seen.
+        domains: the hosts that an address or URL in the arguments may name; ``.acme.example`` includes those below.
+        not_after: argument -> the latest day, ``2026-12-31``, or how far ahead of now, ``30d``.
+    """
 
     roles: list[Name] = Field(min_length=1)
     mode: Mode | dict[Literal["dev", "stage", "prod"], Mode]
@@ -156,10 +223,10 @@ class ToolRule(_Closed):
     limits: list[Annotated[str, AfterValidator(_rate)]] = Field(default_factory=list)
     approvers: Approvers | None = None
     origins: dict[Name, list[Origin]] = Field(default_factory=dict, alias="from")
-    domains: list[Name] | None = None
+    domains: list[Annotated[str, AfterValidator(_domain)]] | None = None
     requires: list[Requires] = Field(default_factory=list)
     totals: list[Total] = Field(default_factory=list)
-    not_after: dict[Name, JSON] = Field(default_factory=dict)
+    not_after: dict[Name, Annotated[JSON, AfterValidator(_latest)]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _approve_names_approvers(self) -> ToolRule:
@@ -190,6 +257,7 @@ class Policy(_Closed):
     model_regions: list[Name] = Field(default_factory=list)
     contact_caps: dict[Name, JSON] = Field(default_factory=dict)
     tools: dict[Name, ToolRule] = Field(min_length=1)
+    _folder: Path | None = PrivateAttr(default=None)
 
     @classmethod
     def load(cls, path: str | Path) -> Policy:
@@ -203,11 +271,16 @@ class Policy(_Closed):
             text = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"policy {path}: cannot be read: {error}") from None
-        return cls.parse(text, source=str(path))
+        return cls.parse(text, source=str(path), folder=Path(path).parent)
 
     @classmethod
-    def parse(cls, text: str, *, source: str = "<text>") -> Policy:
-        """Reads a policy from YAML text; ``source`` is named in errors. Raises as :meth:`load`."""
+    def parse(cls, text: str, *, source: str = "<text>", folder: Path | None = None) -> Policy:
+        """Reads a policy from YAML text. Raises as :meth:`load`.
+
+        Args:
+            source: named in errors.
+            folder: where the stop-words' files lie; without it the built-in lists are meant.
+        """
         try:
             root = yaml.compose(text, Loader=yaml.SafeLoader)
             lines: dict[tuple[Hashable, ...], int] = {}
@@ -226,8 +299,11 @@ class Policy(_Closed):
                 for problem in error.errors()
             ]
             raise ConfigError("\n".join(found)) from None
+        policy = policy.beside(folder)
         try:
             _ = policy.hash
+        except ConfigError as error:
+            raise ConfigError(_sentence(source, lines, ("stop_words",), str(error))) from None
         except ValueError as error:  # every decision records the digest, so a policy without one decides nothing
             raise ConfigError(f"policy {source}: a value has no canonical form: {error}") from None
         for loc in policy.not_enforced():
@@ -236,32 +312,35 @@ class Policy(_Closed):
             )
         return policy
 
+    def beside(self, folder: Path | None) -> Policy:
+        """The same policy, whose files of stop-words lie in ``folder``."""
+        self._folder = folder
+        return self
+
     def not_enforced(self) -> Sequence[tuple[str, ...]]:
         """Paths of rules that are set and that this release does not enforce; a gateway refuses such a policy."""
-        top = [(name,) for name in ("stop_words", "plan", "model_regions", "contact_caps") if getattr(self, name)]
-        token_limits = [
-            ("limits", name)
-            for name in ("tokens_per_thread", "tokens_per_day_per_tenant")
-            if getattr(self.limits, name) is not None
-        ]
-        cycle = [("loops", "cycle")] if self.loops.cycle is not None else []
-        rules = [
-            ("tools", tool, name)
-            for tool, rule in self.tools.items()
-            for name in ("from", "domains", "requires", "totals", "not_after")
-            if getattr(rule, "origins" if name == "from" else name) or (name == "domains" and rule.domains is not None)
-        ]
+        top = [(name,) for name in ("contact_caps",) if getattr(self, name)]
         reviews = [
             ("tools", tool, "approvers", "review")
             for tool, rule in self.tools.items()
             if rule.approvers and rule.approvers.review == "raw"
         ]
-        return [*top, *token_limits, *cycle, *rules, *reviews]
+        return [*top, *reviews]
+
+    @cached_property
+    def stop_lists(self) -> tuple[StopList, ...]:
+        """The stop-words, read from files beside the policy or from the built-in lists.
+
+        Raises:
+            ConfigError: there is no such list.
+        """
+        return stop_words.load(self.stop_words, self._folder)
 
     @cached_property
     def hash(self) -> str:
-        """Digest of the rules, whatever the file's layout; every decision records it."""
-        return sha256(self.model_dump(mode="json", by_alias=True, exclude_none=True))
+        """Digest of the rules and of the stop-words, whatever the files' layout; every decision records it."""
+        rules = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return sha256({**rules, "stop_words": stop_words.digest(self.stop_lists)} if self.stop_words else rules)
 
 
 def _walk(node: yaml.Node | None, path: tuple[Hashable, ...], lines: dict[tuple[Hashable, ...], int]) -> None:

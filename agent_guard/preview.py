@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from agent_guard.credentials import Secrets
 from agent_guard.gather import Gathered
 from agent_guard.masking import Masker
 from agent_guard.run import within
@@ -37,14 +38,14 @@ def diff(before: Mapping[str, JSON] | None, after: Mapping[str, JSON] | None) ->
     }
 
 
-def dry_run(gathered: Gathered, resources: Mapping[str, Any]) -> Description | None:
+def dry_run(gathered: Gathered, resources: Mapping[str, Any], secrets: Secrets) -> Description | None:
     """What the tool says the record would become, or None where it has no dry run or the dry run fails: the human
     then sees the arguments alone.
     """
     tool, model = gathered.tool, gathered.arguments.model
     if tool is None or tool.dry_run is None or model is None:
         return None
-    reserved = {"idempotency_key": "dry-run", "subject": gathered.thread.subject}
+    reserved = {"idempotency_key": "dry-run", "subject": gathered.thread.subject, "secrets": secrets}
     names = _parameters(tool)
     try:
         given = {name: reserved.get(name) or resources[name] for name in names}
@@ -52,6 +53,8 @@ def dry_run(gathered: Gathered, resources: Mapping[str, Any]) -> Description | N
         found = within(tool.timeout_s, job, f"dry run of {tool.name}")
     except Exception:  # a preview decides nothing; its failure is shown as a missing one
         return None
+    finally:
+        secrets.close()
     return found if isinstance(found, Description) else None
 
 
@@ -77,7 +80,31 @@ def markdown(shown: Mapping[str, Any]) -> str:
     if rest:
         lines += ["", "| argument | value |", "|---|---|"]
         lines += [f"| {path} | {_cell(value)} |" for path, value in _leaves(rest, "")]
+    lines += _doubts(shown)
+    for other in shown.get("also", []):
+        lines += ["", f"With it, as planned: **{other['tool']}** ({other['effect']})", ""]
+        lines += ["| argument | value |", "|---|---|"]
+        lines += [f"| {path} | {_cell(value)} |" for path, value in _leaves(other["args"], "")]
+        lines += _doubts(other)
     return "\n".join(lines)
+
+
+_WHY = {
+    "extract": "read out of text of outsiders",
+    "late": "written after the plan",
+    "undetermined": "one of several records",
+}
+
+
+def _doubts(shown: Mapping[str, Any]) -> list[str]:
+    """Where the values come from that need a look, and what the plan left open."""
+    lines = [
+        f"- {item['argument']} = {_cell(item['value'])}: "
+        f"{', '.join(item['origins'])} ({_cell(', '.join(item['sources']))})"
+        for item in shown.get("values", [])
+    ]
+    lines += [f"- {item['argument']}: {_WHY.get(item['why'], item['why'])}" for item in shown.get("open", [])]
+    return ["", *lines] if lines else []
 
 
 def _leaves(value: JSON, path: str) -> Iterator[tuple[str, JSON]]:

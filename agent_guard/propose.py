@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,15 +15,17 @@ from agent_guard.audit import AuditEvent
 from agent_guard.calls import CallRow, State
 from agent_guard.core import Core
 from agent_guard.events import decided, error_json, event
+from agent_guard.facts import Facts
 from agent_guard.gather import Gathered
 from agent_guard.policy import Policy
 from agent_guard.preview import diff, dry_run, markdown, snapshot
+from agent_guard.provenance import shown_values
 from agent_guard.threads import ThreadRow
 from agent_guard.types import JSON, Code, Decision, Outcome, ToolCall
 from agent_guard.units import parse_duration
 from agent_guard.vault import ThreadVault
 
-__all__ = ["STATE_OF", "Proposal", "cancel", "new_row", "propose", "question", "shown_of"]
+__all__ = ["STATE_OF", "Preview", "Proposal", "cancel", "new_row", "propose", "question", "shown_of"]
 
 STATE_OF: Mapping[Outcome, State] = {
     "allow": "proposed",
@@ -51,11 +53,23 @@ class Proposal:
     approval: Approval | None = None
 
 
-def propose(core: Core, thread: ThreadRow, call: ToolCall) -> Proposal:
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """What a human will be shown besides the call: what it would change, and the calls of the same plan that an
+    approval of it holds for as well.
+    """
+
+    change: Mapping[str, JSON] = field(default_factory=dict)
+    covered: tuple[tuple[Gathered, Facts], ...] = ()
+
+
+def propose(core: Core, thread: ThreadRow, call: ToolCall, along: Sequence[ToolCall] = ()) -> Proposal:
     """Decides a call and stores it; the same call proposed again is answered from its row.
 
     Args:
         call: with masked arguments.
+        along: the calls that follow it in the same message. Those that are steps of the plan and would be asked about
+            too are shown with its question, so that a human is asked once.
 
     Raises:
         StoreError: the database cannot be used; nothing was decided.
@@ -63,11 +77,11 @@ def propose(core: Core, thread: ThreadRow, call: ToolCall) -> Proposal:
     for left in reversed(range(MINT_TRIES)):
         vault = core.vault.of(thread)
         gathered = core.gather(thread, call, vault)
-        change = _change(core, gathered, vault)
+        preview = _preview(core, gathered, vault, along)
         try:
             with core.store.write() as connection:
                 stored = _stored(connection, gathered)
-                return stored or _decide_and_store(core, connection, gathered, vault, change)
+                return stored or _decide_and_store(core, connection, gathered, vault, preview)
         except IntegrityError:
             if not left:  # another process kept minting the same pseudonym
                 raise
@@ -84,31 +98,50 @@ def _stored(connection: sa.Connection, gathered: Gathered) -> Proposal | None:
 
 
 def _decide_and_store(
-    core: Core, connection: sa.Connection, gathered: Gathered, vault: ThreadVault, change: Mapping[str, JSON]
+    core: Core, connection: sa.Connection, gathered: Gathered, vault: ThreadVault, preview: Preview
 ) -> Proposal:
     trace_id, now = core.new_id(), core.now_ms()
     facts, decision = core.decide(gathered, connection)
     if decision.outcome == "deny":
         facts = facts.without_names()
     events = decided(gathered, trace_id, facts, decision)
-    row = new_row(core, gathered, trace_id, decision)
+    plan = core.trail(connection, gathered.thread).plan_n
+    row = new_row(core, gathered, trace_id, decision, step=_step(facts, decision), plan=plan)
     approval = None
-    if decision.outcome == "require_approval":
+    if decision.outcome == "require_approval" and row.step is not None:
+        approval = approvals.covering(connection, row.thread, row.digest, plan=plan, now_ms=now)
+    if approval is not None:
+        row = replace(row, state="approved", approval_id=approval.id)
+        events.append(event("answered", gathered, trace_id, facts, approval_id=approval.id, note="covered"))
+    elif decision.outcome == "require_approval":
         events += _replace_pending(core, connection, gathered, facts)
-        approval = question(core, gathered, trace_id, shown_of(gathered, change), now)
+        approval = question(core, gathered, trace_id, shown_of(gathered, facts, preview), now)
+        approval = replace(approval, covers=tuple(item.digest for item, _ in preview.covered), plan=plan)
         row = replace(row, approval_id=approval.id)
         approvals.insert(connection, approval)
         events.append(event("asked", gathered, trace_id, facts, approval_id=approval.id))
     calls.insert(connection, row)
-    meter.take(connection, [f"attempts|{gathered.thread.id}"], now_ms=now, trace_id=trace_id)
+    meter.take(connection, {f"attempts|{gathered.thread.id}": 1}, now_ms=now, trace_id=trace_id)
     if decision.outcome != "deny":  # a record that may not be seen leaves no pseudonym that a model could use
         vault.flush(connection)
     core.audit.append(connection, events, now_ms=now)
     return Proposal(row=row, decision=decision, approval=approval)
 
 
-def new_row(core: Core, gathered: Gathered, trace_id: str, decision: Decision) -> CallRow:
-    """A new row for a gathered call."""
+def _step(facts: Facts, decision: Decision) -> str | None:
+    return facts.plan.step if facts.plan is not None and decision.outcome != "deny" else None
+
+
+def new_row(
+    core: Core,
+    gathered: Gathered,
+    trace_id: str,
+    decision: Decision,
+    *,
+    step: str | None = None,
+    plan: int | None = None,
+) -> CallRow:
+    """A new row for a gathered call, with the step of the plan that it takes."""
     return CallRow(
         trace_id=trace_id,
         thread=gathered.thread.id,
@@ -127,6 +160,8 @@ def new_row(core: Core, gathered: Gathered, trace_id: str, decision: Decision) -
         record_version=gathered.facts.record_version,
         key=gathered.key,
         approval_id=None,
+        plan=plan if step is not None else None,
+        step=step,
         created=core.now_ms(),
     )
 
@@ -152,41 +187,73 @@ def question(core: Core, gathered: Gathered, trace_id: str, shown: Mapping[str, 
     )
 
 
-def _change(core: Core, gathered: Gathered, vault: ThreadVault) -> dict[str, JSON]:
-    """What the call would change, by the tool's dry run; empty where nobody will be asked. Reads the CRM, so no
-    transaction is open, and only for a call that would be put before a person if it were decided now.
+def _preview(core: Core, gathered: Gathered, vault: ThreadVault, along: Sequence[ToolCall]) -> Preview:
+    """Empty where nobody will be asked. Reads the CRM, so no transaction is open, and only for a call that would be
+    put before a person if it were decided now.
     """
     tool, rule = gathered.tool, gathered.policy.tools.get(gathered.call.tool)
-    if tool is None or tool.dry_run is None or rule is None or rule.approvers is None:
-        return {}
+    if tool is None or rule is None or rule.approvers is None or not (tool.dry_run or along):
+        return Preview()
     with core.store.read() as connection:
-        _, decision = core.decide(gathered, connection)
-    predicted = dry_run(gathered, core.resources) if decision.outcome == "require_approval" else None
+        facts, decision = core.decide(gathered, connection)
+    if decision.outcome != "require_approval":
+        return Preview()
+    planned = facts.plan is not None and facts.plan.step is not None
+    covered = tuple(_covered(core, gathered, vault, along)) if planned else ()
+    predicted = dry_run(gathered, core.resources, core.secrets())
     if predicted is None:
-        return {}
+        return Preview(covered=covered)
     before = gathered.descriptions.get(tool.changes) if tool.changes else None
     source = "dry run"
-    return diff(snapshot(before, core.masker, vault, source), snapshot(predicted, core.masker, vault, source))
+    change = diff(snapshot(before, core.masker, vault, source), snapshot(predicted, core.masker, vault, source))
+    return Preview(change=change, covered=covered)
 
 
-def shown_of(gathered: Gathered, change: Mapping[str, JSON]) -> dict[str, JSON]:
+def _covered(
+    core: Core, asked: Gathered, vault: ThreadVault, along: Sequence[ToolCall]
+) -> Iterator[tuple[Gathered, Facts]]:
+    """The calls of the same message that are planned, would be asked about, and may be answered by the same people."""
+    approvers = asked.policy.tools[asked.call.tool].approvers
+    for call in along:
+        if call.problem is not None or call.id == asked.call.id:
+            continue
+        gathered = core.gather(asked.thread, call, vault)
+        rule = gathered.policy.tools.get(call.tool)
+        if rule is None or rule.approvers != approvers:
+            continue
+        with core.store.read() as connection:
+            facts, decision = core.decide(gathered, connection)
+        if decision.outcome == "require_approval" and facts.plan is not None and facts.plan.step is not None:
+            yield gathered, facts
+
+
+def shown_of(gathered: Gathered, facts: Facts, preview: Preview | None = None) -> dict[str, JSON]:
     """What a human is shown; pseudonyms only."""
-    tool, facts = gathered.tool, gathered.facts
-    shown: dict[str, JSON] = {
-        "tool": gathered.call.tool,
-        "effect": tool.effect if tool else None,
-        "args": dict(gathered.arguments.masked),
-        "args_schema": dict(tool.args_schema) if tool else {},
+    preview = preview or Preview()
+    shown = _one(gathered, facts) | {
+        "args_schema": dict(gathered.tool.args_schema) if gathered.tool else {},
         "reason": gathered.call.reason,
         "requested_by": facts.subject,
+        "diff": dict(preview.change),
+        "also": [_one(other, found) for other, found in preview.covered],
+    }
+    return shown | {"description": markdown(shown)}
+
+
+def _one(gathered: Gathered, facts: Facts) -> dict[str, JSON]:
+    """One call as it is shown: what, on which records, where its values come from, what the plan left open."""
+    return {
+        "tool": gathered.call.tool,
+        "effect": gathered.tool.effect if gathered.tool else None,
+        "args": dict(gathered.arguments.masked),
         "records": [
             {"argument": name, "ref": record.ref, "name": record.name, "version": record.version}
             for name, record in facts.records.items()
         ],
-        "diff": dict(change),
         "provenance": [{"argument": name, "origins": list(found)} for name, found in facts.origins.items()],
+        "values": shown_values(facts.values),
+        "open": [{"argument": item.argument, "why": item.kind} for item in (facts.plan.open if facts.plan else ())],
     }
-    return shown | {"description": markdown(shown)}
 
 
 def _replace_pending(core: Core, connection: sa.Connection, gathered: Gathered, facts: Any) -> list[AuditEvent]:
@@ -206,6 +273,7 @@ def cancel(core: Core, connection: sa.Connection, row: CallRow, thread: ThreadRo
         thread=thread.id,
         tenant=thread.subject.tenant,
         trace_id=row.trace_id,
+        agent=core.agent,
         tool=row.tool,
         tool_call_id=row.call_id,
         approval_id=row.approval_id,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
+import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from agent_guard.arguments import screen
@@ -13,11 +14,12 @@ from agent_guard.core import Core
 from agent_guard.errors import TextTooLong
 from agent_guard.masking.tripwire import leaks
 from agent_guard.threads import ThreadRow
+from agent_guard.tool import Tool
 from agent_guard.types import JSON, Origin, ToolCall
 from agent_guard.units import sha256
 from agent_guard.vault import ThreadVault
 
-__all__ = ["is_id", "masked_args", "masked_call", "minting"]
+__all__ = ["is_id", "masked_args", "masked_call", "masked_value", "minting"]
 
 T = TypeVar("T")
 
@@ -32,11 +34,19 @@ NAME_MAX = 100
 REASON_MAX = 300
 
 
-def minting(core: Core, thread: ThreadRow, work: Callable[[ThreadVault], T], *, vault: ThreadVault | None = None) -> T:
+def minting(
+    core: Core,
+    thread: ThreadRow,
+    work: Callable[[ThreadVault], T],
+    *,
+    vault: ThreadVault | None = None,
+    keep: Callable[[sa.Connection, T], None] | None = None,
+) -> T:
     """Masks with no transaction open and stores the new pseudonyms; done again where another process was first.
 
     Args:
         vault: the thread's pseudonyms where they were just read.
+        keep: stores what was made, in the transaction of the pseudonyms in it.
 
     Raises:
         StoreError: the database cannot be used; what was masked must not be used either.
@@ -44,13 +54,15 @@ def minting(core: Core, thread: ThreadRow, work: Callable[[ThreadVault], T], *, 
     for left in reversed(range(MINT_TRIES)):
         vault = vault or core.vault.of(thread)
         done = work(vault)
-        if not vault.changed:
+        if not vault.changed and keep is None:
             return done
         if vault.minted > NEW_MAX:
             raise TextTooLong(f"{vault.minted} new people and values stand in one text; at most {NEW_MAX} are taken")
         try:
             with core.store.write() as connection:
                 vault.flush(connection)
+                if keep is not None:
+                    keep(connection, done)
         except IntegrityError:
             if not left:
                 raise
@@ -90,6 +102,13 @@ def masked_args(core: Core, tool: str, args: Mapping[str, JSON], vault: ThreadVa
         else _masked(core, value, vault, origin, name)
         for name, value in args.items()
     }
+
+
+def masked_value(core: Core, tool: Tool | None, name: str, value: JSON, vault: ThreadVault) -> JSON:
+    """One value that a planner wrote for an argument; an id of a record is left as it is."""
+    if tool is not None and name in tool.refs and is_id(value, vault):
+        return value
+    return _masked(core, value, vault, "invented", name)
 
 
 def is_id(value: JSON, vault: ThreadVault) -> bool:

@@ -14,6 +14,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from agent_guard.credentials import Secrets
+from agent_guard.errors import ToolError
 from agent_guard.tool import RESERVED, Tool
 from agent_guard.types import Subject
 
@@ -21,20 +23,38 @@ __all__ = ["run", "within"]
 
 
 def run(
-    tool: Tool, args: BaseModel, resources: Mapping[str, Any], *, idempotency_key: str | None, subject: Subject
+    tool: Tool,
+    args: BaseModel,
+    resources: Mapping[str, Any],
+    *,
+    idempotency_key: str | None,
+    subject: Subject,
+    secrets: Secrets,
 ) -> BaseModel:
     """Runs a tool and returns its result.
 
+    Args:
+        secrets: of the gateway's agent; hands out nothing more when this function is left, also by a time-out.
+
     Raises:
         TimeoutError: it took longer than ``tool.timeout_s``.
-        TypeError: it returned something else than its result model.
+        TypeError: it returned something else than its result model, or a secret in it.
         Exception: whatever the tool raised.
     """
-    reserved = {"idempotency_key": idempotency_key or "", "subject": subject}
+    reserved = {"idempotency_key": idempotency_key or "", "subject": subject, "secrets": secrets}
     filled = {name: reserved[name] if name in RESERVED else resources[name] for name in tool.parameters}
-    answer = within(tool.timeout_s, lambda: _call(tool, args, filled), tool.name)
+    try:
+        answer = within(tool.timeout_s, lambda: _call(tool, args, filled), tool.name)
+    except ToolError as error:
+        if secrets.told_in(error.code):  # the code goes into the record
+            error.code = "tool_error"
+        raise
+    finally:
+        secrets.close()
     if not isinstance(answer, tool.result_model):
         raise TypeError(f"{tool.name} returned {type(answer).__name__}, not {tool.result_model.__name__}")
+    if "secrets" in filled and secrets.told_in(answer.model_dump_json()):
+        raise TypeError(f"{tool.name} returned a secret")
     return answer
 
 

@@ -31,8 +31,8 @@ class World:
         close: gives everything back.
     """
 
-    resources: Mapping[str, Any]
-    records: Records | None
+    resources: Mapping[str, Any] = field(repr=False)
+    records: Records | None = field(repr=False)
     close: Callable[[], None]
 
 

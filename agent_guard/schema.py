@@ -1,5 +1,5 @@
 """The whole schema: importing this module puts every owner's table into ``store.metadata``."""
 
-from agent_guard import approvals, audit, calls, kill_switch, meter, threads, vault
+from agent_guard import agents, approvals, audit, calls, kill_switch, meter, threads, trail, vault
 
-__all__ = ["approvals", "audit", "calls", "kill_switch", "meter", "threads", "vault"]
+__all__ = ["agents", "approvals", "audit", "calls", "kill_switch", "meter", "threads", "trail", "vault"]

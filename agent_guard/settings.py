@@ -10,8 +10,16 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agent_guard.credentials import VARIABLE, Credentials, EnvironmentCredentials, FileCredentials
+from agent_guard.credentials import (
+    Credentials,
+    EnvironmentCredentials,
+    FileCredentials,
+    KeyringCredentials,
+    SplitCredentials,
+    key_variables,
+)
 from agent_guard.errors import ConfigError
+from agent_guard.scopes import DEFAULT_AGENT
 from agent_guard.types import Subject
 
 __all__ = ["FOLDER", "Person", "Settings", "load_settings"]
@@ -21,6 +29,9 @@ FOLDER = Path(".agent_guard")
 
 _FILES = (Path("guard.yaml"), FOLDER / "guard.yaml")
 _PREFIX = "AGENT_GUARD_"
+_FROM_VARIABLES = (
+    "database", "checkpoints", "systems", "environment", "agent", "app", "master_key_file", "secrets_file", "keyring",
+)  # fmt: skip
 
 
 class Person(BaseModel):
@@ -45,9 +56,12 @@ class Settings(BaseModel):
         database, checkpoints, systems: urls of the guard's database, of LangGraph's checkpoints, and of the systems
             that the application's tools work on.
         environment: ``prod`` unless said otherwise.
+        agent: the technical identity of this process's calls; ``agent-guard agents add`` makes one.
         app: ``module:attribute`` of the scenarios.
         people: operating-system user -> person, for answers on the command line.
-        master_key_file: where the master key lies, if not in ``AGENT_GUARD_MASTER_KEY``.
+        master_key_file: where the master key lies, if not in ``AGENT_GUARD_MASTER_KEY[_<ENVIRONMENT>]``.
+        secrets_file: a file or folder of the agents' secrets, if they are not in ``AGENT_GUARD_SECRET_*`` variables.
+        keyring: the master key and the secrets lie in the operating system's keyring, and nowhere else.
         source: where these settings were read.
     """
 
@@ -57,16 +71,33 @@ class Settings(BaseModel):
     checkpoints: str = f"sqlite:///{FOLDER}/threads.db"
     systems: str = f"sqlite:///{FOLDER}/crm.db"
     environment: Literal["dev", "stage", "prod"] = "prod"
+    agent: str = DEFAULT_AGENT
     app: str = "graphs:SCENARIOS"
     master_key_file: Path | None = None
+    secrets_file: Path | None = None
+    keyring: bool = False
     people: dict[str, Person] = Field(default_factory=dict)
     source: str = "defaults"
 
     def credentials(self) -> Credentials | None:
-        """The credentials these settings name, or None for the gateway's own default."""
-        if os.environ.get(VARIABLE):
-            return EnvironmentCredentials()
-        return FileCredentials(self.master_key_file) if self.master_key_file else None
+        """The credentials these settings name, or None for the gateway's own default.
+
+        Raises:
+            ConfigError: the settings name a keyring and files, or a file of secrets and no master key.
+        """
+        if self.keyring:
+            if self.master_key_file or self.secrets_file:
+                raise ConfigError(f"{self.source}: 'keyring' and files of keys or secrets exclude each other")
+            return KeyringCredentials()
+        variables = EnvironmentCredentials()
+        key: Credentials | None = FileCredentials(self.master_key_file) if self.master_key_file else None
+        if any(os.environ.get(name) for name in key_variables(self.environment)):
+            key = variables
+        if self.secrets_file is None:
+            return key and SplitCredentials(key=key, secrets=variables)
+        if key is None:
+            raise ConfigError(f"{self.source}: with 'secrets_file' name the master key too, e.g. by 'master_key_file'")
+        return SplitCredentials(key=key, secrets=FileCredentials(secrets=self.secrets_file))
 
     def person(self, user: str, *, pretend: str | None) -> Subject:
         """Who answers on the command line.
@@ -109,7 +140,7 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
         if not isinstance(loaded, dict):
             raise ConfigError(f"{file} is not a mapping of settings")
         data = {**loaded, "source": str(file)}
-    for name in ("database", "checkpoints", "systems", "environment", "app", "master_key_file"):
+    for name in _FROM_VARIABLES:
         value = environ.get(_PREFIX + name.upper())
         if value:
             data[name] = value

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from sqlalchemy.exc import IntegrityError
 
-from agent_guard import calls
+from agent_guard import calls, trail as trails
 from agent_guard.attempt import Outcome
 from agent_guard.calls import CallRow
 from agent_guard.claim import result_of
@@ -17,6 +17,7 @@ from agent_guard.events import error_json, event
 from agent_guard.facts import Facts
 from agent_guard.gather import Gathered
 from agent_guard.preview import diff, snapshot
+from agent_guard.provenance import sightings
 from agent_guard.pseudonymise import is_id
 from agent_guard.types import JSON, Code, Status, ToolResult
 from agent_guard.vault import ThreadVault
@@ -114,6 +115,10 @@ def _settle_once(
                 gathered.call, "unknown", Code.OUTCOME_UNKNOWN, "Somebody else settled it.", trace_id=row.trace_id
             )
         vault.flush(connection)
+        if outcome.state == "done":
+            trail = core.trail(connection, gathered.thread)
+            seen = sightings(gathered, facts, trail, content, named or (tool.name if tool else ""))
+            trails.append(connection, gathered.thread.id, seen)
         core.audit.append(connection, [finished], now_ms=now)
     status: Status = {"done": "executed", "failed": "failed", "unknown": "unknown"}[outcome.state]  # type: ignore[assignment]
     return ToolResult(

@@ -26,7 +26,7 @@ __all__ = ["LOCK_WAIT_S", "REVISION", "VERSION_TABLE", "Store", "metadata"]
 metadata = sa.MetaData()
 """Every table of the guard; ``agent_guard.schema`` imports all owners."""
 
-REVISION = "0001"
+REVISION = "0002"
 """The migration this code was written for."""
 
 VERSION_TABLE = "agent_guard_version"

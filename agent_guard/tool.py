@@ -18,7 +18,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, RootModel
 
 from agent_guard.errors import ConfigError
-from agent_guard.types import ENTITY_TYPES, Effect
+from agent_guard.types import ENTITY_TYPES, Effect, EntityType
 from agent_guard.units import parse_duration
 
 __all__ = ["FIELD_CLASSES", "MAX_TIMEOUT_S", "Tool", "tool"]
@@ -29,7 +29,7 @@ MAX_TIMEOUT_S = 10.0
 FIELD_CLASSES = ("plain", "text", "drop", *ENTITY_TYPES)
 """What may be said of a result field: shown as it is, analysed as text, never shown, or personal data of a type."""
 
-RESERVED = ("idempotency_key", "subject")
+RESERVED = ("idempotency_key", "secrets", "subject")
 """Parameters that the gateway fills itself; a resource cannot have these names."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
@@ -54,6 +54,8 @@ class Tool:
         changes: the argument among ``refs`` whose record the tool changes, or None where it makes a new one.
         result_refs: result field -> kind of the record that was made; read back after the write.
         sensitive: arguments whose origin matters (recipients, amounts, links).
+        kinds: argument -> the one kind of personal value that it holds, e.g. ``{"to": "EMAIL"}``: each of its texts must be
+            one pseudonym of that kind, so that a name never passes for an address.
         unmask: arguments whose pseudonyms become values again for the length of the call.
         untrusted: result fields whose text was written by outsiders.
         result_fields: result field -> one of ``FIELD_CLASSES``. Text that is not named is analysed.
@@ -75,6 +77,7 @@ class Tool:
     changes: str | None = None
     result_refs: Mapping[str, str] = field(default_factory=dict)
     sensitive: frozenset[str] = frozenset()
+    kinds: Mapping[str, EntityType] = field(default_factory=dict)
     unmask: frozenset[str] = frozenset()
     untrusted: frozenset[str] = frozenset()
     result_fields: Mapping[str, str] = field(default_factory=dict)
@@ -117,6 +120,7 @@ class Tool:
             "refs": (self.refs, arguments),
             "changes": ((self.changes,) if self.changes else (), self.refs),
             "sensitive": (self.sensitive, arguments),
+            "kinds": (self.kinds, self.unmask),
             "unmask": (self.unmask, arguments),
             "untrusted": (self.untrusted, results),
             "result_fields": (self.result_fields, results),
@@ -126,6 +130,9 @@ class Tool:
             for name in names:
                 if name not in known:
                     return f"{parameter} names {name!r}, which is not among: {', '.join(known) or 'none'}"
+        for name, kind in self.kinds.items():
+            if kind not in ENTITY_TYPES:
+                return f"kinds[{name!r}] is {kind!r}, none of {', '.join(ENTITY_TYPES)}"
         for name, field_class in self.result_fields.items():
             if field_class not in FIELD_CLASSES:
                 return f"result_fields[{name!r}] is {field_class!r}, none of {', '.join(FIELD_CLASSES)}"
@@ -163,8 +170,8 @@ def tool(
 ) -> Callable[[Callable[..., Any]], Tool]:
     """Makes a :class:`Tool` of ``function(args: ArgsModel, *resources) -> ResultModel``, sync or async.
 
-    The other parameters are looked up by name among the gateway's ``resources``; ``idempotency_key`` (text) and
-    ``subject`` (:class:`Subject`) are filled by the gateway.
+    The other parameters are looked up by name among the gateway's ``resources``; ``idempotency_key`` (text),
+    ``subject`` (:class:`Subject`) and ``secrets`` (:class:`agent_guard.credentials.Secrets`) are filled by the gateway.
 
     Args:
         key_window: a duration such as ``"24h"``, or ``"forever"``.

@@ -308,6 +308,10 @@ class Pseudonyms(Protocol):
         """Makes the next pseudonym of its type for a value that has none; entries never change afterwards."""
         ...
 
+    def sightings(self, token: str) -> Sequence[tuple[Origin, str]]:
+        """Origin and source of each time the value of ``token`` was seen."""
+        ...
+
     def saw(self, token: str, origin: Origin, source: str = "") -> None:
         """Notes that the value of ``token`` was seen once more, with this origin."""
         ...

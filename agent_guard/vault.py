@@ -23,6 +23,9 @@ from agent_guard.types import EntityType, Entry, Origin
 
 __all__ = ["DATA_KEYS", "ENTRIES", "SIGHTINGS", "ThreadVault", "Vault"]
 
+SOURCES_MAX = 3
+"""How many places are kept for each origin of a value."""
+
 _NONCE_BYTES = 12  # NIST SP 800-38D: 96 bits, random, one key for far fewer than 2**32 values
 
 
@@ -122,17 +125,19 @@ class ThreadVault:
         self._wrapping = wrapping
         self._made_under = made_under
         self._entries: dict[str, Entry] = {}
-        self._seen: set[tuple[str, str, str]] = set()
+        self._seen: set[tuple[str, Origin, str]] = set()
+        self._sources: dict[str, list[tuple[Origin, str]]] = {}
         self._new_entries: list[Entry] = []
-        self._new_sightings: list[tuple[str, str, str]] = []
+        self._new_sightings: list[tuple[str, Origin, str]] = []
 
     def load(self, entry: Entry) -> None:
         """Takes an entry that is stored already."""
         self._entries[entry.token] = entry
 
-    def load_sightings(self, sightings: Sequence[tuple[str, str, str]]) -> None:
+    def load_sightings(self, sightings: Sequence[tuple[str, Origin, str]]) -> None:
         """Takes sightings (token, origin, source) that are stored already."""
-        self._seen.update(sightings)
+        for token, origin, source in sightings:
+            self._see(token, origin, source)
 
     def entries(self) -> Sequence[Entry]:
         """Every entry whose value can be read, the oldest first."""
@@ -142,6 +147,10 @@ class ThreadVault:
         """The entry of ``token``, or None where there is none or it was erased."""
         entry = self._entries.get(token)
         return entry if entry and entry.value else None
+
+    def sightings(self, token: str) -> Sequence[tuple[Origin, str]]:
+        """Origin and source of each time the value of ``token`` was seen."""
+        return self._sources.get(token, ())
 
     def mint(self, type: EntityType, value: str, origin: Origin, source: str = "") -> Entry:
         """Makes the next pseudonym of its type."""
@@ -154,15 +163,22 @@ class ThreadVault:
         return self._entries[entry.token]
 
     def saw(self, token: str, origin: Origin, source: str = "") -> None:
-        """Notes one more sighting; the same one twice is one."""
-        sighting = (token, origin, source[:200])
-        if sighting in self._seen:
+        """Notes one more sighting; the same one twice is one, and so is one of many from one origin: the trail has them
+        all, and a vault that grew with every message would make every message dearer.
+        """
+        sighting: tuple[str, Origin, str] = (token, origin, source[:200])
+        alike = sum(known == origin for known, _ in self.sightings(token))
+        if sighting in self._seen or alike >= SOURCES_MAX:
             return
-        self._seen.add(sighting)
+        self._see(token, origin, sighting[2])
         self._new_sightings.append(sighting)
         entry = self._entries[token]
         if origin not in entry.origins:
             self._entries[token] = replace(entry, origins=(*entry.origins, origin))
+
+    def _see(self, token: str, origin: Origin, source: str) -> None:
+        self._seen.add((token, origin, source))
+        self._sources.setdefault(token, []).append((origin, source))
 
     @property
     def minted(self) -> int:

@@ -15,7 +15,7 @@ from agent_guard.lint import REASON
 from agent_guard.tool import Tool
 from agent_guard.types import JSON, Code, ToolCall, ToolResult
 
-__all__ = ["answered", "hide", "message_of", "proposals", "schema", "texts", "view", "wire_name"]
+__all__ = ["answered", "hide", "message_of", "proposals", "schema", "spent", "texts", "view", "wire_name"]
 
 CALLS_MAX = 32
 """Most tool calls of one message that are looked at; the others are refused unread."""
@@ -74,6 +74,13 @@ def proposals(message: AIMessage, names: Mapping[str, str]) -> Iterator[dict[str
             "reason": reason if isinstance(reason, str) else None,
             "problem": problem,
         }
+
+
+def spent(message: AIMessage, shown: Sequence[BaseMessage]) -> int:
+    """The tokens of one model call: as the provider counted them, else one for four characters."""
+    if message.usage_metadata is not None:
+        return message.usage_metadata["total_tokens"]
+    return sum(len(item.text) for item in [*shown, message]) // 4 + 1
 
 
 def answered(message: AIMessage, text: str, calls: Sequence[ToolCall]) -> AIMessage:

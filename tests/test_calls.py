@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import takewhile
 from typing import get_args
 
 import pytest
@@ -229,14 +230,15 @@ def test_equal_calls_directly_before_are_counted(connection, before, but, most, 
     """Only calls before this one count, without a different one in between, and no more than asked for."""
     for index, same in enumerate(before):
         stored(connection, "ABCDE"[index], same=same, created=NOW_MS + index)
-    assert calls.run_length(connection, "t1", "x", most=most, but=but) == expected
+    before = calls.recent(connection, "t1", most=most, but=but)
+    assert len(list(takewhile(lambda item: item.same == "x", before))) == expected
 
 
 def test_another_threads_calls_are_not_counted(connection):
     """A loop is a loop of one thread."""
     for index in range(3):
         stored(connection, f"A{index}", same="x", thread="t2", call_id=f"c{index}")
-    assert calls.run_length(connection, "t1", "x", most=2, but=None) == 0
+    assert calls.recent(connection, "t1", most=2, but=None) == []
 
 
 def test_waiting_and_executed_calls_of_a_thread_are_found(connection):

@@ -69,8 +69,8 @@ def only(name: str, **rule: Any) -> Policy:
             "where.required names 'owner'",
         ),
         (
-            {"tools": [World.read_deal], "policies": only("crm.read_deal", domains=["acme.example"])},
-            "domains is not enforced",
+            {"tools": [World.read_deal], "policies": only("crm.read_deal", not_after={"due": "30d"})},
+            "not_after names 'due'",
         ),
         ({"url": "oracle://x"}, "not supported"),
         ({"url": "not a url"}, "not a database url"),
@@ -417,7 +417,7 @@ def test_steps_are_counted_for_the_thread(world: World) -> None:
     """A thread has the steps of its policy, whatever process counts them."""
     limits = {"steps_per_thread": 2, "actions_per_thread": 5, "attempts_per_thread": 5}
     gateway, thread = opened(world, policies=world.policy(limits=limits))
-    assert [gateway.step(thread) for _ in range(3)] == [True, True, False]
+    assert [gateway.step(thread) for _ in range(3)] == [None, None, Code.LIMIT_STEPS]
 
 
 def test_a_step_ends_the_question_that_waits(world: World) -> None:

@@ -26,7 +26,7 @@ def full(store, count, now_ms, window_s=60, key="k"):
 def tick(store, *moments, key="k"):
     for now_ms in moments:
         with store.write() as connection:
-            take(connection, [key], now_ms=now_ms, trace_id="T")
+            take(connection, {key: 1}, now_ms=now_ms, trace_id="T")
 
 
 @pytest.mark.req("A3")
@@ -77,8 +77,8 @@ def test_a_clock_that_is_set_back_frees_no_place(store, back_ms):
 def test_keys_are_counted_apart_and_one_call_takes_one_place_of_each(store):
     """A key that is named twice is taken once, and keys do not know of each other."""
     with store.write() as connection:
-        take(connection, ["a", "b", "a"], now_ms=NOW_MS, trace_id="T")
-        take(connection, [], now_ms=NOW_MS, trace_id="T")
+        take(connection, {"a": 1, "b": 1}, now_ms=NOW_MS, trace_id="T")
+        take(connection, {}, now_ms=NOW_MS, trace_id="T")
     assert full(store, 1, NOW_MS, key="a")
     assert not full(store, 2, NOW_MS, key="a")
     assert full(store, 1, NOW_MS, key="b")
@@ -101,7 +101,7 @@ def test_no_thread_goes_over_a_limit(tmp_path):
         def work():
             with store.write() as connection:
                 if not reached(connection, "k", 5, now_ms=NOW_MS, window_s=60):
-                    take(connection, ["k"], now_ms=NOW_MS, trace_id="T")
+                    take(connection, {"k": 1}, now_ms=NOW_MS, trace_id="T")
                     passed.append(1)
 
         workers = [threading.Thread(target=work) for _ in range(40)]
@@ -139,6 +139,6 @@ def test_the_meter_counts_as_a_list_would(steps, count, window_s):
         for delta, takes in steps:
             now += delta
             if takes:
-                take(connection, ["k"], now_ms=now, trace_id="T")
+                take(connection, {"k": 1}, now_ms=now, trace_id="T")
                 naive.take(now)
             assert reached(connection, "k", count, now_ms=now, window_s=window_s) == naive.reached(count, now, window_s)

@@ -10,6 +10,8 @@ import time
 import pytest
 from pydantic import BaseModel
 
+from agent_guard.credentials import MemoryCredentials, Secrets
+from agent_guard.errors import ToolUnavailable
 from agent_guard.run import run
 from agent_guard.tool import tool
 from agent_guard.types import Subject
@@ -24,8 +26,10 @@ def made(function, timeout_s=5.0, effect="write"):
     return tool(name="a.b", effect=effect, timeout_s=timeout_s, description="Does it.")(function)
 
 
-def go(function, resources=None, *, key="k", timeout_s=5.0):
-    return run(made(function, timeout_s), ARGS, resources or {}, idempotency_key=key, subject=USER)
+def go(function, resources=None, *, key="k", timeout_s=5.0, secrets=None):
+    secrets = secrets or Secrets(MemoryCredentials(), environment="dev", agent="default")
+    tool = made(function, timeout_s)
+    return run(tool, ARGS, resources or {}, idempotency_key=key, subject=USER, secrets=secrets)
 
 
 @pytest.mark.req("B3")
@@ -228,3 +232,69 @@ def test_every_call_has_a_thread_of_its_own():
     go(function)
     go(function)
     assert seen == [(False, None)] * 2
+
+
+# ---- secrets
+
+
+HELD = {"dev": {"default": {"crm_token": "tok-Zq81-canary"}}}
+
+
+def handed():
+    return Secrets(MemoryCredentials(secrets=HELD), environment="dev", agent="default")
+
+
+@pytest.mark.req("B10", "B11")
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_tool_is_given_the_secrets_of_its_agent(kind):
+    """A tool that has the parameter ``secrets`` gets them, whatever a resource of that name would be."""
+
+    def sync(args: TaskArgs, secrets: Secrets) -> TaskMade:
+        return TaskMade(task_id=str(len(secrets("crm_token").reveal())))
+
+    async def coroutine(args: TaskArgs, secrets: Secrets) -> TaskMade:
+        return sync(args, secrets)
+
+    function = sync if kind == "sync" else coroutine
+    assert go(function, {"secrets": "forged"}, secrets=handed()).task_id == "15"
+
+
+@pytest.mark.req("A2", "B10")
+def test_secrets_end_with_the_call():
+    """A tool that keeps the object, or goes on after its time-out, is handed nothing more."""
+    kept, end, ended = [], threading.Event(), threading.Event()
+
+    def keeping(args: TaskArgs, secrets: Secrets) -> TaskMade:
+        kept.append(secrets)
+        return TaskMade(task_id="9")
+
+    def slow(args: TaskArgs, secrets: Secrets) -> TaskMade:
+        end.wait(5)
+        try:
+            secrets("crm_token")
+        except ToolUnavailable as error:
+            kept.append(error.code)
+        ended.set()
+        return TaskMade(task_id="9")
+
+    go(keeping, secrets=handed())
+    with pytest.raises(ToolUnavailable, match="the call is over"):
+        kept[0]("crm_token")
+    with pytest.raises(TimeoutError):
+        go(slow, timeout_s=0.05, secrets=handed())
+    end.set()
+    assert ended.wait(5)
+    assert kept[1] == "secret_withheld"
+
+
+@pytest.mark.req("B6", "B10")
+@pytest.mark.parametrize("form", ["{}", "Bearer {}", '{{"auth": "{}"}}'])
+def test_a_result_that_holds_a_secret_is_refused(form):
+    """What a tool was handed cannot come back in its result, alone or inside another text."""
+
+    def function(args: TaskArgs, secrets: Secrets) -> TaskMade:
+        return TaskMade(task_id=form.format(secrets("crm_token").reveal()))
+
+    with pytest.raises(TypeError, match=r"a\.b returned a secret") as caught:
+        go(function, secrets=handed())
+    assert "tok-Zq81" not in str(caught.value)

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from agent_guard.cli import approvals, audit, db, demo, run, switch
+from agent_guard.cli import agents, approvals, audit, db, demo, policy, route, run, switch
 from agent_guard.cli.output import fail
 from agent_guard.errors import AgentGuardError
 
@@ -21,11 +21,14 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("demo")(demo.demo)
+app.command("route")(route.route)
 app.add_typer(approvals.app, name="approvals")
 app.command("kill")(switch.kill)
 app.command("revive")(switch.revive)
 app.command("status")(switch.status)
+app.add_typer(agents.app, name="agents")
 app.add_typer(audit.app, name="audit")
+app.add_typer(policy.app, name="policy")
 app.add_typer(db.app, name="db")
 
 

@@ -112,7 +112,7 @@ def _fresh(app: str | None) -> Settings:
         app=app or "graphs:SCENARIOS",
         people={APPROVER: Person(id=APPROVER, tenant="demo", roles=frozenset({"manager"}))},
     )
-    data = settings.model_dump(mode="json", exclude={"source", "master_key_file"})
+    data = settings.model_dump(mode="json", exclude={"source", "master_key_file", "secrets_file", "keyring"})
     CONFIG.write_text(_MARK + yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
     return settings
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from agent_guard.credentials import EnvironmentCredentials, FileCredentials, Keys
+from agent_guard.credentials import Keys, default_credentials
 from agent_guard.errors import StoreError
 from agent_guard.settings import Settings
 from agent_guard.store import Store
@@ -15,14 +15,16 @@ __all__ = ["keys_of", "store_of"]
 
 
 @contextmanager
-def store_of(settings: Settings) -> Iterator[Store]:
-    """The existing database of these settings; nothing is created.
+def store_of(settings: Settings, *, create: bool = False) -> Iterator[Store]:
+    """The existing database of these settings; nothing is created unless ``create`` says so.
 
     Raises:
         StoreError: there is none, or it cannot be used.
     """
     store = Store(settings.database)
-    if store.path is not None and not Path(store.path).is_file():
+    if create and store.path is not None:
+        store.path.parent.mkdir(parents=True, exist_ok=True)
+    elif store.path is not None and not Path(store.path).is_file():
         raise StoreError(f"there is no database {store.path} yet; run 'agent-guard demo' or 'agent-guard run' first")
     try:
         store.open()
@@ -33,8 +35,5 @@ def store_of(settings: Settings) -> Iterator[Store]:
 
 def keys_of(settings: Settings, store: Store) -> Keys:
     """The keys as the gateway of these settings would take them."""
-    credentials = settings.credentials()
-    if credentials is None:
-        dev = settings.environment == "dev" and store.path is not None
-        credentials = FileCredentials(f"{store.path}.key", create=True) if dev else EnvironmentCredentials()
-    return Keys(credentials.master_key())
+    credentials = settings.credentials() or default_credentials(settings.environment, store.path)
+    return Keys(credentials.master_key(settings.environment))

@@ -28,6 +28,14 @@ def _check(call: ToolCall, tool: Tool | None, policy: Policy, facts: Facts) -> O
             "The user may not do this.",
             f"{facts.subject} has the roles {_words(facts.roles)}; {tool.name} needs one of {_words(rule.roles)}.",
         )
+    if rule.region is not None and facts.store_region is not None:
+        kept_in = (facts.region,) if rule.region == "own" else rule.region
+        if facts.store_region not in kept_in:
+            return deny(
+                Code.REGION,
+                "This cannot be done from here.",
+                f"This installation lies in {facts.store_region}; the data may be in {_words(kept_in)} only.",
+            )
     for argument, record in facts.records.items():
         if not record.found:
             return deny(Code.RECORD_NOT_FOUND, NOT_FOUND, f"{argument}: no record {record.ref}.")

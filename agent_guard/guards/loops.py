@@ -1,4 +1,4 @@
-"""The loop detector: the same call proposed too often in a row stops the run (A22)."""
+"""The loop detector (A22): the same call again and again, a few calls in turn, or calls that change nothing."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ __all__ = ["LOOPS"]
 
 
 def _check(call: ToolCall, tool: Tool | None, policy: Policy, facts: Facts) -> Objection | None:
-    if facts.same_calls < policy.loops.same_call:
+    loops = policy.loops
+    if facts.same_calls >= loops.same_call:
+        found = f"The same call came {facts.same_calls + 1} times in a row; the policy allows {loops.same_call}."
+    elif facts.cycles >= loops.cycle:
+        found = f"The same few calls were repeated {facts.cycles} times; the policy allows {loops.cycle}."
+    elif facts.idle >= loops.same_call * loops.cycle:
+        found = f"The same call came {facts.idle + 1} times and nothing has changed since the first."
+    else:
         return None
-    return deny(
-        Code.LOOP,
-        "You have proposed this same call again and again. Stop; a person takes over.",
-        f"The same call came {facts.same_calls + 1} times in a row; the policy allows {policy.loops.same_call}.",
-    )
+    return deny(Code.LOOP, "You are going round in circles. Stop; a person takes over.", found)
 
 
 LOOPS = Guard("loops", _check)

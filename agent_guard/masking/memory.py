@@ -20,6 +20,7 @@ class MemoryVault:
         self._entries: dict[str, Entry] = {}
         self._counts: dict[EntityType, int] = {}
         self.sources: dict[str, list[str]] = {}
+        self._sightings: dict[str, list[tuple[Origin, str]]] = {}
 
     def entries(self) -> Sequence[Entry]:
         """Every entry, the oldest first."""
@@ -36,7 +37,12 @@ class MemoryVault:
         entry = Entry(token=f"<{type}_{count}>", type=type, value=value, origins=(origin,))
         self._entries[entry.token] = entry
         self.sources[entry.token] = [source]
+        self._sightings[entry.token] = [(origin, source)]
         return entry
+
+    def sightings(self, token: str) -> Sequence[tuple[Origin, str]]:
+        """Origin and source of each time the value was seen."""
+        return tuple(self._sightings.get(token, ()))
 
     def saw(self, token: str, origin: Origin, source: str = "") -> None:
         """Notes one more sight of a value.
@@ -48,3 +54,4 @@ class MemoryVault:
         if origin not in entry.origins:
             self._entries[token] = replace(entry, origins=(*entry.origins, origin))
         self.sources[token].append(source)
+        self._sightings[token].append((origin, source))

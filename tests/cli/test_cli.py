@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from agent_guard.cli import app
 from agent_guard.errors import AgentGuardError
+from agent_guard.store import REVISION
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "graphs" / "sdr_qualification" / "samples"
@@ -177,7 +178,7 @@ def test_audit_show_finds_a_trace_and_tells_a_broken_chain(folder: Path) -> None
 def test_db_status_and_upgrade(folder: Path) -> None:
     """``db status`` tells both revisions; an old database is refused with the command that helps, which makes it new."""
     assert rows(invoke("db", "status", "--json"))[0]["current"] is True
-    assert rows(invoke("db", "upgrade", "--json"))[0]["before"] == "0001"
+    assert rows(invoke("db", "upgrade", "--json"))[0]["before"] == REVISION
     guard = sqlite3.connect(folder / "guard.db")
     guard.execute("UPDATE agent_guard_version SET version_num = '0000'")
     guard.commit()

@@ -1,0 +1,24 @@
+"""The master key from one source, secrets from another."""
+
+from __future__ import annotations
+
+from agent_guard.credentials.port import Credentials
+from agent_guard.credentials.secret import Secret
+
+__all__ = ["SplitCredentials"]
+
+
+class SplitCredentials:
+    """Asks one source for the master key and another for secrets; neither stands in for the other."""
+
+    def __init__(self, *, key: Credentials, secrets: Credentials) -> None:
+        self._key = key
+        self._secrets = secrets
+
+    def master_key(self, environment: str | None = None) -> bytes:
+        """See :class:`agent_guard.credentials.Credentials`."""
+        return self._key.master_key(environment)
+
+    def secret(self, name: str, *, environment: str, agent: str) -> Secret:
+        """See :class:`agent_guard.credentials.Credentials`."""
+        return self._secrets.secret(name, environment=environment, agent=agent)

@@ -1,0 +1,133 @@
+"""Whether a plan can be believed to say what the user asked: its spans, tools, types, values and order. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from agent_guard.arguments import TOKEN
+from agent_guard.atoms import BREAK, atoms, day_of, time_of, words
+from agent_guard.plan import STEPS_MAX, Const, Extract, Lit, Plan, Rec, Span, Step, leaves
+from agent_guard.policy import Policy
+from agent_guard.tool import Tool
+from agent_guard.types import JSON
+
+__all__ = ["check", "said"]
+
+
+def check(
+    plan: Plan,
+    text: str,
+    tools: Mapping[str, Tool],
+    policy: Policy,
+    *,
+    environment: str,
+    scope: tuple[str, ...] | None,
+) -> tuple[str, ...]:
+    """Returns what is wrong with a plan, one sentence each; empty for a plan that may be followed. A plan
+    without steps lets nothing through.
+
+    Args:
+        plan: its values masked, as the text is.
+        text: the user's masked text, which the offsets count in.
+        tools: the gateway's contracts.
+        scope: the tools this thread may use, or None for all of the policy.
+    """
+    if len(plan.steps) > STEPS_MAX:
+        return (f"a plan has at most {STEPS_MAX} steps",)
+    problems: list[str] = []
+    earlier: dict[str, Tool] = {}
+    for step in plan.steps:
+        tool, rule = tools.get(step.tool), policy.tools.get(step.tool)
+        here = f"step {step.id}"
+        if step.id in earlier:
+            problems.append(f"{here}: there is another step of this id")
+        if tool is None or rule is None or rule.mode_in(environment) is None or (scope and step.tool not in scope):
+            problems.append(f"{here}: there is no tool {step.tool!r} here")
+            continue
+        if not _clause(step.evidence, text):
+            problems.append(f"{here}: evidence {list(step.evidence)} is no clause of the user's text")
+        problems += [f"{here}: {problem}" for problem in _arguments(step, tool, text, earlier)]
+        earlier[step.id] = tool
+    return tuple(problems)
+
+
+def said(value: str | float, clause: str) -> bool:
+    """Whether a clause holds a value: as its words in a row, as a number, or as a day and time in whatever form."""
+    read = atoms(clause)
+    if isinstance(value, (int, float)):
+        return bool(read.numbers & atoms(str(value)).numbers)
+    phrase = [word for word in words(value) if word != BREAK]
+    starts = range(len(read.words) - len(phrase) + 1)
+    if phrase and any(list(read.words[start : start + len(phrase)]) == phrase for start in starts):
+        return True
+    day, time = day_of(value), time_of(value)
+    if day is None:
+        return time is not None and time in read.times
+    return (day in read.days or (None, *day[1:]) in read.days) and (time in (None, (0, 0)) or time in read.times)
+
+
+def _clause(span: Span, text: str) -> bool:
+    start, end = span
+    return 0 <= start < end <= len(text) and any(letter.isalnum() for letter in text[start:end])
+
+
+def _arguments(step: Step, tool: Tool, text: str, earlier: Mapping[str, Tool]) -> Iterator[str]:
+    fields = tool.args_model.model_fields
+    for name in step.args.keys() - fields.keys():
+        yield f"{step.tool} has no argument {name!r}"
+    for name, field in fields.items():
+        if field.is_required() and name not in step.args:
+            yield f"{name} is required and has no source"
+    for name, source in step.args.items():
+        for leaf in leaves(source):
+            yield from _leaf(name, leaf, text, earlier)
+        if isinstance(source, (Lit, Const)) and name in fields:
+            value = source.lit if isinstance(source, Lit) else source.const
+            if not _fits(fields[name], value):
+                yield f"{name}: the value is not of the argument's type"
+
+
+def _leaf(name: str, leaf: Any, text: str, earlier: Mapping[str, Tool]) -> Iterator[str]:
+    match leaf:
+        case Lit():
+            if not _clause(leaf.span, text):
+                yield f"{name}: span {list(leaf.span)} lies outside the user's text"
+            elif not said(leaf.lit, text[slice(*leaf.span)]):
+                yield f"{name}: the user's text does not say that value at {list(leaf.span)}"
+        case Rec():
+            yield from _selection(name, leaf, earlier)
+        case Extract():
+            if leaf.extract.step not in earlier:
+                yield f"{name}: no earlier step {leaf.extract.step!r}"
+        case _:
+            return
+
+
+def _selection(name: str, leaf: Rec, earlier: Mapping[str, Tool]) -> Iterator[str]:
+    tool = earlier.get(leaf.rec.step)
+    if tool is None:
+        yield f"{name}: no earlier step {leaf.rec.step!r}"
+        return
+    for path in (leaf.rec.field, *leaf.rec.where):
+        head = path.split(".")[0]
+        if head in tool.untrusted:
+            yield f"{name}: {path!r} of {tool.name} is outside text; its source is 'extract'"
+
+
+def _fits(field: Any, value: JSON) -> bool:
+    if isinstance(value, str) and TOKEN.search(value):
+        return True  # the contract is asked with the value it stands for, when the call comes
+    try:
+        TypeAdapter(field.rebuild_annotation()).validate_json(_json(value), strict=True)
+    except ValidationError:
+        return False
+    except Exception:  # a validator that needs its neighbours; the call itself is read by the whole model
+        return True
+    return True
+
+
+def _json(value: JSON) -> str:
+    return str(TypeAdapter(Any).dump_json(value), "utf-8")

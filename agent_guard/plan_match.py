@@ -1,0 +1,216 @@
+"""Whether a call is a step of the plan: every argument is what its source says, exactly. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+from agent_guard.atoms import same_moment, same_text
+from agent_guard.plan import Const, Extract, Late, Lit, Obj, Plan, Rec, Selection, Step, leaves
+from agent_guard.types import JSON
+
+__all__ = ["Match", "Open", "Unmatched", "match"]
+
+RECORDS_MAX = 1000
+"""How many records of earlier steps are looked through; where there are more, the value counts as not determined."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Open:
+    """A value of a planned call that the plan does not fix: a person is shown it."""
+
+    argument: str
+    kind: Literal["extract", "late", "undetermined"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Match:
+    """A call that is a step of the plan, and which of its values are open."""
+
+    step: str
+    open: tuple[Open, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unmatched:
+    """A call that is no step of the plan; ``why`` is said of the step that came nearest."""
+
+    why: str
+
+
+Results = Mapping[str, Sequence[JSON]]
+"""Step -> the results of its calls so far, masked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What values are compared with."""
+
+    results: Results
+    reveal: Callable[[str], str]
+
+    def same(self, left: JSON, right: JSON) -> bool:
+        """Equal as what they are: texts but for case, width and spaces, numbers and moments by their value."""
+        if isinstance(left, bool) or isinstance(right, bool):
+            return left is right
+        if isinstance(left, (int, float)) and isinstance(right, (int, float)):
+            return Decimal(str(left)) == Decimal(str(right))
+        if isinstance(left, str) and isinstance(right, str):
+            one, other = self.reveal(left), self.reveal(right)
+            return same_text(one, other) or same_moment(one, other)
+        if isinstance(left, Mapping) and isinstance(right, Mapping):
+            return left.keys() == right.keys() and all(self.same(left[key], right[key]) for key in left)
+        if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
+            return len(left) == len(right) and all(self.same(a, b) for a, b in zip(left, right, strict=True))
+        return left is None and right is None
+
+
+def match(
+    plan: Plan,
+    tool: str,
+    args: Mapping[str, JSON],
+    defaults: Mapping[str, JSON],
+    *,
+    sensitive: Collection[str],
+    used: Mapping[str, int],
+    results: Results,
+    reveal: Callable[[str], str] = str,
+) -> Match | Unmatched:
+    """Finds the unused step that a call is. Where several fit, the one with the fewest open values.
+
+    Args:
+        args: masked, defaults filled.
+        defaults: what an argument is that a step leaves out.
+        sensitive: arguments for which a value that the planner wrote is not enough.
+        used: step -> how many calls have taken it.
+        results: what earlier steps returned.
+        reveal: puts values for pseudonyms: a name may have been known for one only after the plan was made.
+    """
+    seen = Known(results=results, reveal=reveal)
+    why = f"the plan has no step that calls {tool}"
+    found: list[Match] = []
+    for step in plan.steps:
+        if step.tool != tool:
+            continue
+        if used.get(step.id, 0) >= step.times:
+            why = f"step {step.id} was planned {step.times} time(s) and has been used"
+            continue
+        outcome = _step(step, args, defaults, sensitive, seen)
+        if isinstance(outcome, Match):
+            found.append(outcome)
+        else:
+            why = outcome.why
+    return min(found, key=lambda item: len(item.open)) if found else Unmatched(why=why)
+
+
+def _step(
+    step: Step,
+    args: Mapping[str, JSON],
+    defaults: Mapping[str, JSON],
+    sensitive: Collection[str],
+    seen: Known,
+) -> Match | Unmatched:
+    still: list[Open] = []
+    for name, value in args.items():
+        if name not in step.args:
+            if not seen.same(value, defaults.get(name)):
+                return Unmatched(why=f"step {step.id} does not set {name}")
+            continue
+        outcome = _value(name, step.args[name], value, seen)
+        if outcome is None:
+            return Unmatched(why=f"{name} is not what step {step.id} says")
+        still += outcome
+        if name in sensitive and any(isinstance(leaf, Const) for leaf in leaves(step.args[name])):
+            still.append(Open(argument=name, kind="late"))
+    return Match(step=step.id, open=tuple(dict.fromkeys(still)))
+
+
+def _value(name: str, source: Any, value: JSON, seen: Known) -> list[Open] | None:
+    """The open parts of a value that fits its source; None where it does not fit."""
+    match source:
+        case Lit():
+            return [] if seen.same(value, source.lit) else None
+        case Const():
+            return [] if seen.same(value, source.const) else None
+        case Rec():
+            return _from_record(name, source.rec, value, seen)
+        case Extract():
+            return [Open(argument=name, kind="extract")]
+        case Late():
+            too_long = source.late.max is not None and isinstance(value, str) and len(value) > source.late.max
+            return None if too_long else [Open(argument=name, kind="late")]
+        case Obj():
+            return _object(name, source, value, seen)
+        case list() | tuple():
+            return _exact_set(name, source, value, seen)
+    return None
+
+
+def _object(name: str, source: Obj, value: JSON, seen: Known) -> list[Open] | None:
+    if not isinstance(value, Mapping) or source.obj.keys() - value.keys():
+        return None
+    still: list[Open] = []
+    for key, item in value.items():
+        if key not in source.obj:
+            if item not in (None, [], ""):
+                return None
+            continue
+        outcome = _value(f"{name}.{key}", source.obj[key], item, seen)
+        if outcome is None:
+            return None
+        still += outcome
+    return still
+
+
+def _exact_set(name: str, sources: Sequence[Any], value: JSON, seen: Known) -> list[Open] | None:
+    """Each source is one item, each item has one source; sources that say most are tried first."""
+    if not isinstance(value, (list, tuple)) or len(value) != len(sources):
+        return None
+    left, still = list(value), []
+    for source in sorted(sources, key=lambda item: isinstance(item, (Late, Extract))):
+        for item in left:
+            outcome = _value(name, source, item, seen)
+            if outcome is not None:
+                left.remove(item)
+                still += outcome
+                break
+        else:
+            return None
+    return still
+
+
+def _from_record(name: str, selection: Selection, value: JSON, seen: Known) -> list[Open] | None:
+    if not seen.results.get(selection.step):
+        return None  # the step has not run: nothing is known, and that is not the same as anything
+    records = list(_records(seen.results[selection.step], selection, seen))
+    values = [record[selection.field.split(".")[-1]] for record in records[:RECORDS_MAX]]
+    if len(values) == 1 and len(records) == 1:
+        return [] if seen.same(value, values[0]) else None
+    # no record, or several: a person chooses, and only among the values there are
+    return [Open(argument=name, kind="undetermined")] if any(seen.same(value, item) for item in values) else None
+
+
+def _records(results: Sequence[JSON], selection: Selection, seen: Known) -> Iterator[Mapping[str, JSON]]:
+    *above, last = selection.field.split(".")
+    for node in _down(list(results), above, last):
+        if last in node and all(seen.same(node.get(key), wanted) for key, wanted in selection.where.items()):
+            yield node
+
+
+def _down(node: JSON, path: Sequence[str], last: str) -> Iterator[Mapping[str, JSON]]:
+    """The objects at a path; lists are looked through, and one that is the only list of its object is meant."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _down(item, path, last)
+    elif isinstance(node, Mapping):
+        head = path[0] if path else last
+        if head not in node:
+            inside = [item for item in node.values() if isinstance(item, (list, Mapping)) and item]
+            if len(inside) == 1:
+                yield from _down(inside[0], path, last)
+        elif path:
+            yield from _down(node[path[0]], path[1:], last)
+        else:
+            yield node

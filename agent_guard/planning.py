@@ -1,0 +1,112 @@
+"""Taking a plan: masked, checked against the user's own words, kept with the thread, recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from agent_guard.audit import AuditEvent
+from agent_guard.core import Core
+from agent_guard.errors import PlanError
+from agent_guard.plan import Plan
+from agent_guard.plan_check import check
+from agent_guard.pseudonymise import masked_value, minting
+from agent_guard.threads import ThreadRow
+from agent_guard.tool import Tool
+from agent_guard.trail import append_plan
+from agent_guard.types import JSON
+from agent_guard.vault import ThreadVault
+
+__all__ = ["adopt"]
+
+_WRITTEN = frozenset({"lit", "const", "where"})
+"""The words of the format after which the planner's own values stand."""
+
+
+def adopt(core: Core, thread: ThreadRow, plan: Plan | Mapping[str, Any]) -> Plan:
+    """Checks a plan and keeps it; every later call of the thread is held against it.
+
+    Args:
+        plan: raw or masked; its offsets count in the user's newest words, masked.
+
+    Raises:
+        PlanError: it is not of the format, it says something that the user did not, or outsiders have spoken since the
+            user did, so that no plan can be believed any more. Nothing is kept.
+        StoreError: the database cannot be used; nothing is kept.
+    """
+    given = plan.model_dump(mode="json") if isinstance(plan, Plan) else plan
+    try:
+        Plan.model_validate(given)
+    except ValidationError as error:
+        raise PlanError([_sentence(item) for item in error.errors(include_input=False, include_url=False)]) from None
+    with core.store.read() as connection:
+        trail = core.trail(connection, thread)
+        said, outside = trail.user_text, trail.outside
+    if said is None:
+        raise PlanError(["the user has said nothing yet that a plan could follow"])
+    if outside:
+        raise PlanError(["text of outsiders was read since the user spoke; a plan is made before that"])
+    _, text = said
+
+    def work(vault: ThreadVault) -> Plan:
+        masked = Plan.model_validate(_masked(core, given, vault))
+        problems = check(
+            masked,
+            text,
+            core.tools,
+            core.policy_of(thread.scenario),
+            environment=core.environment,
+            scope=thread.scope,
+        )
+        if problems:
+            raise PlanError(problems)
+        return masked
+
+    def keep(connection: Any, masked: Plan) -> None:
+        append_plan(connection, thread.id, masked)
+        core.audit.append(connection, [_planned(core, thread, masked)], now_ms=core.now_ms())
+
+    return minting(core, thread, work, keep=keep)
+
+
+def _masked(core: Core, given: Mapping[str, Any], vault: ThreadVault) -> dict[str, Any]:
+    steps = []
+    for step in given["steps"]:
+        tool = core.tools.get(step["tool"])
+        args = {name: _source(core, tool, name, item, vault) for name, item in step.get("args", {}).items()}
+        steps.append({**step, "args": args})
+    return {**given, "steps": steps}
+
+
+def _source(core: Core, tool: Tool | None, name: str, node: JSON, vault: ThreadVault) -> JSON:
+    """A source with pseudonyms for the values that the planner wrote into it."""
+    if isinstance(node, list):
+        return [_source(core, tool, name, item, vault) for item in node]
+    if not isinstance(node, Mapping):
+        return node
+    return {
+        key: masked_value(core, tool, name, item, vault) if key in _WRITTEN else _source(core, tool, name, item, vault)
+        for key, item in node.items()
+    }
+
+
+def _planned(core: Core, thread: ThreadRow, plan: Plan) -> AuditEvent:
+    return AuditEvent(
+        kind="planned",
+        timestamp=core.now().isoformat(timespec="milliseconds"),
+        thread=thread.id,
+        tenant=thread.subject.tenant,
+        scenario=thread.scenario,
+        environment=core.environment,
+        actor={"user_id": thread.subject.id, "tenant": thread.subject.tenant, "roles": sorted(thread.subject.roles)},
+        agent=core.agent,
+        party=thread.party,
+        digest=plan.digest,
+        args_redacted=plan.model_dump(mode="json"),
+    )
+
+
+def _sentence(item: Any) -> str:
+    return f"{'.'.join(str(part) for part in item['loc']) or 'plan'}: {item['msg']}"

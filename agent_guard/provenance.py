@@ -1,0 +1,209 @@
+"""Where the values of a call were seen before, and whether what it returns may be believed. Reads an index, no store.
+
+A record of a system of record counts as trusted only when the user's words, or a record that they led to, lead to it:
+a compromised model that browses the CRM does not make its finds trustworthy by looking at them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+
+from agent_guard.arguments import TOKEN
+from agent_guard.domains import hosts
+from agent_guard.facts import Facts, ValueFact
+from agent_guard.gather import Gathered
+from agent_guard.guards.provenance import ADDRESSES, SECRETS
+from agent_guard.trail import Seen, Sighting, Trail
+from agent_guard.types import JSON, Origin
+
+__all__ = ["HOST", "defaults", "shown_values", "sightings", "values"]
+
+HOST = "host"
+"""First word of the source of values that the host itself vouches for when it opens a thread."""
+
+ITEMS_MAX = 200
+"""How many items of a list are judged one by one; the others count as records that nobody asked about."""
+
+_ADDRESS = re.compile(rf"<(?:{'|'.join(sorted(ADDRESSES))})_[0-9]+>")
+_RELIABLE = frozenset({"user", "trusted"})
+
+
+def values(gathered: Gathered, facts: Facts, trail: Trail) -> tuple[ValueFact, ...]:
+    """The values of a call that could be somebody else's will, and where each was seen."""
+    tool, rule = gathered.tool, gathered.policy.tools.get(gathered.call.tool)
+    if tool is None or rule is None:
+        return ()
+    judged = set(rule.origins) | (tool.sensitive if tool.writes else set())
+    if not judged and not tool.writes:
+        return ()
+    found: list[ValueFact] = []
+    for name, value in gathered.arguments.masked.items():
+        if name in tool.refs and name in judged and value is not None:
+            found.append(_named(name, str(value), _record_seen(gathered, facts, trail, name), "text"))
+            continue
+        for leaf in _leaves(value):
+            found += _leaf(gathered, trail, name, leaf, judged=name in judged)
+    return tuple(dict.fromkeys(found))
+
+
+def sightings(gathered: Gathered, facts: Facts, trail: Trail, content: JSON, source: str) -> list[Sighting]:
+    """What a result adds to the trail: its fields by the contract's word for them, the items of a list one by one.
+
+    Args:
+        content: the visible fields, masked.
+    """
+    tool = gathered.tool
+    if tool is None or not isinstance(content, Mapping):
+        return []
+    evidence = _evidence(gathered, facts, trail)
+    made: list[Sighting] = []
+    for name, value in content.items():
+        if name in tool.untrusted:
+            made.append(Sighting(origin="untrusted", source=source, text=_text(value)))
+        elif isinstance(value, list) and any(isinstance(item, (Mapping, list)) for item in value):
+            for index, item in enumerate(value[:ITEMS_MAX]):
+                linked = evidence is True or (evidence is None and _asked_for(item, trail))
+                made.append(Sighting(origin="trusted", source=f"{source} {index}", text=_text(item), linked=linked))
+            rest = _text(value[ITEMS_MAX:])
+            made.append(Sighting(origin="trusted", source=f"{source} rest", text=rest, linked=False))
+        else:
+            linked = evidence is not False
+            made.append(Sighting(origin="trusted", source=f"{source} {name}", text=_text(value), linked=linked))
+    return [item for item in made if item.text]
+
+
+def _evidence(gathered: Gathered, facts: Facts, trail: Trail) -> bool | None:
+    """Whether a call was led by what the user said: None where its arguments say nothing at all."""
+    tool = gathered.tool
+    if tool is None:
+        return False
+    usual = defaults(tool.args_model)
+    led: bool | None = None
+    for name, value in gathered.arguments.masked.items():
+        if value == usual.get(name) or value in (None, "", []):
+            continue
+        if name in tool.refs:
+            found = [_record_seen(gathered, facts, trail, name)]
+        else:
+            found = [_seen(gathered, trail, leaf) for leaf in _leaves(value)]
+        if tool.writes:  # what the model wrote itself does not taint what it makes; what outsiders wrote does
+            led = led is not False and not any(set(seen) == {"untrusted"} for seen in found)
+        else:
+            led = led is not False and all(_RELIABLE & set(seen) for seen in found)
+    return led
+
+
+def _asked_for(item: JSON, trail: Trail) -> bool:
+    """Whether the user's own words name something of one item."""
+    return any("user" in trail.seen(leaf) for leaf in _leaves(item) if len(str(leaf)) > 2)
+
+
+def _leaf(gathered: Gathered, trail: Trail, name: str, leaf: Any, *, judged: bool) -> Iterator[ValueFact]:
+    if not isinstance(leaf, str):
+        if judged:
+            yield _named(name, str(leaf), trail.seen(leaf), "number")
+        return
+    found = TOKEN.findall(leaf)
+    whole = trail.seen(leaf) if judged and not TOKEN.fullmatch(leaf) else {}
+    if _RELIABLE & set(whole):
+        yield _named(name, leaf, whole, "text")
+        judged = False  # what it is made of was said together
+    for token in dict.fromkeys(found):
+        kind = token[1:].rsplit("_", 1)[0]
+        if judged or kind in ADDRESSES | SECRETS:
+            yield _named(name, token, _token_seen(gathered, trail, token), kind)
+    rest = TOKEN.sub(" ", leaf)
+    for host in () if judged else hosts(gathered.reveal(_ADDRESS.sub(" ", leaf))):  # of an address not known for one
+        yield _named(name, host, trail.seen(host), "URL")
+    if judged and any(letter.isalnum() for letter in rest):
+        yield _named(name, " ".join(rest.split()), whole if not found else trail.seen(rest), "text")
+
+
+def _seen(gathered: Gathered, trail: Trail, leaf: Any) -> Seen:
+    if isinstance(leaf, str) and TOKEN.fullmatch(leaf):
+        return _token_seen(gathered, trail, leaf)
+    return trail.seen(leaf)
+
+
+def _token_seen(gathered: Gathered, trail: Trail, token: str) -> dict[Origin, str]:
+    """Where a pseudonym was seen. Of the vault's word the people's and the host's count; what a system of record said
+    counts as the trail has it, which knows whether anybody asked.
+    """
+    seen: dict[Origin, str] = dict(trail.seen(token))
+    for origin, source in trail.seen(gathered.reveal(token)).items():  # said before anybody knew it for a name
+        seen.setdefault(origin, source)
+    for origin, source in gathered.sightings.get(token, ()):
+        if origin not in ("trusted", "invented") or source.split(" ")[0] == HOST:
+            seen.setdefault(origin, source)
+    return seen
+
+
+def _record_seen(gathered: Gathered, facts: Facts, trail: Trail, name: str) -> Seen:
+    """Where the record was seen that an id names: the id itself, what a human would call the record, or its being the
+    customer's of this thread.
+    """
+    value, record = gathered.arguments.masked.get(name), facts.records.get(name)
+    seen: dict[Origin, str] = dict(trail.seen(value))
+    if str(value) in gathered.thread.refs.values():
+        seen.setdefault("trusted", HOST)
+    if record is not None and record.party is not None and record.party == facts.party:
+        seen.setdefault("trusted", "the thread's customer")
+    if record is not None and record.name:
+        called = _token_seen(gathered, trail, record.name) if TOKEN.fullmatch(record.name) else trail.seen(record.name)
+        for origin, source in called.items():
+            seen.setdefault(origin, source)
+    return seen
+
+
+def _named(argument: str, shown: str, seen: Seen, kind: str) -> ValueFact:
+    return ValueFact(
+        argument=argument,
+        shown=shown[:200],
+        kind=kind,
+        origins=tuple(sorted(seen)) or ("invented",),
+        sources=tuple(seen[origin] for origin in sorted(seen)),
+    )
+
+
+def _leaves(value: JSON) -> Iterator[Any]:
+    """Texts and numbers at the ends; keys too, because a key may hold an address."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if TOKEN.search(key):
+                yield key
+            yield from _leaves(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _leaves(item)
+    elif value not in (None, "") and not isinstance(value, bool):
+        yield value
+
+
+def _text(value: JSON) -> str:
+    return "\n".join(str(leaf) for leaf in _leaves(value))
+
+
+@lru_cache(maxsize=256)
+def defaults(model: type[BaseModel]) -> Mapping[str, JSON]:
+    """What each argument is that a call leaves out, as JSON; without those that depend on others."""
+    found: dict[str, JSON] = {}
+    for name, field in model.model_fields.items():
+        if not field.is_required():
+            with suppress(Exception):  # a default that is made of other arguments is nobody's usual value
+                value = field.get_default(call_default_factory=True, validated_data={})
+                found[name] = TypeAdapter(Any).dump_python(value, mode="json")
+    return found
+
+
+def shown_values(facts: Sequence[ValueFact]) -> list[dict[str, JSON]]:
+    """The values with their origins as a human is shown them."""
+    return [
+        {"argument": item.argument, "value": item.shown, "origins": list(item.origins), "sources": list(item.sources)}
+        for item in facts
+    ]

@@ -1,0 +1,249 @@
+"""The second half of ``gather``: what the guard itself remembers of a thread, read inside the transaction that will
+write the decision, so that what was counted is what is claimed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+import sqlalchemy as sa
+
+from agent_guard import calls, meter
+from agent_guard.facts import Facts, LimitFact, OpenFact, PlanFact, Problem, Twin
+from agent_guard.gather import Gathered, kill_scopes
+from agent_guard.kill_switch import covering
+from agent_guard.plan_match import Unmatched, match
+from agent_guard.policy import Requires
+from agent_guard.provenance import defaults, values
+from agent_guard.threads import ThreadRow
+from agent_guard.trail import Trail
+from agent_guard.types import JSON, Code
+from agent_guard.units import parse_duration, sha256
+
+__all__ = ["places", "recall", "token_keys"]
+
+HISTORY = 32
+"""How many calls back a circle is looked for."""
+
+_SCALE = 10_000
+"""Running totals are kept in ten-thousandths, rounded up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bound:
+    """One limit on a call: its meter, how much is allowed, in what window, and how much this call takes."""
+
+    text: str
+    code: Code
+    key: str
+    most: int
+    window_s: float | None = None
+    takes: int = 1
+
+
+def recall(connection: sa.Connection, gathered: Gathered, *, now_ms: int, trace_id: str | None, trail: Trail) -> Facts:
+    """Completes the facts from the guard's own tables, inside the caller's transaction.
+
+    Args:
+        trace_id: the call itself where it is stored already; it is no twin and no repetition of itself.
+        trail: what the thread has seen, as it is stored now.
+    """
+    tool, thread = gathered.tool, gathered.thread
+    twin = None
+    if tool is not None and gathered.key is not None:
+        since = None if tool.key_window is None else now_ms - int(tool.key_window.total_seconds() * 1000)
+        row = calls.twin(connection, thread.subject.tenant, gathered.key, since_ms=since, but=trace_id)
+        twin = Twin(state=row.state, trace_id=row.trace_id, reference=row.reference) if row else None
+    history = calls.recent(connection, thread.id, most=HISTORY, but=trace_id)
+    facts = replace(
+        gathered.facts,
+        pressed=covering(connection, kill_scopes(gathered)),
+        plan=_planned(connection, gathered, trail, trace_id),
+        temporal=(*gathered.facts.temporal, *_missing(connection, gathered, now_ms)),
+        twin=twin,
+        limits=tuple(_limits(connection, gathered, now_ms, stored=trace_id is not None)),
+        same_calls=_run(history, gathered.same),
+        cycles=_cycles([item.same for item in history], gathered.same),
+        idle=_idle(history, gathered.same),
+    )
+    return replace(facts, values=values(gathered, facts, trail))
+
+
+def places(gathered: Gathered) -> dict[str, int]:
+    """The meters on which an executed call takes its place, and how much of each."""
+    bounds = _bounds(gathered, stored=True)
+    return {item.key: item.takes for item in bounds if item.code is not Code.LIMIT_TOKENS and item.takes > 0}
+
+
+def token_keys(thread: ThreadRow, day: str) -> tuple[str, str]:
+    """The meters of a thread's tokens, and of its tenant's on one UTC day (``2026-11-22``)."""
+    return f"tokens|{thread.id}", f"tokens|{thread.subject.tenant}|{day}"
+
+
+def _limits(connection: sa.Connection, gathered: Gathered, now_ms: int, *, stored: bool) -> list[LimitFact]:
+    found = []
+    for item in _bounds(gathered, stored=stored):
+        if item.code is Code.LIMIT_TOTAL:
+            used = meter.used(connection, item.key, now_ms=now_ms, window_s=item.window_s)
+            full = item.takes < 0 or used + item.takes > item.most
+        else:
+            full = meter.reached(connection, item.key, item.most, now_ms=now_ms, window_s=item.window_s)
+        found.append(LimitFact(limit=item.text, code=item.code, count=item.most, reached=full))
+    return found
+
+
+def _bounds(gathered: Gathered, *, stored: bool) -> list[Bound]:
+    limits, thread, tool = gathered.policy.limits, gathered.thread, gathered.tool
+    found: list[Bound] = []
+    if not stored:  # a stored call has taken its attempt
+        most = limits.attempts_per_thread
+        found.append(
+            Bound(text=f"{most} attempts a thread", code=Code.LIMIT_ATTEMPTS, key=f"attempts|{thread.id}", most=most)
+        )
+    most = limits.actions_per_thread
+    found.append(Bound(text=f"{most} actions a thread", code=Code.LIMIT_ACTIONS, key=f"actions|{thread.id}", most=most))
+    for count, key, text in zip(
+        (limits.tokens_per_thread, limits.tokens_per_day_per_tenant),
+        token_keys(thread, gathered.facts.at[:10]),
+        ("a thread", "a day for the tenant"),
+        strict=True,
+    ):
+        if count is not None:
+            found.append(Bound(text=f"{count} tokens {text}", code=Code.LIMIT_TOKENS, key=key, most=count))
+    rule = gathered.policy.tools.get(tool.name) if tool else None
+    if tool is None or rule is None:
+        return found
+    found += [
+        Bound(
+            text=rate.text,
+            code=Code.LIMIT_RATE,
+            key=f"{rate.scope}|{tool.name}|{_whose(rate.scope, thread)}",
+            most=rate.count,
+            window_s=rate.window_s,
+        )
+        for rate in rule.rates
+    ]
+    found += [
+        Bound(
+            text=f"{total.max} of {total.arg} per {total.per}",
+            code=Code.LIMIT_TOTAL,
+            key=f"total|{tool.name}|{total.arg}|{total.per}|{_whose(total.scope, thread)}",
+            most=int(Decimal(str(total.max)) * _SCALE),
+            window_s=total.window_s,
+            takes=_amount(gathered.arguments.real.get(total.arg)),
+        )
+        for total in rule.totals
+    ]
+    return found
+
+
+def _amount(value: JSON) -> int:
+    """An amount in ten-thousandths; -1 for what is none, which is over every limit."""
+    try:
+        amount = Decimal(str(value)) * _SCALE
+        whole = int(amount.to_integral_value(rounding="ROUND_CEILING"))
+    except ArithmeticError:
+        return -1
+    return -1 if isinstance(value, bool) or amount < 0 else whole
+
+
+def _whose(scope: str, thread: ThreadRow) -> str:
+    tenant = thread.subject.tenant
+    match scope:
+        case "thread":
+            return thread.id
+        case "subject":
+            return f"{tenant}|{thread.subject.id}"
+        case "party":
+            return f"{tenant}|{thread.party or thread.id}"
+        case "tenant":
+            return tenant
+        case _:
+            return "all"
+
+
+def _planned(connection: sa.Connection, gathered: Gathered, trail: Trail, trace_id: str | None) -> PlanFact | None:
+    tool = gathered.tool
+    if trail.plan is None or tool is None:
+        return None
+    used: dict[str, int] = {}
+    results: dict[str, list[JSON]] = {}
+    for row in calls.of_plan(connection, gathered.thread.id, trail.plan_n, but=trace_id):
+        used[row.step] = used.get(row.step, 0) + 1
+        if row.result is not None:
+            results.setdefault(row.step, []).append(row.result)
+    found = match(
+        trail.plan,
+        tool.name,
+        gathered.arguments.masked,
+        defaults(tool.args_model),
+        sensitive=tool.sensitive,
+        used=used,
+        results=results,
+        reveal=gathered.reveal,
+    )
+    if isinstance(found, Unmatched):
+        return PlanFact(step=None, why=found.why, outside_read=trail.outside_since_plan)
+    left = tuple(OpenFact(argument=item.argument, kind=item.kind) for item in found.open)
+    return PlanFact(step=found.step, open=left, outside_read=trail.outside_since_plan)
+
+
+def _missing(connection: sa.Connection, gathered: Gathered, now_ms: int) -> list[Problem]:
+    """What the policy wants to have happened before and has not."""
+    rule = gathered.policy.tools.get(gathered.call.tool)
+    wanted = rule.requires if rule and gathered.tool else []
+    return [
+        Problem(code=Code.REQUIRES, path=item.tool, message=f"must have run in the last {item.within}{_alike(item)}")
+        for item in wanted
+        if not _happened(connection, gathered, item, now_ms)
+    ]
+
+
+def _happened(connection: sa.Connection, gathered: Gathered, wanted: Requires, now_ms: int) -> bool:
+    since = now_ms - int(parse_duration(wanted.within).total_seconds() * 1000)
+    args = gathered.arguments.masked
+    for earlier in calls.earlier(connection, gathered.thread.id, wanted.tool, since_ms=since):
+        if wanted.same is None:
+            return True
+        value = args.get(wanted.same)
+        if value is not None and sha256(earlier.get(wanted.same)) == sha256(value):
+            return True
+    return False
+
+
+def _alike(wanted: Requires) -> str:
+    return f" with the same {wanted.same}" if wanted.same else ""
+
+
+def _run(history: Sequence[calls.Past], same: str) -> int:
+    count = 0
+    for item in history:
+        if item.same != same:
+            break
+        count += 1
+    return count
+
+
+def _cycles(history: Sequence[str], same: str) -> int:
+    """How often the last two to four calls came in turn, where this call would begin them once more."""
+    most = 0
+    for period in (2, 3, 4):
+        turn = history[:period]
+        if len(turn) < period or turn[-1] != same or len(set(turn)) == 1:
+            continue
+        rounds = 1
+        while history[rounds * period : (rounds + 1) * period] == turn:
+            rounds += 1
+        most = max(most, rounds)
+    return most
+
+
+def _idle(history: Sequence[calls.Past], same: str) -> int:
+    count = 0
+    for item in history:
+        if item.changed:
+            break
+        count += item.same == same
+    return count
