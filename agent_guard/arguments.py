@@ -149,6 +149,11 @@ def read(
             Problem(code=Code.ARGUMENT_NOT_PERMITTED, path=name, message=f"the policy's {keyword} does not hold")
             for name, keyword in failures(rule.where, dumped)
         ]
+        problems += [
+            Problem(code=Code.ARGUMENT_NOT_PERMITTED, path=name, message="the policy does not let you set it")
+            for name in args
+            if rule.args is not None and name not in rule.args and name in tool.args_model.model_fields
+        ]
     masked = _hidden(dumped, args, find, _words(tool.args_model))
     return Arguments(masked=masked, real=dumped, model=None if problems else model, problems=tuple(problems))
 

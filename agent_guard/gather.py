@@ -15,6 +15,7 @@ from hashlib import sha256 as _sha256
 
 from agent_guard import domains, stop_words
 from agent_guard.arguments import TOKEN, Arguments, read, screen, strings, tokens
+from agent_guard.atoms import words
 from agent_guard.credentials import Keys
 from agent_guard.errors import ToolError
 from agent_guard.facts import Facts, Problem, RecordFact
@@ -28,6 +29,9 @@ from agent_guard.types import JSON, Code, Description, Directory, Origin, Pseudo
 from agent_guard.units import canonical, parse_duration, sha256
 
 __all__ = ["Gathered", "Sources", "kill_scopes", "remote"]
+
+_PARTED = ("LOCATION", "ORG", "PERSON")
+"""Kinds of value that have parts which mean something by themselves."""
 
 _NO_ARGUMENTS = Arguments(masked={}, real={}, model=None, problems=())
 
@@ -151,7 +155,7 @@ def remote(
         thread=thread,
         arguments=arguments,
         descriptions=descriptions,
-        sightings={token: vault.sightings(token) for token in dict.fromkeys(_tokens(arguments, records))},
+        sightings={token: _sightings(token, vault) for token in dict.fromkeys(_tokens(arguments, records))},
         reveal=lambda text: TOKEN.sub(lambda found: entry.value if (entry := vault.find(found[0])) else found[0], text),
         facts=facts,
         same=same,
@@ -239,6 +243,19 @@ def _origins(arguments: Arguments, vault: Pseudonyms) -> dict[str, tuple[Origin,
 def _tokens(arguments: Arguments, records: Mapping[str, RecordFact]) -> Iterator[str]:
     yield from tokens(arguments.masked)
     yield from tokens([record.name for record in records.values() if record.name])
+
+
+def _sightings(token: str, vault: Pseudonyms) -> list[tuple[Origin, str]]:
+    """Where a value was seen, alone or as a part: who said a whole address has said its street."""
+    found = list(vault.sightings(token))
+    entry = vault.find(token)
+    part = words(entry.value) if entry is not None and entry.type in _PARTED else ()
+    for other in vault.entries() if len(part) > 1 else ():
+        whole = words(other.value)
+        starts = range(len(whole) - len(part) + 1)
+        if other.token != token and any(whole[start : start + len(part)] == part for start in starts):
+            found += vault.sightings(other.token)
+    return found
 
 
 def _content(tool: Tool | None, policy: Policy, arguments: Arguments) -> Iterator[Problem]:

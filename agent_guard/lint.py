@@ -55,6 +55,7 @@ def _rule(policy: Policy, tool: Tool, rule: ToolRule, *, has_records: bool) -> N
         "where.properties": (rule.where.properties, arguments),
         "where.required": (rule.where.required, arguments),
         "bind": (rule.bind, tool.refs),
+        "args": (rule.args or (), arguments),
         "fields": (rule.fields or (), results),
         "from": (rule.origins, arguments),
         "totals": ([total.arg for total in rule.totals], arguments),
@@ -66,6 +67,10 @@ def _rule(policy: Policy, tool: Tool, rule: ToolRule, *, has_records: bool) -> N
         for name in names:
             if name not in known:
                 raise ConfigError(f"{where}: {key} names {name!r}; there is: {', '.join(known) or 'none'}")
+    needed = [name for name, field in arguments.items() if field.is_required()]
+    closed = [name for name in needed if rule.args is not None and name not in rule.args]
+    if closed:
+        raise ConfigError(f"{where}: args leaves out {closed[0]!r}, which every call must set")
     try:
         refuse_free_text(tool, rule)
     except ConfigError as error:

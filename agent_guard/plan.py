@@ -2,15 +2,14 @@
 
 For each call the tool, the clause of the user's text that asks for it, how often, and a *source* for every argument.
 Offsets count in the user's masked text. ``plan_check`` checks a plan, ``plan_match`` finds the step that a call is.
-The format is closed and versioned by its words: selectors (``sel``), arithmetic (``expr``), templates (``tmpl``) and
-conditions (``when``) are kept for later, and a plan that uses one is refused until they are understood.
+The format is closed: a word that it does not know, such as a condition (``when``), is refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 from typing_extensions import TypeAliasType
@@ -18,7 +17,24 @@ from typing_extensions import TypeAliasType
 from agent_guard.types import JSON
 from agent_guard.units import sha256
 
-__all__ = ["Const", "Extract", "Late", "Lit", "Obj", "Plan", "Rec", "Selection", "Source", "Span", "Step", "leaves"]
+__all__ = [
+    "Choice",
+    "Const",
+    "Expr",
+    "Extract",
+    "Late",
+    "Lit",
+    "Obj",
+    "Plan",
+    "Rec",
+    "Sel",
+    "Selection",
+    "Source",
+    "Span",
+    "Step",
+    "Tmpl",
+    "leaves",
+]
 
 STEPS_MAX = 50
 TIMES_MAX = 50
@@ -30,7 +46,9 @@ Path = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_by_name=True, serialize_by_alias=True
+    )
 
 
 class Lit(_Closed):
@@ -68,6 +86,42 @@ class Const(_Closed):
     const: JSON
 
 
+class Choice(_Closed):
+    """Which record of an earlier step is meant: the one whose field ``by`` is largest or smallest; a tie is asked."""
+
+    op: Literal["argmax", "argmin"]
+    over: Id
+    by: Path
+    field: Path
+    where: dict[Path, str | int | float | bool] = Field(default_factory=dict)
+
+
+class Sel(_Closed):
+    """A record chosen by the gateway: ``{"sel": {"op": "argmax", "over": "s1", "by": "size", "field": "id"}}``."""
+
+    sel: Choice
+
+
+class Terms(_Closed):
+    op: Literal["add", "sub", "mul", "div"]
+    of: Annotated[list[Source], Field(min_length=2, max_length=10)]
+
+
+class Expr(_Closed):
+    """Arithmetic that the gateway does itself: ``{"expr": {"op": "sub", "of": [{"lit": ...}, {"rec": ...}]}}``. The
+    result counts to two decimals.
+    """
+
+    expr: Terms
+
+
+class Tmpl(_Closed):
+    """A text with values in it: ``{"tmpl": "Dinner at {name}", "with": {"name": {"rec": ...}}}``."""
+
+    tmpl: Annotated[str, Field(max_length=2000)]
+    parts: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Source] = Field(alias="with")
+
+
 class Origin(_Closed):
     step: Id
     type: Annotated[str, Field(max_length=40)] = "any"
@@ -100,7 +154,10 @@ def _kind(value: Any) -> str | None:
     if isinstance(value, (list, tuple)):
         return "list"
     words = value if isinstance(value, Mapping) else type(value).model_fields if isinstance(value, _Closed) else ()
-    return next((word for word in ("lit", "rec", "const", "extract", "late", "obj") if word in words), None)
+    return next(
+        (word for word in ("lit", "rec", "const", "extract", "late", "obj", "sel", "expr", "tmpl") if word in words),
+        None,
+    )
 
 
 Source = TypeAliasType(
@@ -108,8 +165,9 @@ Source = TypeAliasType(
     "Annotated["
     'Annotated[Lit, Tag("lit")] | Annotated[Rec, Tag("rec")] | Annotated[Const, Tag("const")] | '
     'Annotated[Extract, Tag("extract")] | Annotated[Late, Tag("late")] | Annotated[Obj, Tag("obj")] | '
+    'Annotated[Sel, Tag("sel")] | Annotated[Expr, Tag("expr")] | Annotated[Tmpl, Tag("tmpl")] | '
     'Annotated[list[Source], Tag("list")], Discriminator(_kind, custom_error_type="source", custom_error_message='
-    '"a source is one of lit, rec, const, extract, late, obj, or a list of sources")]',
+    '"a source is one of lit, rec, const, extract, late, obj, sel, expr, tmpl, or a list of sources")]',
 )
 """Where one argument's value comes from; a list of sources is an exact set."""
 
@@ -153,4 +211,8 @@ def leaves(source: Any) -> list[Any]:
         return [leaf for item in source for leaf in leaves(item)]
     if isinstance(source, Obj):
         return [leaf for item in source.obj.values() for leaf in leaves(item)]
+    if isinstance(source, Expr):
+        return leaves(source.expr.of)
+    if isinstance(source, Tmpl):
+        return [source, *leaves(list(source.parts.values()))]
     return [source]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from agent_guard.arguments import TOKEN
 from agent_guard.atoms import BREAK, atoms, day_of, time_of, words
-from agent_guard.plan import STEPS_MAX, Const, Extract, Lit, Plan, Rec, Span, Step, leaves
+from agent_guard.plan import STEPS_MAX, Const, Extract, Late, Lit, Plan, Rec, Sel, Span, Step, Tmpl, leaves
 from agent_guard.policy import Policy
 from agent_guard.tool import Tool
 from agent_guard.types import JSON
@@ -98,7 +99,12 @@ def _leaf(name: str, leaf: Any, text: str, earlier: Mapping[str, Tool]) -> Itera
             elif not said(leaf.lit, text[slice(*leaf.span)]):
                 yield f"{name}: the user's text does not say that value at {list(leaf.span)}"
         case Rec():
-            yield from _selection(name, leaf, earlier)
+            yield from _selection(name, leaf.rec.step, (leaf.rec.field, *leaf.rec.where), earlier)
+        case Sel():
+            paths = (leaf.sel.field, leaf.sel.by, *leaf.sel.where)
+            yield from _selection(name, leaf.sel.over, paths, earlier)
+        case Tmpl():
+            yield from _template(name, leaf)
         case Extract():
             if leaf.extract.step not in earlier:
                 yield f"{name}: no earlier step {leaf.extract.step!r}"
@@ -106,12 +112,20 @@ def _leaf(name: str, leaf: Any, text: str, earlier: Mapping[str, Tool]) -> Itera
             return
 
 
-def _selection(name: str, leaf: Rec, earlier: Mapping[str, Tool]) -> Iterator[str]:
-    tool = earlier.get(leaf.rec.step)
+def _template(name: str, leaf: Tmpl) -> Iterator[str]:
+    holes = re.findall(r"\{([^{}]*)\}", leaf.tmpl)
+    if set(holes) != set(leaf.parts):
+        yield f"{name}: the template names {sorted(set(holes))} and 'with' gives {sorted(leaf.parts)}"
+    if any(isinstance(part, (Late, Extract, list)) for part in leaf.parts.values()):
+        yield f"{name}: a part of a template is a lit, rec, const, sel or expr; for anything else the whole is 'late'"
+
+
+def _selection(name: str, step: str, paths: Sequence[str], earlier: Mapping[str, Tool]) -> Iterator[str]:
+    tool = earlier.get(step)
     if tool is None:
-        yield f"{name}: no earlier step {leaf.rec.step!r}"
+        yield f"{name}: no earlier step {step!r}"
         return
-    for path in (leaf.rec.field, *leaf.rec.where):
+    for path in paths:
         head = path.split(".")[0]
         if head in tool.untrusted:
             yield f"{name}: {path!r} of {tool.name} is outside text; its source is 'extract'"

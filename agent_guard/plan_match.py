@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import islice
+from operator import add, mul, sub, truediv
 from typing import Any, Literal
 
-from agent_guard.atoms import same_moment, same_text
-from agent_guard.plan import Const, Extract, Late, Lit, Obj, Plan, Rec, Selection, Step, leaves
+from agent_guard.atoms import day_of, same_moment, same_text
+from agent_guard.plan import Choice, Const, Expr, Extract, Late, Lit, Obj, Plan, Rec, Sel, Selection, Step, Tmpl, leaves
 from agent_guard.types import JSON
 
 __all__ = ["Match", "Open", "Unmatched", "match"]
@@ -122,7 +125,7 @@ def _step(
         if outcome is None:
             return Unmatched(why=f"{name} is not what step {step.id} says")
         still += outcome
-        if name in sensitive and any(isinstance(leaf, Const) for leaf in leaves(step.args[name])):
+        if name in sensitive and any(isinstance(leaf, (Const, Tmpl)) for leaf in leaves(step.args[name])):
             still.append(Open(argument=name, kind="late"))
     return Match(step=step.id, open=tuple(dict.fromkeys(still)))
 
@@ -136,6 +139,8 @@ def _value(name: str, source: Any, value: JSON, seen: Known) -> list[Open] | Non
             return [] if seen.same(value, source.const) else None
         case Rec():
             return _from_record(name, source.rec, value, seen)
+        case Sel() | Expr() | Tmpl():
+            return _computed(name, source, value, seen)
         case Extract():
             return [Open(argument=name, kind="extract")]
         case Late():
@@ -184,12 +189,84 @@ def _exact_set(name: str, sources: Sequence[Any], value: JSON, seen: Known) -> l
 def _from_record(name: str, selection: Selection, value: JSON, seen: Known) -> list[Open] | None:
     if not seen.results.get(selection.step):
         return None  # the step has not run: nothing is known, and that is not the same as anything
-    records = list(_records(seen.results[selection.step], selection, seen))
-    values = [record[selection.field.split(".")[-1]] for record in records[:RECORDS_MAX]]
-    if len(values) == 1 and len(records) == 1:
+    values = _found(selection, seen)
+    if len(values) == 1:
         return [] if seen.same(value, values[0]) else None
     # no record, or several: a person chooses, and only among the values there are
     return [Open(argument=name, kind="undetermined")] if any(seen.same(value, item) for item in values) else None
+
+
+def _computed(name: str, source: Any, value: JSON, seen: Known) -> list[Open] | None:
+    """A value that the gateway works out itself; where it cannot, a person is shown what the call says."""
+    if any(not seen.results.get(step) for step in _steps(source)):
+        return None
+    determined = _worked_out(source, seen)
+    if determined is None:
+        return [Open(argument=name, kind="undetermined")]
+    return [] if seen.same(value, determined) else None
+
+
+def _steps(source: Any) -> Iterator[str]:
+    for leaf in leaves(source):
+        if isinstance(leaf, Rec):
+            yield leaf.rec.step
+        elif isinstance(leaf, Sel):
+            yield leaf.sel.over
+
+
+def _worked_out(source: Any, seen: Known) -> JSON:
+    """The one value of a source, or None where there is none or there are several."""
+    match source:
+        case Lit():
+            return source.lit
+        case Const():
+            return source.const
+        case Rec():
+            found = _found(source.rec, seen)
+            return found[0] if len(found) == 1 else None
+        case Sel():
+            return _chosen(source.sel, seen)
+        case Expr():
+            return _sum(source.expr.op, [_worked_out(item, seen) for item in source.expr.of])
+        case Tmpl():
+            parts = {key: _worked_out(item, seen) for key, item in source.parts.items()}
+            known = all(item is not None for item in parts.values())
+            return re.sub(r"\{([^{}]*)\}", lambda hole: str(parts[hole[1]]), source.tmpl) if known else None
+    return None
+
+
+def _sum(op: str, terms: Sequence[JSON]) -> JSON:
+    numbers = [term for term in terms if isinstance(term, (int, float)) and not isinstance(term, bool)]
+    if len(numbers) != len(terms):
+        return None
+    total, *rest = [Decimal(str(term)) for term in numbers]
+    try:
+        for term in rest:
+            total = {"add": add, "sub": sub, "mul": mul, "div": truediv}[op](total, term)
+        return float(total.quantize(Decimal("0.01")))
+    except ArithmeticError:
+        return None
+
+
+def _chosen(choice: Choice, seen: Known) -> JSON:
+    """The field of the record whose ``by`` is largest or smallest; None for a tie, or where one cannot be compared."""
+    rows = _rows(Selection(step=choice.over, field=choice.by, where=choice.where), seen)
+    keys = [row[choice.by.split(".")[-1]] for row in rows]
+    numbers = all(isinstance(key, (int, float)) and not isinstance(key, bool) for key in keys)
+    days = all(isinstance(key, str) and day_of(key) is not None for key in keys)
+    if not keys or not (numbers or days):
+        return None
+    best = max(keys) if choice.op == "argmax" else min(keys)
+    found = [row.get(choice.field.split(".")[-1]) for row, key in zip(rows, keys, strict=True) if key == best]
+    return found[0] if len(found) == 1 else None
+
+
+def _rows(selection: Selection, seen: Known) -> list[Mapping[str, JSON]]:
+    return list(islice(_records(seen.results.get(selection.step, ()), selection, seen), RECORDS_MAX + 1))
+
+
+def _found(selection: Selection, seen: Known) -> list[JSON]:
+    return [row[selection.field.split(".")[-1]] for row in _rows(selection, seen)]
 
 
 def _records(results: Sequence[JSON], selection: Selection, seen: Known) -> Iterator[Mapping[str, JSON]]:

@@ -32,6 +32,10 @@ Write one step for each call, in order. `evidence` is the clause of the user's n
 - {"lit": value, "span": [start, end]} when the user wrote it (a day or a time may be written differently);
 - {"rec": {"step": id, "field": path, "where": {field: value}}} when it is a field of the one record that an earlier \
 step returns; `where` selects that record by fields beside it;
+- {"sel": {"op": "argmax", "over": id, "by": path, "field": path}} for the record with the largest (`argmin`: \
+smallest) value of a field;
+- {"expr": {"op": "sub", "of": [source, source]}} for arithmetic (add, sub, mul, div), and \
+{"tmpl": "Dinner at {name}", "with": {"name": source}} for a text made of such values;
 - {"const": value} when you write it now; never for a recipient, an address or an amount;
 - {"extract": {"step": id}} when it must be read out of text that outsiders wrote; a person will be asked;
 - {"late": {"max": characters}} when it can only be written later; a person will be asked.

@@ -21,7 +21,7 @@ from agent_guard.vault import ThreadVault
 
 __all__ = ["adopt"]
 
-_WRITTEN = frozenset({"lit", "const", "where"})
+_WRITTEN = frozenset({"lit", "const", "tmpl", "where"})
 """The words of the format after which the planner's own values stand."""
 
 

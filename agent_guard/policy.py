@@ -209,6 +209,8 @@ class ToolRule(_Closed):
     """The permission for one tool.
 
     Args:
+        args: the arguments that the model may set; without it all of the contract's, those included that the tool
+            grows after the policy was written.
         origins: written ``from``: argument -> where its values may have been seen.
         domains: the hosts that an address or URL in the arguments may name; ``.acme.example`` includes those below.
         not_after: argument -> the latest day, ``2026-12-31``, or how far ahead of now, ``30d``.
@@ -217,6 +219,7 @@ class ToolRule(_Closed):
     roles: list[Name] = Field(min_length=1)
     mode: Mode | dict[Literal["dev", "stage", "prod"], Mode]
     region: Literal["own"] | list[Name] | None = None
+    args: list[Name] | None = None
     fields: list[Name] | None = None
     where: Where = Field(default_factory=Where)
     bind: dict[Name, Literal["party", "subject", "region"]] = Field(default_factory=dict)

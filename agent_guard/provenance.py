@@ -91,7 +91,7 @@ def _evidence(gathered: Gathered, facts: Facts, trail: Trail) -> bool | None:
         if name in tool.refs:
             found = [_record_seen(gathered, facts, trail, name)]
         else:
-            found = [_seen(gathered, trail, leaf) for leaf in _leaves(value)]
+            found = [_seen(gathered, trail, name, leaf) for leaf in _leaves(value)]
         if tool.writes:  # what the model wrote itself does not taint what it makes; what outsiders wrote does
             led = led is not False and not any(set(seen) == {"untrusted"} for seen in found)
         else:
@@ -110,7 +110,7 @@ def _leaf(gathered: Gathered, trail: Trail, name: str, leaf: Any, *, judged: boo
             yield _named(name, str(leaf), trail.seen(leaf), "number")
         return
     found = TOKEN.findall(leaf)
-    whole = trail.seen(leaf) if judged and not TOKEN.fullmatch(leaf) else {}
+    whole = trail.seen(leaf, _cues(name)) if judged and not TOKEN.fullmatch(leaf) else {}
     if _RELIABLE & set(whole):
         yield _named(name, leaf, whole, "text")
         judged = False  # what it is made of was said together
@@ -125,10 +125,15 @@ def _leaf(gathered: Gathered, trail: Trail, name: str, leaf: Any, *, judged: boo
         yield _named(name, " ".join(rest.split()), whole if not found else trail.seen(rest), "text")
 
 
-def _seen(gathered: Gathered, trail: Trail, leaf: Any) -> Seen:
+def _seen(gathered: Gathered, trail: Trail, name: str, leaf: Any) -> Seen:
     if isinstance(leaf, str) and TOKEN.fullmatch(leaf):
         return _token_seen(gathered, trail, leaf)
-    return trail.seen(leaf)
+    return trail.seen(leaf, _cues(name))
+
+
+def _cues(name: str, kind: str = "") -> tuple[str, ...]:
+    """The words of an argument's name, and of the kind of record it names."""
+    return (*name.split("_"), *kind.split("_"))
 
 
 def _token_seen(gathered: Gathered, trail: Trail, token: str) -> dict[Origin, str]:
@@ -149,7 +154,8 @@ def _record_seen(gathered: Gathered, facts: Facts, trail: Trail, name: str) -> S
     customer's of this thread.
     """
     value, record = gathered.arguments.masked.get(name), facts.records.get(name)
-    seen: dict[Origin, str] = dict(trail.seen(value))
+    kind = gathered.tool.refs[name] if gathered.tool else ""
+    seen: dict[Origin, str] = dict(trail.seen(value, _cues(name, kind)))
     if str(value) in gathered.thread.refs.values():
         seen.setdefault("trusted", HOST)
     if record is not None and record.party is not None and record.party == facts.party:

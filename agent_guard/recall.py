@@ -179,7 +179,7 @@ def _planned(connection: sa.Connection, gathered: Gathered, trail: Trail, trace_
         tool.name,
         gathered.arguments.masked,
         defaults(tool.args_model),
-        sensitive=tool.sensitive,
+        sensitive=tool.sensitive - tool.closed,
         used=used,
         results=results,
         reveal=gathered.reveal,

@@ -54,11 +54,12 @@ class Tool:
         changes: the argument among ``refs`` whose record the tool changes, or None where it makes a new one.
         result_refs: result field -> kind of the record that was made; read back after the write.
         sensitive: arguments whose origin matters (recipients, amounts, links).
-        kinds: argument -> the one kind of personal value that it holds, e.g. ``{"to": "EMAIL"}``: each of its texts must be
-            one pseudonym of that kind, so that a name never passes for an address.
+        kinds: argument -> the one kind of personal value that it holds, e.g. ``{"to": "EMAIL"}``: each of its texts
+            must be one pseudonym of that kind, so that a name never passes for an address.
         unmask: arguments whose pseudonyms become values again for the length of the call.
         untrusted: result fields whose text was written by outsiders.
-        result_fields: result field -> one of ``FIELD_CLASSES``. Text that is not named is analysed.
+        result_fields: result field, or a dotted path in one, -> one of ``FIELD_CLASSES``. Text that is not named is
+            analysed.
         post_check: ``(args, result, description after) -> None or the problem in one word``.
         dry_run: ``(args, *resources) -> Description`` of the record as it would be; shown to the approver.
     """
@@ -128,7 +129,7 @@ class Tool:
         }
         for parameter, (names, known) in named.items():
             for name in names:
-                if name not in known:
+                if name.split(".")[0] not in known:
                     return f"{parameter} names {name!r}, which is not among: {', '.join(known) or 'none'}"
         for name, kind in self.kinds.items():
             if kind not in ENTITY_TYPES:
@@ -152,6 +153,19 @@ class Tool:
     def args_schema(self) -> Mapping[str, Any]:
         """The JSON Schema of the arguments; made once, because the model and every approver are shown it."""
         return self.args_model.model_json_schema()
+
+    @cached_property
+    def closed(self) -> frozenset[str]:
+        """Arguments that take a few words or yes and no only."""
+        schema = self.args_schema
+        definitions = schema.get("$defs", {})
+        parts = {
+            name: definitions[part["$ref"].rsplit("/", 1)[-1]] if "$ref" in part else part
+            for name, part in schema.get("properties", {}).items()
+        }
+        return frozenset(
+            name for name, part in parts.items() if part.keys() & {"enum", "const"} or part.get("type") == "boolean"
+        )
 
     @property
     def writes(self) -> bool:

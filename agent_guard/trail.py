@@ -6,7 +6,7 @@ reading the texts again; so a call costs the same after ten messages and after t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from threading import Lock
@@ -14,7 +14,7 @@ from threading import Lock
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
-from agent_guard.atoms import BREAK, Day, atoms, day_of, time_of, words
+from agent_guard.atoms import BREAK, Day, atoms, day_of, plain, time_of, words
 from agent_guard.plan import Plan
 from agent_guard.store import metadata
 from agent_guard.types import JSON, Origin
@@ -27,6 +27,12 @@ PLANNED = "plan"
 LOOKS_MAX = 64
 """How many places of a phrase's rarest word are looked at for each origin; a phrase that is not found in them counts
 as not said by that origin."""
+
+LONG = 5
+"""Digits from which a number is nobody's time of day or amount by chance."""
+
+CUES = frozenset({"id", "ids", "no", "nr", "number", "numer", "номер", "ид", "код"})
+"""Words after which a short number is a record's."""
 
 THREADS_MAX = 256
 """How many threads' indexes a process keeps."""
@@ -146,35 +152,42 @@ class Trail:
         """The texts of one origin, the oldest first, masked."""
         return [sighting.text for sighting, _ in self._rows if sighting.origin == origin]
 
-    def seen(self, value: JSON) -> Seen:
-        """Where a scalar was seen: a number as a number, a date as a date, a text as a phrase."""
+    def seen(self, value: JSON, cues: Collection[str] = ()) -> Seen:
+        """Where a scalar was seen: a number as a number, a date as a date, a text as a phrase.
+
+        Args:
+            cues: words that make a short number a name: ``10`` is a record's id in "event 10", and not in "10:00".
+        """
         if isinstance(value, bool) or value is None:
             return {}
         if isinstance(value, (int, float)):
             return self._named(self._numbers.get(Decimal(str(value)).normalize(), {}))
         text = str(value)
-        found = self._phrase(words(text))
+        phrase = [word for word in words(text) if word != BREAK]
+        short = len(phrase) == 1 and phrase[0].isdigit() and len(phrase[0]) < LONG
+        found = self._phrase(phrase, {plain(cue) for cue in cues} | CUES if short else None)
         day = day_of(text)
         return found if found or day is None else self._named(self._moment(day, time_of(text) or (0, 0)))
 
-    def _phrase(self, phrase: Sequence[str]) -> dict[Origin, str]:
-        phrase = [word for word in phrase if word != BREAK]
+    def _phrase(self, phrase: Sequence[str], cues: Collection[str] | None) -> dict[Origin, str]:
         if not phrase or any(word not in self._words for word in phrase):
             return {}
         found: dict[Origin, int] = {}
         for origin in self._words[phrase[0]]:
-            index = next(self._places(phrase, origin), None)
+            index = next(self._places(phrase, origin, cues), None)
             if index is not None:
                 found[origin] = index
         return self._named(found)
 
-    def _places(self, phrase: Sequence[str], origin: Origin) -> Iterator[int]:
+    def _places(self, phrase: Sequence[str], origin: Origin, cues: Collection[str] | None) -> Iterator[int]:
         lists = [self._words[word].get(origin, []) for word in phrase]
         at = min(range(len(phrase)), key=lambda i: len(lists[i]))
         length = len(phrase)
         for index, position in lists[at]:
             start, said = position - at, self._rows[index][1]
-            if start >= 0 and list(said[start : start + length]) == list(phrase):
+            if start < 0 or list(said[start : start + length]) != list(phrase):
+                continue
+            if cues is None or _named(said, start, cues):
                 yield index
 
     def _moment(self, day: Day, time: tuple[int, int]) -> dict[Origin, int]:
@@ -188,6 +201,13 @@ class Trail:
 
     def _named(self, found: Mapping[Origin, int]) -> dict[Origin, str]:
         return {origin: self._rows[index][0].source for origin, index in found.items()}
+
+
+def _named(said: Sequence[str], at: int, cues: Collection[str]) -> bool:
+    """Whether a short number stands for a record: alone in its line, or after a word that says so."""
+    before = said[max(0, at - 2) : at]
+    alone = (at == 0 or said[at - 1] == BREAK) and (at + 1 == len(said) or said[at + 1] == BREAK)
+    return alone or any(word in cues for word in before)
 
 
 class Trails:

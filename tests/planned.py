@@ -191,7 +191,10 @@ class Talk:
     @property
     def done(self) -> list[Any]:
         """What was done to the world: the telling value of each effect."""
-        return [item.get("to") or item.get("amount") or item.get("text") or item.get("stage") for item in self.world.desk.effects]
+        return [
+            item.get("to") or item.get("amount") or item.get("text") or item.get("stage")
+            for item in self.world.desk.effects
+        ]
 
 
 def step(tool: str, /, *, times: int = 1, **args: Any) -> dict[str, Any]:

@@ -37,9 +37,7 @@ def problems(data: Any) -> list[str]:
     """Where and why a plan is not of the format."""
     with pytest.raises(ValidationError) as refused:
         Plan.model_validate(data)
-    return [
-        f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in refused.value.errors(include_input=False)
-    ]
+    return [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in refused.value.errors(include_input=False)]
 
 
 def test_every_source_can_be_written() -> None:
@@ -78,7 +76,11 @@ JSONS = st.recursive(
 )
 IDS = st.text("abcXYZ019_-", min_size=1, max_size=40)
 LEAVES = st.one_of(
-    st.builds(lambda lit, span: {"lit": lit, "span": list(span)}, SCALARS, st.tuples(st.integers(-99, 9999), st.integers(-99, 9999))),
+    st.builds(
+        lambda lit, span: {"lit": lit, "span": list(span)},
+        SCALARS,
+        st.tuples(st.integers(-99, 9999), st.integers(-99, 9999)),
+    ),
     st.builds(
         lambda step, field, where: {"rec": {"step": step, "field": field, "where": where}},
         IDS,

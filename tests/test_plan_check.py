@@ -176,7 +176,9 @@ def test_a_plan_that_cannot_be_followed_says_why(steps: list[Any], sentence: str
 
 def test_everything_that_is_wrong_is_said_at_once() -> None:
     """One look finds all problems, in the order of the steps."""
-    found = problems(step("crm.drop"), step(id="s2", evidence=(0, 999), limit={"const": 1}), mail(id="s3", amount={"const": ""}))
+    found = problems(
+        step("crm.drop"), step(id="s2", evidence=(0, 999), limit={"const": 1}), mail(id="s3", amount={"const": ""})
+    )
     assert found == (
         "step s1: there is no tool 'crm.drop' here",
         "step s2: evidence [0, 999] is no clause of the user's text",

@@ -132,7 +132,8 @@ def test_a_zone_that_the_plan_does_not_name_is_another_moment(planned: str, valu
     strict=True, reason="Known.same folds the case of every text, and ids and paths of links are case-sensitive"
 )
 @pytest.mark.parametrize(
-    ("planned", "value"), [("0065g00000AbCdE", "0065g00000aBcDe"), ("https://acme.example/pAy", "https://acme.example/Pay")]
+    ("planned", "value"),
+    [("0065g00000AbCdE", "0065g00000aBcDe"), ("https://acme.example/pAy", "https://acme.example/Pay")],
 )
 def test_an_id_in_other_case_is_another_id(planned: str, value: str) -> None:
     """Two records, or two links, may differ in the case of a letter alone; prose may not."""
@@ -164,11 +165,15 @@ def test_a_call_is_a_step_of_its_own_tool() -> None:
     assert matched({"to": "a"}) == Unmatched(why="the plan has no step that calls mail.send")
 
 
-@pytest.mark.parametrize(("times", "used", "fits"), [(1, 0, True), (1, 1, False), (3, 2, True), (3, 3, False), (1, 9, False)])
+@pytest.mark.parametrize(
+    ("times", "used", "fits"), [(1, 0, True), (1, 1, False), (3, 2, True), (3, 3, False), (1, 9, False)]
+)
 def test_a_step_is_used_as_often_as_it_was_planned(times: int, used: int, fits: bool) -> None:
     """A used step lets nothing more through, and says how often it was planned."""
     found = matched({"to": "a"}, {"args": {"to": lit("a")}, "times": times}, used={"s1": used})
-    assert found == (Match(step="s1") if fits else Unmatched(why=f"step s1 was planned {times} time(s) and has been used"))
+    assert found == (
+        Match(step="s1") if fits else Unmatched(why=f"step s1 was planned {times} time(s) and has been used")
+    )
 
 
 def test_equal_steps_are_used_one_after_the_other() -> None:
@@ -392,7 +397,8 @@ def test_a_list_is_an_exact_set(sources: list[Any], value: JSON, found: Match | 
 
 
 @pytest.mark.xfail(
-    strict=True, reason="plan_match._exact_set takes the item out by '==', and False is 0: another item than was matched"
+    strict=True,
+    reason="plan_match._exact_set takes the item out by '==', and False is 0: another item than was matched",
 )
 @pytest.mark.parametrize(("sources", "value", "fits"), [([1, 1], [True, 1], False), ([0, False], [False, 0], True)])
 def test_the_item_that_was_matched_is_taken(sources: list[JSON], value: JSON, fits: bool) -> None:
@@ -453,7 +459,10 @@ def test_no_value_is_met_by_what_is_unknown(value: JSON, result: JSON, wanted: J
         assert found == (one({"const": wanted}, value) if alone else opened("undetermined"))
 
 
-@given(st.lists(VALUES.filter(lambda value: "True" not in str(value) and "False" not in str(value)), max_size=4), st.randoms())
+@given(
+    st.lists(VALUES.filter(lambda value: "True" not in str(value) and "False" not in str(value)), max_size=4),
+    st.randoms(),
+)
 def test_the_order_of_a_list_is_free(values: list[JSON], random: Any) -> None:
     """A list of constants is met by the same items in any order."""
     shuffled = list(values)

@@ -47,7 +47,9 @@ def test_a_plan_is_kept_masked_and_recorded(world: World) -> None:
     assert talk.thread.planned == kept
     (row,) = [item for item in world.rows(talk.gateway, "trail") if item["origin"] == "plan"]
     assert (Plan.model_validate_json(row["text"]), row["source"]) == (kept, kept.digest)
-    (event,) = [item.data for item in talk.gateway.audit.events(thread=talk.thread.id) if item.data["kind"] == "planned"]
+    (event,) = [
+        item.data for item in talk.gateway.audit.events(thread=talk.thread.id) if item.data["kind"] == "planned"
+    ]
     assert (event["digest"], event["args_redacted"]) == (kept.digest, kept.model_dump(mode="json"))
     assert event["actor"]["user_id"] == "u1"
     assert_no_personal_data([talk.world.folder], ["Kowalska", "bob@firm"])
@@ -193,14 +195,14 @@ def deep(levels: int) -> Any:
 
 @pytest.mark.xfail(
     strict=True,
-    reason="planning.adopt does not screen a plan: what has no canonical JSON raises something else than PlanError, or "
-    "is stored whatever its size",
+    reason="planning.adopt does not screen a plan: what has no canonical JSON raises something else than PlanError or "
+    "becomes null, and any size is stored",
 )
 @pytest.mark.req("B1", "A8")
 @pytest.mark.parametrize(
     "value",
-    ["\ud800", float("nan"), float("inf"), 2**60, {1, 2}, b"x", deep(400), "x " * 100_000],
-    ids=["surrogate", "nan", "inf", "2**60", "set", "bytes", "deep", "200 KB"],
+    ["\ud800", float("nan"), 2**60, deep(400), "x " * 100_000],
+    ids=["surrogate", "nan", "2**60", "deep", "200 KB"],
 )
 def test_a_hostile_constant_is_a_refused_plan(world: World, value: Any) -> None:
     """Whatever a model writes as a constant, the plan is taken or refused; nothing else is raised and nothing kept."""
@@ -212,6 +214,19 @@ def test_a_hostile_constant_is_a_refused_plan(world: World, value: Any) -> None:
 
 
 @pytest.mark.xfail(
+    strict=True,
+    reason="pseudonymise._masked looks a number up under its name, which mask_record has masked: KeyError, in a plan and "
+    "in a call",
+)
+@pytest.mark.req("B4", "A8")
+def test_a_personal_value_in_the_place_of_a_name_is_refused(world: World) -> None:
+    """An argument that is named like somebody's address is no argument, whatever its value; nothing is raised."""
+    talk = Talk(world)
+    assert talk.thread.invoke("notes.draft", {EVIL: 1, "text": "x"}).code is Code.ARGUMENT_UNKNOWN
+    assert talk.problems(step("notes.draft", text={"const": "x"}, **{EVIL: {"const": 1}})) != ()
+
+
+@pytest.mark.xfail(
     strict=True, reason="pseudonymise._argument hides a 'where' key with a digit inside: it never matches a field again"
 )
 def test_where_keeps_the_names_of_fields(world: World) -> None:
@@ -219,7 +234,8 @@ def test_where_keeps_the_names_of_fields(world: World) -> None:
     talk = Talk(world)
     where = {"line2_city": "Berlin"}
     kept = talk.plan(
-        step("crm.find"), step("mail.send", to={"rec": {"step": "s1", "field": "email", "where": where}}, text={"late": {}})
+        step("crm.find"),
+        step("mail.send", to={"rec": {"step": "s1", "field": "email", "where": where}}, text={"late": {}}),
     )
     assert kept.model_dump()["steps"][1]["args"]["to"]["rec"]["where"] == where
 
@@ -233,7 +249,11 @@ def test_a_planned_call_runs_and_another_does_not(world: World) -> None:
     talk = Talk(world)
     talk.plan(TICKET, refund(talk))
     assert talk.call("tickets.read", ticket="7").status == "executed"
-    for args in ({"account": "red", "amount": 9000}, {"account": "blue", "amount": 121}, {"account": "red", "amount": 120}):
+    for args in (
+        {"account": "red", "amount": 9000},
+        {"account": "blue", "amount": 121},
+        {"account": "red", "amount": 120},
+    ):
         denied = talk.call("pay.refund", **args)
         assert (denied.status, denied.code, denied.approval_id) == ("denied", Code.PLAN_OUTSIDE, None)
         assert "not in your plan" in str(denied.content)
@@ -284,7 +304,10 @@ def test_a_draft_outside_the_plan_may_be_offered(world: World, outside: str, dra
     talk.plan(TICKET)
     offered = talk.call("notes.draft", text="An idea")
     assert (offered.status, offered.code) == (draft, Code.PLAN_OUTSIDE)
-    for name, args in (("mail.send", {"to": "<EMAIL_2>", "text": "x"}), ("pay.refund", {"account": "blue", "amount": 120})):
+    for name, args in (
+        ("mail.send", {"to": "<EMAIL_2>", "text": "x"}),
+        ("pay.refund", {"account": "blue", "amount": 120}),
+    ):
         assert talk.call(name, **args).status == "denied"
     if offered.approval_id and draft == "pending":
         assert talk.call("notes.draft", text="Another idea").status == "pending"
@@ -534,7 +557,11 @@ def test_a_decision_by_a_plan_is_recorded(world: World) -> None:
     talk.plan(TICKET, mail(talk, late={}))
     talk.call("mail.send", to="bob@firm.example", text="Hi Anna Kowalska")
     talk.call("pay.refund", account="red", amount=9000)
-    facts = [item.data["facts"]["plan"] for item in talk.gateway.audit.events(thread=talk.thread.id) if item.data.get("facts")]
+    facts = [
+        item.data["facts"]["plan"]
+        for item in talk.gateway.audit.events(thread=talk.thread.id)
+        if item.data.get("facts")
+    ]
     assert {"step": "s2", "why": "", "open": [{"argument": "text", "kind": "late"}], "outside_read": False} in facts
     assert any(item["step"] is None and "pay.refund" in item["why"] for item in facts)
     assert "Kowalska" not in json.dumps([item.data for item in talk.gateway.audit.events(thread=talk.thread.id)])
@@ -597,9 +624,8 @@ def test_a_field_inside_outside_text_is_not_a_records_field(world: World) -> Non
     record = {"rec": {"step": "s1", "field": "sender"}}
     if talk.problems(TICKET, step("mail.send", to=record, text=talk.lit("it ships"))):
         return
-    assert talk.call("tickets.read", ticket="7").status == "executed"
-    sender = talk.call("tickets.read", ticket="7").content or "<PERSON_2>"
-    assert talk.call("mail.send", to="<PERSON_2>", text="it ships").status != "executed", sender
+    (letter,) = talk.call("tickets.read", ticket="7").content["letters"]  # type: ignore[index]
+    assert talk.call("mail.send", to=letter["sender"], text="it ships").status != "executed"
 
 
 @pytest.mark.xfail(
@@ -645,9 +671,7 @@ def test_a_plan_does_not_loosen_the_policys_from(world: World, source: str) -> N
     policy = rules({"pay.refund": {"from": {"account": ["user"]}}})
     talk = Talk(world, "Find Boris and refund 120 EUR.", policy)
     account = {"const": "Boris Sidorow"} if source == "const" else {"rec": {"step": "s1", "field": "items.name"}}
-    talk.plan(
-        step("crm.find", name=talk.lit("Boris")), step("pay.refund", account=account, amount=talk.lit(120))
-    )
+    talk.plan(step("crm.find", name=talk.lit("Boris")), step("pay.refund", account=account, amount=talk.lit(120)))
     talk.call("crm.find", name="Boris")
     assert talk.call("pay.refund", account="Boris Sidorow", amount=120).status != "executed"
 
@@ -685,7 +709,10 @@ def test_announcing_calls_runs_none_of_them(world: World) -> None:
     """Calls that a message announces are looked at and left alone; a planned one is not taken by being announced."""
     talk = Talk(world)
     talk.plan(refund(talk), mail(talk, late={}))
-    along = [announced("pay.refund", "c2", account="blue", amount=120), announced("pay.refund", "c3", account="red", amount=1)]
+    along = [
+        announced("pay.refund", "c2", account="blue", amount=120),
+        announced("pay.refund", "c3", account="red", amount=1),
+    ]
     asked = talk.thread.invoke("mail.send", {"to": "<EMAIL_2>", "text": "x"}, call_id="c1", along=along)
     assert asked.status == "pending"
     assert talk.done == []
@@ -745,8 +772,19 @@ def test_a_common_word_does_not_name_a_record(world: World) -> None:
     """
     talk = Talk(world, "Look through my contacts and mail Boris Sidorow.")
     assert talk.call("crm.find").status == "executed"
-    assert talk.call("mail.send", to="boris@firm.example", text="hello").status == "executed"
     assert talk.call("mail.send", to=EVIL, text="hello").status == "pending"
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="provenance._asked_for looks for the pseudonym alone, and not for the words that it was learnt to stand for",
+)
+@pytest.mark.req("B1")
+def test_a_name_that_was_learnt_later_names_its_record(world: World) -> None:
+    """Whoever the user named was named, also where only the record told that the word is a name."""
+    talk = Talk(world, "Look through my contacts and write to Boris Sidorow.")
+    assert talk.call("crm.find").status == "executed"
+    assert talk.call("mail.send", to="boris@firm.example", text="hello").status == "executed"
 
 
 @pytest.mark.req("B1")

@@ -178,6 +178,12 @@ def send(args: Mail) -> Sent:
     return Sent(to=args.to)
 
 
+@tool(name="mail.forward", effect="send", timeout_s=2, sensitive={"to"}, unmask={"to", "body"}, kinds={"to": "EMAIL"})
+def forward(args: Mail) -> Sent:
+    """Forwards a letter."""
+    return Sent(to=args.to)
+
+
 @tool(name="bank.pay", effect="write", timeout_s=2, sensitive={"amount", "account"}, unmask={"account"})
 def pay(args: Payment) -> Paid:
     """Pays."""
@@ -231,7 +237,7 @@ class Records:
         )
 
 
-TOOLS = [find, addresses, book, read, send, pay, pay_exactly, fetch, meet, add, move]
+TOOLS = [find, addresses, book, read, send, forward, pay, pay_exactly, fetch, meet, add, move]
 USER = Subject(id="u1", tenant="acme", roles={"sales"}, region="kz")
 Open = Callable[..., GuardedThread]
 
@@ -714,6 +720,29 @@ def test_provenance_knows_who_said_a_value_and_not_what_it_is_for(open_thread, t
     A name never stands for an address that was not said.
     """
     assert code(open_thread(text), name, **args) == expected
+
+
+@pytest.mark.req("B1", "B4")
+@pytest.mark.parametrize(
+    ("to", "fits"),
+    [
+        (ANNA, True),
+        ("<EMAIL_1>", True),
+        ("Anna Kowalska", False),
+        ("<PERSON_1>", False),
+        ("<PHONE_1>", False),
+        (f"Anna Kowalska {ANNA}", False),
+        (f"{ANNA}, <PERSON_1>", False),
+        ("anna", False),
+        pytest.param("", False, marks=pytest.mark.xfail(reason="arguments._kinds leaves an empty text alone")),
+    ],
+)
+def test_an_argument_that_holds_one_kind_of_value_takes_no_other(open_thread, to, fits):
+    """A user's name, telephone or word never satisfies an argument that the contract says holds an address."""
+    thread = open_thread(
+        f"Write to Anna Kowalska, {ANNA}, +48 512 345 678", party=Party(id="x", known={"PERSON": ["Anna Kowalska"]})
+    )
+    assert (code(thread, "mail.forward", to=to) == ALLOW) is fits
 
 
 @pytest.mark.req("B4", "B12")

@@ -112,7 +112,9 @@ def test_a_value_has_the_origin_of_its_text(origin: Origin) -> None:
 
 def test_every_origin_of_a_value_is_found() -> None:
     """One value may be said by several; each is told with its own place."""
-    made = trail(*[seen("blue trucks 5", origin, f"by {origin}") for origin in ("user", "party", "trusted", "untrusted")])
+    made = trail(
+        *[seen("blue trucks 5", origin, f"by {origin}") for origin in ("user", "party", "trusted", "untrusted")]
+    )
     for value in ("blue trucks", 5):
         assert made.seen(value) == {name: f"by {name}" for name in ("user", "party", "trusted", "untrusted")}
 
@@ -156,7 +158,9 @@ def test_a_phrase_in_a_flood_counts_as_not_said() -> None:
 
 def test_a_rare_word_finds_a_phrase_in_a_flood() -> None:
     """One rare word is enough to find a phrase whose other words stand everywhere."""
-    made = trail(*[seen("call the client", "untrusted", f"t{n}") for n in range(LOOKS_MAX * 3)], seen("the client Kowal"))
+    made = trail(
+        *[seen("call the client", "untrusted", f"t{n}") for n in range(LOOKS_MAX * 3)], seen("the client Kowal")
+    )
     assert made.seen("the client Kowal") == {"user": "m1"}
 
 
@@ -324,7 +328,9 @@ def test_threads_of_execution_append_and_read_alike(world: World) -> None:
             for n in range(5):
                 thread.observe(f"word{worker}x{n} common", origin="untrusted", source=f"w{worker}")
                 with gateway.store.read() as connection:
-                    assert gateway.trail(connection, thread.row).seen(f"word{worker}x{n}") == {"untrusted": f"w{worker}"}
+                    assert gateway.trail(connection, thread.row).seen(f"word{worker}x{n}") == {
+                        "untrusted": f"w{worker}"
+                    }
         except BaseException as error:
             wrong.append(error)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent_guard.audit import Audit
@@ -64,7 +65,7 @@ def proposed(settings: Settings, wanted: Wanted, *, pretend: str | None, quiet: 
     if wanted.thread is not None:
         with store_of(settings):  # a conversation is looked for in a database that is there
             pass
-    with opened(settings, quiet=quiet) as application:
+    with opened(_without_new_files(settings), quiet=quiet) as application:
         gateway = application.gateway
         row = gateway.thread_row(wanted.thread) if wanted.thread else _row(application, settings, wanted, pretend)
         vault = gateway.vault.of(row)
@@ -108,6 +109,8 @@ def recorded(settings: Settings, trace: str) -> Given:
     mine = [event.data for event in events if (event.data.get("trace_id") or "").endswith(trace)]
     first = next((data for data in mine if data["kind"] == "proposed"), None)
     decided = next((data for data in reversed(mine) if data.get("facts") and data.get("decision")), None)
+    if len({data["trace_id"] for data in mine}) > 1:
+        raise ConfigError(f"several traces end with {trace!r}; give more of it")
     if first is None or decided is None:
         raise ConfigError(f"no recorded decision has the trace {trace!r}; see: agent-guard audit show")
     try:
@@ -115,8 +118,8 @@ def recorded(settings: Settings, trace: str) -> Given:
     except (TypeError, KeyError, ValueError) as error:
         raise ConfigError(f"the facts of {trace!r} were recorded by another release: {error}") from None
     scenarios = load_app(settings.app)
-    scenario = scenarios.get(str(facts.scenario)) or next(iter(scenarios.values()))
-    policy = Policy.load(scenario.policy)
+    name = _known(scenarios, facts.scenario)
+    policy = Policy.load(scenarios[name].policy)
     tools = {tool.name: tool for item in scenarios.values() for tool in item.tools}
     call = ToolCall(
         id=str(first["tool_call_id"]),
@@ -128,3 +131,24 @@ def recorded(settings: Settings, trace: str) -> Given:
     same = decided["decision"]["policy_hash"] == policy.hash
     note = "" if same else "The policy has changed since: told of the recorded facts by the policy as it is now."
     return Given(call=call, tool=tools.get(call.tool), policy=policy, facts=facts, note=note)
+
+
+def _known(scenarios: Mapping[str, Scenario], wanted: str | None) -> str:
+    if wanted in scenarios:
+        return str(wanted)
+    if wanted is None and len(scenarios) == 1:
+        return next(iter(scenarios))
+    raise ConfigError(
+        f"there is no scenario {wanted!r}, whose decision it was; there is: {', '.join(sorted(scenarios))}"
+    )
+
+
+def _without_new_files(settings: Settings) -> Settings:
+    """The same settings, with databases in memory where their files are not there: looking makes none."""
+    urls = {key: str(getattr(settings, key)) for key in ("database", "systems")}
+    missing = [
+        key
+        for key, url in urls.items()
+        if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).is_file()
+    ]
+    return settings.model_copy(update=dict.fromkeys(missing, "sqlite://"))

@@ -211,6 +211,11 @@ def clean_value(type: EntityType, value: str) -> str:
     return INVISIBLE.sub("", value).strip()
 
 
+def _written_alike(value: str, known: Sequence[Entry]) -> Entry | None:
+    """An address or number that is known under another type: what it is called elsewhere makes it no other."""
+    return next((entry for entry in known if entry.type in _FORM_TYPES and entry.value == value), None)
+
+
 def token_for(type: EntityType, raw: str, vault: Pseudonyms, origin: Origin, source: str) -> str:
     """Returns the pseudonym of a value: the one it has, noted as seen once more, or a new one.
 
@@ -220,7 +225,8 @@ def token_for(type: EntityType, raw: str, vault: Pseudonyms, origin: Origin, sou
     if PSEUDONYM.fullmatch(raw.strip()):
         return raw
     value = clean_value(type, raw) or raw
-    same = find_same(type, value, vault.entries())
+    known = vault.entries()
+    same = find_same(type, value, known) or _written_alike(value, known)
     if same:
         # a customer who says one part of a name has not said the whole of it, and is not to be told it
         if origin != "party" or type != "PERSON" or len(parse_name(value)) >= len(parse_name(same.value)):
