@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
+from agent_guard.query import Query
 from agent_guard.store import Store, metadata
 from agent_guard.types import JSON
 
@@ -30,6 +31,7 @@ __all__ = [
     "covers",
     "find",
     "insert",
+    "uncover",
     "use",
 ]
 
@@ -65,19 +67,26 @@ sa.Index("approvals_open", APPROVALS.c.tenant, APPROVALS.c.answer)
 sa.Index("approvals_thread", APPROVALS.c.thread)
 
 _INSERT = APPROVALS.insert()
-_FIND = sa.select(APPROVALS).where(APPROVALS.c.id == sa.bindparam("approval"))
-_WAITING = sa.select(APPROVALS).where(
-    APPROVALS.c.thread == sa.bindparam("thread"),
-    APPROVALS.c.answer.is_(None),
-    APPROVALS.c.expires > sa.bindparam("now"),
+_FIND = Query(sa.select(APPROVALS).where(APPROVALS.c.id == sa.bindparam("approval")))
+_WAITING = Query(
+    sa.select(APPROVALS).where(
+        APPROVALS.c.thread == sa.bindparam("thread"),
+        APPROVALS.c.answer.is_(None),
+        APPROVALS.c.expires > sa.bindparam("now"),
+    )
 )
 
-_APPROVED = sa.select(APPROVALS).where(
-    APPROVALS.c.thread == sa.bindparam("thread"),
-    APPROVALS.c.plan == sa.bindparam("plan"),
-    APPROVALS.c.answer == "approve",
-    APPROVALS.c.expires > sa.bindparam("now"),
+_APPROVED = Query(
+    sa.select(APPROVALS).where(
+        APPROVALS.c.thread == sa.bindparam("thread"),
+        APPROVALS.c.plan == sa.bindparam("plan"),
+        APPROVALS.c.answer == "approve",
+        APPROVALS.c.expires > sa.bindparam("now"),
+    )
 )
+
+
+_UNCOVER = APPROVALS.update().where(APPROVALS.c.thread == sa.bindparam("of")).values(plan=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +143,7 @@ class Approvals:
     def waiting(self, thread: str, *, now_ms: int) -> Approval | None:
         """The question that a thread waits for, or None."""
         with self._store.read() as connection:
-            item = connection.execute(_WAITING, {"thread": thread, "now": now_ms}).first()
+            item = _WAITING.first(connection, {"thread": thread, "now": now_ms})
         return None if item is None else _row(item)
 
     def list(self, *, tenant: str | None = None, now_ms: int | None = None) -> list[Approval]:
@@ -167,7 +176,7 @@ def insert(connection: sa.Connection, approval: Approval) -> None:
 
 def find(connection: sa.Connection, approval_id: str) -> Approval | None:
     """The question of this id, inside the caller's transaction."""
-    item = connection.execute(_FIND, {"approval": approval_id}).first()
+    item = _FIND.first(connection, {"approval": approval_id})
     return None if item is None else _row(item)
 
 
@@ -220,9 +229,15 @@ def covers(connection: sa.Connection, approval_id: str, *, digest: str, now_ms: 
     return (
         approval is not None
         and approval.answer == "approve"
+        and approval.plan is not None
         and approval.expires > now_ms
         and digest in approval.covers
     )
+
+
+def uncover(connection: sa.Connection, thread: str) -> None:
+    """Ends what approved questions cover: a newer message took the place of the one that announced the calls."""
+    connection.execute(_UNCOVER, {"of": thread})
 
 
 def close(connection: sa.Connection, approval_id: str, *, now_ms: int) -> None:
@@ -234,7 +249,7 @@ def close(connection: sa.Connection, approval_id: str, *, now_ms: int) -> None:
 
 def covering(connection: sa.Connection, thread: str, digest: str, *, plan: int, now_ms: int) -> Approval | None:
     """The approved question of this plan, not expired, that was shown with exactly this call, or None."""
-    for item in connection.execute(_APPROVED, {"thread": thread, "plan": plan, "now": now_ms}):
+    for item in _APPROVED.all(connection, {"thread": thread, "plan": plan, "now": now_ms}):
         approval = _row(item)
         if digest in approval.covers:
             return approval

@@ -169,7 +169,7 @@ def _invisible(args: Mapping[str, JSON]) -> Iterator[Problem]:
 
 def _kinds(tool: Tool, args: Mapping[str, JSON]) -> Iterator[Problem]:
     for name, kind in tool.kinds.items():
-        if any(not re.fullmatch(rf"<{kind}_[1-9][0-9]*>", text) for text in strings(args.get(name)) if text):
+        if any(not re.fullmatch(rf"<{kind}_[1-9][0-9]*>", text) for text in strings(args.get(name))):
             yield Problem(code=Code.ARGUMENTS_INVALID, path=name, message=f"must be one {kind} and nothing else")
 
 

@@ -10,10 +10,25 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
-__all__ = ["BREAK", "Atoms", "Day", "atoms", "day_of", "plain", "same_moment", "same_text", "time_of", "words"]
+from agent_guard.spelling import unpiled
+
+__all__ = [
+    "BREAK",
+    "Atoms",
+    "Day",
+    "atoms",
+    "day_of",
+    "moment_of",
+    "plain",
+    "same_moment",
+    "same_text",
+    "time_of",
+    "words",
+]
 
 BREAK = "\n"
 """Stands between the lines of a text: no phrase reaches over it."""
@@ -21,8 +36,9 @@ BREAK = "\n"
 Day = tuple[int | None, int, int]
 """Year (None where the text names none), month and day."""
 
-_WORD = re.compile(r"\n|<[a-z]+_[0-9]+>|\w+")
-_NUMBER = re.compile(r"(?<![\w.,])[-+]?\d+(?:[.,\u00a0 ]\d+)*(?![\w])|(?<=[$€£₽₸])\d+(?:[.,]\d+)*")
+_WORD = re.compile(r"\n|<[a-z]+_[0-9]+>|(?<!\w)\d+(?:[.,:/-]\d+)+(?!\w)|\w+")
+_LINES = re.compile("[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+_NUMBER = re.compile(r"(?<![\w.,])[-+]?\d+(?:[.,\u00a0 ]\d+)*(?!\w|[.,]\d)|(?<=[$€£₽₸])\d+(?:[.,]\d+)*(?!\w|[.,]\d)")
 _GROUPED = re.compile(r"[-+]?\d{1,3}(?:([., ])\d{3})(?:\1\d{3})*")
 _ISO = re.compile(
     r"(?<!\d)(\d{4})-(\d{2})-(\d{2})(?:[t ](\d{2}):(\d{2})(?::\d{2}(?:\.\d+)?)?(z|[+-]\d{2}:?\d{2})?)?(?!\d)"
@@ -62,12 +78,12 @@ class Atoms:
 
 
 def plain(text: str) -> str:
-    """One form for comparison: NFKC, casefolded."""
-    return unicodedata.normalize("NFKC", text).casefold()
+    """One form for comparison: NFKC, casefolded, lines ended alike."""
+    return _LINES.sub(BREAK, unicodedata.normalize("NFKC", unpiled(text)).casefold())
 
 
 def words(text: str) -> tuple[str, ...]:
-    """The words of a text in order, pseudonyms whole, :data:`BREAK` between lines."""
+    """The words of a text in order, pseudonyms, numbers, days and times whole, :data:`BREAK` between lines."""
     return tuple(_WORD.findall(plain(text)))
 
 
@@ -105,12 +121,19 @@ def time_of(value: str) -> tuple[int, int] | None:
 
 
 def same_moment(left: str, right: str) -> bool:
-    """Whether two texts are the same ISO date, or date and time; a zone counts where both name one."""
-    first, second = _ISO.fullmatch(plain(left).strip()), _ISO.fullmatch(plain(right).strip())
-    if first is None or second is None or first.group(1, 2, 3) != second.group(1, 2, 3):
-        return False
-    zones = {found[6].replace("+00:00", "z") for found in (first, second) if found[6]}
-    return len(zones) < 2 and (time_of(left) or (0, 0)) == (time_of(right) or (0, 0))
+    """Whether two texts are the same ISO date, or date and time. A zone that only one of them names makes another."""
+    one, other = moment_of(left), moment_of(right)
+    return one is not None and other is not None and (one.tzinfo is None) == (other.tzinfo is None) and one == other
+
+
+def moment_of(value: str) -> datetime | None:
+    """An ISO date, or date and time, as a moment; None for anything else."""
+    if not _ISO.fullmatch(plain(value).strip()):
+        return None
+    try:
+        return datetime.fromisoformat(value.strip())
+    except ValueError:
+        return None
 
 
 def _numbers(text: str) -> Iterator[Decimal]:
@@ -167,7 +190,7 @@ def _times(text: str) -> Iterator[tuple[int, int]]:
     for found in _ISO.finditer(text):
         if found[4]:
             yield int(found[4]), int(found[5])
-    for found in _CLOCK.finditer(text):
+    for found in _CLOCK.finditer(_ISO.sub(" ", text)):
         if found[4]:
             yield int(found[4]), int(found[5])
         else:

@@ -20,6 +20,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
+from agent_guard.query import Query
 from agent_guard.store import metadata
 from agent_guard.types import JSON, Code
 
@@ -87,6 +88,7 @@ class _Columns(TypedColumns):
     result = Column(sa.Text, nullable=True)
     plan = Column(sa.Integer, nullable=True)
     step = Column(sa.String(40), nullable=True)
+    unasked = Column(sa.Boolean, nullable=True)
 
 
 CALLS = sa.Table(
@@ -109,6 +111,7 @@ class CallRow:
         code, for_model, for_human: why it is in its state, as the model and a human are told.
         key: the idempotency key, or None for a read.
         plan, step: the plan's place in the trail and the step of it that this call is, or None.
+        unasked: whether the plan left a value of it open that no human was asked about.
         created, claimed, lease, settled: milliseconds since 1970.
     """
 
@@ -132,6 +135,7 @@ class CallRow:
     created: int
     plan: int | None = None
     step: str | None = None
+    unasked: bool | None = None
     claimed: int | None = None
     lease: int | None = None
     settled: int | None = None
@@ -139,13 +143,16 @@ class CallRow:
     result: JSON = None
 
 
-_BY_ID = sa.select(CALLS).where(CALLS.c.trace_id == sa.bindparam("trace"))
-_FIND = (
+HOLDING = ("proposed", "pending", "approved", "claimed", "done", "unknown")
+"""States in which a call holds its step of the plan."""
+
+_BY_ID = Query(sa.select(CALLS).where(CALLS.c.trace_id == sa.bindparam("trace")))
+_FIND = Query(
     sa.select(CALLS)
     .where(CALLS.c.thread == sa.bindparam("thread"), CALLS.c.call_id == sa.bindparam("call"))
     .order_by(CALLS.c.created.desc(), CALLS.c.trace_id.desc())
 )
-_RECENT = (
+_RECENT = Query(
     sa.select(CALLS.c.same, CALLS.c.state, CALLS.c.key)
     .where(
         CALLS.c.thread == sa.bindparam("thread"),
@@ -154,17 +161,19 @@ _RECENT = (
     .order_by(CALLS.c.created.desc(), CALLS.c.trace_id.desc())
     .limit(sa.bindparam("most"))
 )
-_OF_PLAN = (
-    sa.select(CALLS.c.step, CALLS.c.result)
+_OF_PLAN = Query(
+    sa.select(CALLS.c.step, CALLS.c.tool, CALLS.c.result, CALLS.c.unasked)
     .where(
         CALLS.c.thread == sa.bindparam("thread"),
         CALLS.c.plan == sa.bindparam("plan"),
         CALLS.c.trace_id != sa.bindparam("but"),
-        CALLS.c.state.in_(("proposed", "pending", "approved", "claimed", "done", "unknown")),
+        sa.or_(
+            *(CALLS.c.state == state for state in ("proposed", "pending", "approved", "claimed", "done", "unknown"))
+        ),
     )
     .order_by(CALLS.c.created, CALLS.c.trace_id)
 )
-_EARLIER = (
+_EARLIER = Query(
     sa.select(CALLS.c.args)
     .where(
         CALLS.c.thread == sa.bindparam("thread"),
@@ -174,11 +183,13 @@ _EARLIER = (
     )
     .order_by(CALLS.c.created.desc())
 )
-_HELD = sa.select(CALLS).where(CALLS.c.tenant == sa.bindparam("tenant"), CALLS.c.held_key == sa.bindparam("k"))
-_PENDING = sa.select(CALLS).where(CALLS.c.thread == sa.bindparam("thread"), CALLS.c.state == "pending")
+_HELD = Query(sa.select(CALLS).where(CALLS.c.tenant == sa.bindparam("tenant"), CALLS.c.held_key == sa.bindparam("k")))
+_PENDING = Query(sa.select(CALLS).where(CALLS.c.thread == sa.bindparam("thread"), CALLS.c.state == "pending"))
 _INSERT = CALLS.insert()
-_OPEN = sa.select(CALLS).where(
-    CALLS.c.thread == sa.bindparam("thread"), sa.or_(CALLS.c.state == "pending", CALLS.c.state == "approved")
+_OPEN = Query(
+    sa.select(CALLS).where(
+        CALLS.c.thread == sa.bindparam("thread"), sa.or_(CALLS.c.state == "pending", CALLS.c.state == "approved")
+    )
 )
 _RELEASE = CALLS.update().where(CALLS.c.trace_id == sa.bindparam("trace")).values(held_key=None)
 
@@ -192,24 +203,24 @@ def insert(connection: sa.Connection, row: CallRow) -> None:
 
 def by_id(connection: sa.Connection, trace_id: str) -> CallRow | None:
     """The call of this trace, or None."""
-    return _row(connection.execute(_BY_ID, {"trace": trace_id}).first())
+    return _row(_BY_ID.first(connection, {"trace": trace_id}))
 
 
 def find(connection: sa.Connection, thread: str, call_id: str) -> list[CallRow]:
     """All calls that carried this id, the newest first: the same id may have been proposed with other arguments."""
-    rows = connection.execute(_FIND, {"thread": thread, "call": call_id}).all()
+    rows = _FIND.all(connection, {"thread": thread, "call": call_id})
     return [row for item in rows if (row := _row(item)) is not None]
 
 
 def pending(connection: sa.Connection, thread: str) -> list[CallRow]:
     """The calls of a thread that wait for an answer; at most one unless a process died between two."""
-    rows = connection.execute(_PENDING, {"thread": thread}).all()
+    rows = _PENDING.all(connection, {"thread": thread})
     return [row for item in rows if (row := _row(item)) is not None]
 
 
 def unfinished(connection: sa.Connection, thread: str) -> list[CallRow]:
     """The calls of a thread that wait for an answer, or were approved and never run."""
-    rows = connection.execute(_OPEN, {"thread": thread}).all()
+    rows = _OPEN.all(connection, {"thread": thread})
     return [row for item in rows if (row := _row(item)) is not None]
 
 
@@ -232,7 +243,7 @@ def recent(connection: sa.Connection, thread: str, *, most: int, but: str | None
     given = {"thread": thread, "most": most, "created": before[0], "trace": before[1]}
     return [
         Past(same=row.same, changed=row.state == "done" and row.key is not None)
-        for row in connection.execute(_RECENT, given)
+        for row in _RECENT.all(connection, given)
     ]
 
 
@@ -241,18 +252,28 @@ class Taken:
     """A call that has taken a step of the plan, and what it returned, if it has."""
 
     step: str
+    tool: str
     result: JSON
+    unasked: bool
 
 
 def of_plan(connection: sa.Connection, thread: str, plan: int, *, but: str | None) -> list[Taken]:
     """The calls that have taken steps of a plan, in order: those that ran, run, wait or may have run."""
-    rows = connection.execute(_OF_PLAN, {"thread": thread, "plan": plan, "but": but or ""})
-    return [Taken(step=row.step, result=None if row.result is None else json.loads(row.result)) for row in rows]
+    rows = _OF_PLAN.all(connection, {"thread": thread, "plan": plan, "but": but or ""})
+    return [
+        Taken(
+            step=row.step,
+            tool=row.tool,
+            result=None if row.result is None else json.loads(row.result),
+            unasked=bool(row.unasked),
+        )
+        for row in rows
+    ]
 
 
 def earlier(connection: sa.Connection, thread: str, tool: str, *, since_ms: int) -> Iterator[Mapping[str, JSON]]:
     """The arguments of this tool's calls that ended well since then, the newest first."""
-    for row in connection.execute(_EARLIER, {"thread": thread, "tool": tool, "since": since_ms}):
+    for row in _EARLIER.all(connection, {"thread": thread, "tool": tool, "since": since_ms}):
         yield json.loads(row.args)
 
 
@@ -263,7 +284,7 @@ def twin(connection: sa.Connection, tenant: str, key: str, *, since_ms: int | No
         since_ms: the start of the window, or None for a key that holds for ever.
         but: a trace to be left out: a call is no duplicate of itself.
     """
-    row = _row(connection.execute(_HELD, {"tenant": tenant, "k": key}).first())
+    row = _row(_HELD.first(connection, {"tenant": tenant, "k": key}))
     if row is None or row.trace_id == but:
         return None
     if row.state == "done" and since_ms is not None and (row.settled or row.created) <= since_ms:
@@ -284,7 +305,7 @@ def move(connection: sa.Connection, row: CallRow, to: State, *, code: Code, hold
     if to not in MOVES.get(row.state, frozenset()):
         raise ValueError(f"a call cannot go from {row.state} to {to}")
     if hold and row.key is not None:
-        stale = connection.execute(_HELD, {"tenant": row.tenant, "k": row.key}).first()
+        stale = _HELD.first(connection, {"tenant": row.tenant, "k": row.key})
         if stale is not None and stale.state == "done":  # running or unknown: the constraint refuses
             connection.execute(_RELEASE, {"trace": stale.trace_id})
         values["held_key"] = row.key

@@ -67,7 +67,8 @@ def _refusal(
         if decision.outcome == "allow":
             return None
         return Code.APPROVAL_REQUIRED, "A person must approve this now. Propose it again."
-    if row.digest != gathered.digest:
+    replanned = row.plan is not None and row.plan != core.trail(connection, gathered.thread).plan_n
+    if row.digest != gathered.digest or replanned:
         return Code.APPROVAL_CHANGED, "The record or the policy changed after the approval. Propose it again."
     now = core.now_ms()
     used = row.approval_id is not None and (

@@ -99,6 +99,7 @@ class Core:
         self.kill_switch = KillSwitch(self.store)
         self._rows: dict[str, ThreadRow] = {}
         self._trails = Trails()
+        self._untrusted = {tool.name: tool.untrusted for tool in tools}
 
     def _check_agent(self) -> None:
         """Refuses an agent that nobody added. One that was revoked is let in, and every call of it is denied: its
@@ -173,7 +174,9 @@ class Core:
     ) -> tuple[Facts, Decision]:
         """Completes the facts in this transaction and decides; returns both."""
         trail = self.trail(connection, gathered.thread)
-        facts = recall(connection, gathered, now_ms=self.now_ms(), trace_id=trace_id, trail=trail)
+        facts = recall(
+            connection, gathered, now_ms=self.now_ms(), trace_id=trace_id, trail=trail, untrusted=self._untrusted
+        )
         decision = decide(gathered.call, gathered.tool, gathered.policy, facts, self.extra_guards)
         rule = gathered.policy.tools.get(gathered.call.tool)
         if decision.outcome == "require_approval" and (rule is None or rule.approvers is None):

@@ -45,10 +45,13 @@ def decide(
 
 def _asked(guard: Guard, call: ToolCall, tool: Tool | None, policy: Policy, facts: Facts) -> Objection | None:
     try:
-        return guard.check(call, tool, policy, facts)
+        said: object = guard.check(call, tool, policy, facts)
     except Exception as error:  # a guard that cannot answer has not allowed anything
-        words = f"The guard {guard.name} failed: {type(error).__name__}."
-        return Objection(outcome="deny", code=Code.INTERNAL, for_model="It cannot be decided.", for_human=words)
+        said = error
+    if said is None or isinstance(said, Objection):
+        return said
+    words = f"The guard {guard.name} failed: it gave {type(said).__name__}."
+    return Objection(outcome="deny", code=Code.INTERNAL, for_model="It cannot be decided.", for_human=words)
 
 
 def _sum_up(objections: Sequence[Objection], trace: Sequence[GuardTrace], policy: Policy) -> Decision:

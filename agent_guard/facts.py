@@ -93,7 +93,7 @@ class PlanFact:
         step: the unused step it is, or None for a call outside the plan.
         why: of a call outside the plan: what the nearest step says otherwise.
         open: values that the plan leaves open.
-        outside_read: whether text of outsiders was read since the plan was made.
+        outside_read: whether text of outsiders was ever read in this thread.
     """
 
     step: str | None

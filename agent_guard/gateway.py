@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 
-from agent_guard import calls, meter, threads
+from agent_guard import approvals, calls, meter, threads
 from agent_guard.answer import Answered, answer
 from agent_guard.approvals import Answer
 from agent_guard.audit import AuditEvent
@@ -136,9 +136,11 @@ class Gateway(Core):
         type_ = next((known for known in ENTITY_TYPES if known == name.upper()), None)
         if type_ is None or isinstance(values, str):
             raise ConfigError(f"known values are given as {{type: [texts]}} with the types {', '.join(ENTITY_TYPES)}")
-        present = {(entry.type, entry.value) for entry in vault.entries()}
+        present = {(entry.type, entry.value): entry.token for entry in vault.entries()}
         for value in values:
-            if value and (type_, value) not in present:
+            if value and (type_, value) in present:
+                vault.saw(present[type_, value], "trusted", source)
+            elif value:
                 vault.mint(type_, value, "trusted", source)
 
     def _opened(self, row: ThreadRow) -> AuditEvent:
@@ -203,6 +205,8 @@ class Gateway(Core):
             now = self.clock().isoformat(timespec="milliseconds")
             events = [cancel(self, connection, row, thread, now) for row in waiting]
             self.audit.append(connection, events, now_ms=self.now_ms())
+            if policy.plan is not None:
+                approvals.uncover(connection, thread.id)
             if meter.reached(connection, key, most, now_ms=self.now_ms(), window_s=None):
                 return Code.LIMIT_STEPS
             for tokens, count in budgets:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256 as _sha256
 
@@ -287,8 +287,7 @@ def _in_time(value: JSON, latest: str, now: datetime) -> bool:
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     if "-" not in latest:
         return moment <= now + parse_duration(latest)
-    end = datetime.fromisoformat(latest).replace(tzinfo=moment.tzinfo) + timedelta(days=1)
-    return moment < end
+    return moment.date() <= datetime.fromisoformat(latest).date()
 
 
 def _key(call: ToolCall, tool: Tool | None, arguments: Arguments, thread: ThreadRow, keys: Keys) -> str | None:
@@ -314,7 +313,7 @@ def _normal(value: JSON) -> JSON:
     """Spelling that makes no other intent: case, width, spaces, letters that look alike, and ``1.0`` for ``1``."""
     if isinstance(value, str):
         return skeleton(value)
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
     if isinstance(value, Mapping):
         return {key: _normal(item) for key, item in value.items()}

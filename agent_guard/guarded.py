@@ -178,8 +178,9 @@ class GuardedThread:
         )
 
     def user_texts(self) -> list[str]:
-        """The subject's own words, masked, the newest last; at most the last ten messages."""
-        return self._trail().texts("user")[-10:]
+        """The subject's own words, masked by what is known now, the newest last; at most the last ten messages."""
+        vault = self.vault()
+        return [self.gateway.masker.mask_known(text, vault) for text in self._trail().texts("user")[-10:]]
 
     @property
     def planned(self) -> Plan | None:

@@ -12,6 +12,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
+from agent_guard.query import Query
 from agent_guard.store import Store, metadata
 
 __all__ = ["EVERYTHING", "SWITCHES", "KillSwitch", "Switch", "covering"]
@@ -35,8 +36,8 @@ def _first_row(target: sa.Table, connection: sa.Connection, **_: object) -> None
     connection.execute(target.insert().values(scope=EVERYTHING, pressed=False, reason="", by="schema", at=0))
 
 
-_COVERING = sa.select(SWITCHES.c.scope, SWITCHES.c.pressed).where(
-    (SWITCHES.c.pressed) | (SWITCHES.c.scope == EVERYTHING)
+_COVERING = Query(
+    sa.select(SWITCHES.c.scope, SWITCHES.c.pressed).where((SWITCHES.c.pressed) | (SWITCHES.c.scope == EVERYTHING))
 )
 """The table has a row for each flag that was ever set: reading the pressed ones costs less than naming the wanted."""
 
@@ -54,7 +55,7 @@ class Switch:
 
 def covering(connection: sa.Connection, scopes: Sequence[str]) -> tuple[str, ...]:
     """The pressed flags among ``scopes``; ``*`` is always among them, and pressed when its row is missing."""
-    rows = connection.execute(_COVERING).all()
+    rows = _COVERING.all(connection, {})
     if not any(row.scope == EVERYTHING for row in rows):
         return (EVERYTHING,)
     return tuple(sorted(row.scope for row in rows if row.pressed and row.scope in (EVERYTHING, *scopes)))

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
+from agent_guard.query import Query
 from agent_guard.store import metadata
 
 __all__ = ["METER", "reached", "take", "used"]
@@ -26,9 +27,11 @@ class _Columns(TypedColumns):
 
 METER = sa.Table("meter", metadata, _Columns)
 
-_LAST = sa.select(METER.c.n, METER.c.at).where(METER.c.key == sa.bindparam("k")).order_by(METER.c.n.desc()).limit(1)
-_AT = sa.select(METER.c.at).where(METER.c.key == sa.bindparam("k"), METER.c.n == sa.bindparam("i"))
-_BEFORE = (
+_LAST = Query(
+    sa.select(METER.c.n, METER.c.at).where(METER.c.key == sa.bindparam("k")).order_by(METER.c.n.desc()).limit(1)
+)
+_AT = Query(sa.select(METER.c.at).where(METER.c.key == sa.bindparam("k"), METER.c.n == sa.bindparam("i")))
+_BEFORE = Query(
     sa.select(METER.c.n)
     .where(METER.c.key == sa.bindparam("k"), METER.c.at <= sa.bindparam("edge"))
     .order_by(METER.c.n.desc())
@@ -44,13 +47,13 @@ def reached(connection: sa.Connection, key: str, count: int, *, now_ms: int, win
         now_ms: milliseconds since 1970.
         window_s: seconds, or None for ever.
     """
-    last = connection.execute(_LAST, {"k": key}).first()
+    last = _LAST.first(connection, {"k": key})
     if last is None or last.n < count:
         return False
     if window_s is None:
         return True
-    edge = connection.execute(_AT, {"k": key, "i": last.n - count + 1}).scalar_one()
-    return edge > now_ms - int(window_s * 1000)
+    edge = _AT.first(connection, {"k": key, "i": last.n - count + 1})
+    return edge is None or edge.at > now_ms - int(window_s * 1000)
 
 
 def used(connection: sa.Connection, key: str, *, now_ms: int, window_s: float | None) -> int:
@@ -59,13 +62,14 @@ def used(connection: sa.Connection, key: str, *, now_ms: int, window_s: float | 
     Args:
         window_s: seconds, or None for ever.
     """
-    last = connection.execute(_LAST, {"k": key}).first()
+    last = _LAST.first(connection, {"k": key})
     if last is None:
         return 0
     before = 0
     if window_s is not None:
         edge = now_ms - int(window_s * 1000)
-        before = connection.execute(_BEFORE, {"k": key, "edge": edge}).scalar() or 0
+        row = _BEFORE.first(connection, {"k": key, "edge": edge})
+        before = row.n if row else 0
     return int(last.n) - int(before)
 
 
@@ -78,7 +82,7 @@ def take(connection: sa.Connection, places: Mapping[str, int], *, now_ms: int, t
     """
     rows = []
     for key in sorted(places):
-        last = connection.execute(_LAST, {"k": key}).first()
+        last = _LAST.first(connection, {"k": key})
         n, at = (last.n, max(now_ms, last.at)) if last else (0, now_ms)
         rows.append({"key": key, "n": n + places[key], "at": at, "trace_id": trace_id})
     if rows:

@@ -121,13 +121,14 @@ class GuardNodes:
             left = self._left_behind(thread, state)
             if left is not None:
                 return left
+            heard = [self._heard(thread, message) for message in state["messages"]]
             if thread.policy.plan is not None and thread.needs_plan:
                 refused = self._make_plan(thread)
                 if refused is not None:
                     return self._escalate(refused, _STEPS.get(refused, str(refused)))
             vault = thread.vault()
-            known = self._learnt(state["messages"], vault)
-            changed = [new for new, old in zip(known, state["messages"], strict=True) if new is not old]
+            known = self._learnt(heard, vault)
+            changed = [new for new, old in zip(known, heard, strict=True) if new is not old and is_masked(old)]
             state = {**state, "messages": known}
             shown = self._view(thread, known)
             found = self._leak(shown, vault)
@@ -255,16 +256,17 @@ class GuardNodes:
         context = {"refs": thread.row.refs, "now": self._gateway.now().isoformat(timespec="seconds")}
         if thread.policy.plan is not None and (plan := thread.planned) is not None:
             context["plan"] = plan.model_dump(mode="json")
-        system = f"{self._prompt}\n\nContext:\n```json\n{json.dumps(context)}\n```"
-        shown = view(system, messages)
-        return [
-            message
-            if is_masked(message)
-            else message.model_copy(
-                update={"content": thread.observe(message.text, origin="user", source="message", masked=True)}
-            )
-            for message in shown
-        ]
+        known = self._gateway.masker.mask_known(json.dumps(context, ensure_ascii=False), thread.vault())
+        return view(f"{self._prompt}\n\nContext:\n```json\n{known}\n```", messages)
+
+    def _heard(self, thread: GuardedThread, message: AnyMessage) -> AnyMessage:
+        """A message that no door masked, masked now: the plan is made of it, and the model is shown it so."""
+        if is_masked(message):
+            return message
+        source = f"message {message.id or ''}".strip()
+        return message.model_copy(
+            update={"content": thread.observe(message.text, origin="user", source=source, masked=True)}
+        )
 
     def _leak(self, shown: list[BaseMessage], vault: ThreadVault) -> str | None:
         system, *said = shown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -45,7 +46,12 @@ def check(
         here = f"step {step.id}"
         if step.id in earlier:
             problems.append(f"{here}: there is another step of this id")
-        if tool is None or rule is None or rule.mode_in(environment) is None or (scope and step.tool not in scope):
+        if (
+            tool is None
+            or rule is None
+            or rule.mode_in(environment) is None
+            or not (scope is None or step.tool in scope)
+        ):
             problems.append(f"{here}: there is no tool {step.tool!r} here")
             continue
         if not _clause(step.evidence, text):
@@ -59,7 +65,7 @@ def said(value: str | float, clause: str) -> bool:
     """Whether a clause holds a value: as its words in a row, as a number, or as a day and time in whatever form."""
     read = atoms(clause)
     if isinstance(value, (int, float)):
-        return bool(read.numbers & atoms(str(value)).numbers)
+        return Decimal(str(value)).normalize() in read.numbers
     phrase = [word for word in words(value) if word != BREAK]
     starts = range(len(read.words) - len(phrase) + 1)
     if phrase and any(list(read.words[start : start + len(phrase)]) == phrase for start in starts):
@@ -103,6 +109,8 @@ def _leaf(name: str, leaf: Any, text: str, earlier: Mapping[str, Tool]) -> Itera
         case Sel():
             paths = (leaf.sel.field, leaf.sel.by, *leaf.sel.where)
             yield from _selection(name, leaf.sel.over, paths, earlier)
+            if leaf.sel.field.split(".")[:-1] != leaf.sel.by.split(".")[:-1]:
+                yield f"{name}: {leaf.sel.field!r} and {leaf.sel.by!r} are not fields of one record"
         case Tmpl():
             yield from _template(name, leaf)
         case Extract():

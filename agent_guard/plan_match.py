@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from itertools import islice
 from operator import add, mul, sub, truediv
 from typing import Any, Literal
 
-from agent_guard.atoms import day_of, same_moment, same_text
+from agent_guard.atoms import moment_of, same_moment, same_text
 from agent_guard.plan import Choice, Const, Expr, Extract, Late, Lit, Obj, Plan, Rec, Sel, Selection, Step, Tmpl, leaves
 from agent_guard.types import JSON
 
@@ -43,6 +44,8 @@ class Unmatched:
     why: str
 
 
+_CODE = re.compile(r"(?=\S*[\d/])\S+")
+
 Results = Mapping[str, Sequence[JSON]]
 """Step -> the results of its calls so far, masked."""
 
@@ -53,6 +56,7 @@ class Known:
 
     results: Results
     reveal: Callable[[str], str]
+    doubtful: frozenset[str] = frozenset()
 
     def same(self, left: JSON, right: JSON) -> bool:
         """Equal as what they are: texts but for case, width and spaces, numbers and moments by their value."""
@@ -62,6 +66,8 @@ class Known:
             return Decimal(str(left)) == Decimal(str(right))
         if isinstance(left, str) and isinstance(right, str):
             one, other = self.reveal(left), self.reveal(right)
+            if _CODE.fullmatch(one) and _CODE.fullmatch(other):  # an id or a link, in which a capital is another letter
+                return one == other or same_moment(one, other)
             return same_text(one, other) or same_moment(one, other)
         if isinstance(left, Mapping) and isinstance(right, Mapping):
             return left.keys() == right.keys() and all(self.same(left[key], right[key]) for key in left)
@@ -80,6 +86,7 @@ def match(
     used: Mapping[str, int],
     results: Results,
     reveal: Callable[[str], str] = str,
+    doubtful: Collection[str] = (),
 ) -> Match | Unmatched:
     """Finds the unused step that a call is. Where several fit, the one with the fewest open values.
 
@@ -90,8 +97,9 @@ def match(
         used: step -> how many calls have taken it.
         results: what earlier steps returned.
         reveal: puts values for pseudonyms: a name may have been known for one only after the plan was made.
+        doubtful: steps that ran with open values which nobody was asked about: what they returned determines nothing.
     """
-    seen = Known(results=results, reveal=reveal)
+    seen = Known(results=results, reveal=reveal, doubtful=frozenset(doubtful))
     why = f"the plan has no step that calls {tool}"
     found: list[Match] = []
     for step in plan.steps:
@@ -144,7 +152,7 @@ def _value(name: str, source: Any, value: JSON, seen: Known) -> list[Open] | Non
         case Extract():
             return [Open(argument=name, kind="extract")]
         case Late():
-            too_long = source.late.max is not None and isinstance(value, str) and len(value) > source.late.max
+            too_long = source.late.max is not None and sum(map(len, _texts(value))) > source.late.max
             return None if too_long else [Open(argument=name, kind="late")]
         case Obj():
             return _object(name, source, value, seen)
@@ -175,10 +183,10 @@ def _exact_set(name: str, sources: Sequence[Any], value: JSON, seen: Known) -> l
         return None
     left, still = list(value), []
     for source in sorted(sources, key=lambda item: isinstance(item, (Late, Extract))):
-        for item in left:
+        for index, item in enumerate(left):
             outcome = _value(name, source, item, seen)
             if outcome is not None:
-                left.remove(item)
+                del left[index]
                 still += outcome
                 break
         else:
@@ -190,7 +198,7 @@ def _from_record(name: str, selection: Selection, value: JSON, seen: Known) -> l
     if not seen.results.get(selection.step):
         return None  # the step has not run: nothing is known, and that is not the same as anything
     values = _found(selection, seen)
-    if len(values) == 1:
+    if len(values) == 1 and selection.step not in seen.doubtful:
         return [] if seen.same(value, values[0]) else None
     # no record, or several: a person chooses, and only among the values there are
     return [Open(argument=name, kind="undetermined")] if any(seen.same(value, item) for item in values) else None
@@ -201,8 +209,10 @@ def _computed(name: str, source: Any, value: JSON, seen: Known) -> list[Open] | 
     if any(not seen.results.get(step) for step in _steps(source)):
         return None
     determined = _worked_out(source, seen)
-    if determined is None:
-        return [Open(argument=name, kind="undetermined")]
+    if determined is None or not seen.doubtful.isdisjoint(_steps(source)):
+        possible = _tied(source.sel, seen) if isinstance(source, Sel) else None
+        fits = possible is None or any(seen.same(value, item) for item in possible)
+        return [Open(argument=name, kind="undetermined")] if fits else None
     return [] if seen.same(value, determined) else None
 
 
@@ -250,15 +260,39 @@ def _sum(op: str, terms: Sequence[JSON]) -> JSON:
 
 def _chosen(choice: Choice, seen: Known) -> JSON:
     """The field of the record whose ``by`` is largest or smallest; None for a tie, or where one cannot be compared."""
-    rows = _rows(Selection(step=choice.over, field=choice.by, where=choice.where), seen)
-    keys = [row[choice.by.split(".")[-1]] for row in rows]
-    numbers = all(isinstance(key, (int, float)) and not isinstance(key, bool) for key in keys)
-    days = all(isinstance(key, str) and day_of(key) is not None for key in keys)
-    if not keys or not (numbers or days):
-        return None
-    best = max(keys) if choice.op == "argmax" else min(keys)
-    found = [row.get(choice.field.split(".")[-1]) for row, key in zip(rows, keys, strict=True) if key == best]
+    found = _tied(choice, seen)
     return found[0] if len(found) == 1 else None
+
+
+def _tied(choice: Choice, seen: Known) -> list[JSON]:
+    """The field of every record whose ``by`` is largest or smallest; none where they cannot be compared."""
+    rows = _rows(Selection(step=choice.over, field=choice.by, where=choice.where), seen)
+    keys = [_key(row[choice.by.split(".")[-1]]) for row in rows]
+    if not keys or len(rows) > RECORDS_MAX or len({type(key) for key in keys}) != 1 or None in keys:
+        return []
+    try:
+        best = max(keys) if choice.op == "argmax" else min(keys)  # type: ignore[type-var]
+    except TypeError:  # moments with and without a zone
+        return []
+    return [row.get(choice.field.split(".")[-1]) for row, key in zip(rows, keys, strict=True) if key == best]
+
+
+def _key(value: JSON) -> Decimal | datetime | None:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return Decimal(str(value))
+    return moment_of(value) if isinstance(value, str) else None
+
+
+def _texts(value: JSON) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield key
+            yield from _texts(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)
+    elif value is not None:
+        yield str(value)
 
 
 def _rows(selection: Selection, seen: Known) -> list[Mapping[str, JSON]]:

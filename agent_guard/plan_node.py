@@ -16,6 +16,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from agent_guard.codes import Code
 from agent_guard.errors import PlanError
 from agent_guard.guarded import TEXT_MAX, GuardedThread
+from agent_guard.masking.tripwire import leaks
 from agent_guard.plan import Plan
 from agent_guard.types import JSON
 
@@ -54,6 +55,9 @@ def make_plan(
     said = thread.user_texts()
     if not said:
         return Code.PLAN_REFUSED  # nobody who may instruct has said anything
+    vault = thread.vault()
+    if any(leaks(text, vault) for text in said):
+        return Code.INTERNAL
     planner = model.with_structured_output(Plan, include_raw=True)
     asked: list[BaseMessage] = [SystemMessage(f"{PROMPT}\n\nTools:\n{json.dumps(_tools(thread), ensure_ascii=False)}")]
     asked += [HumanMessage(text) for text in said]
@@ -66,7 +70,7 @@ def make_plan(
         try:
             thread.plan(_plan(answer, said[-1]))
         except PlanError as error:
-            wrong = "\n".join(error.problems[:20])
+            wrong = thread.observe("\n".join(error.problems[:20]), origin="invented", source="plan", masked=True)
             tried = thread.observe(_words(answer["raw"])[:TEXT_MAX], origin="invented", source="plan", masked=True)
             asked += [AIMessage(tried), HumanMessage(f"This plan cannot be followed:\n{wrong}")]
             continue

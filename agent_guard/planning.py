@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from agent_guard.arguments import screen
 from agent_guard.audit import AuditEvent
 from agent_guard.core import Core
 from agent_guard.errors import PlanError
@@ -21,7 +22,9 @@ from agent_guard.vault import ThreadVault
 
 __all__ = ["adopt"]
 
-_WRITTEN = frozenset({"lit", "const", "tmpl", "where"})
+TOO_LATE = "text of outsiders was read since the user spoke; a plan is made before that"
+
+_WRITTEN = frozenset({"lit", "const", "tmpl"})
 """The words of the format after which the planner's own values stand."""
 
 
@@ -37,6 +40,8 @@ def adopt(core: Core, thread: ThreadRow, plan: Plan | Mapping[str, Any]) -> Plan
         StoreError: the database cannot be used; nothing is kept.
     """
     given = plan.model_dump(mode="json") if isinstance(plan, Plan) else plan
+    if screen(given) is not None:
+        raise PlanError(["it cannot be read as JSON data of this size"])
     try:
         Plan.model_validate(given)
     except ValidationError as error:
@@ -47,14 +52,14 @@ def adopt(core: Core, thread: ThreadRow, plan: Plan | Mapping[str, Any]) -> Plan
     if said is None:
         raise PlanError(["the user has said nothing yet that a plan could follow"])
     if outside:
-        raise PlanError(["text of outsiders was read since the user spoke; a plan is made before that"])
+        raise PlanError([TOO_LATE])
     _, text = said
 
     def work(vault: ThreadVault) -> Plan:
         masked = Plan.model_validate(_masked(core, given, vault))
         problems = check(
             masked,
-            text,
+            core.masker.mask_known(text, vault),
             core.tools,
             core.policy_of(thread.scenario),
             environment=core.environment,
@@ -65,6 +70,8 @@ def adopt(core: Core, thread: ThreadRow, plan: Plan | Mapping[str, Any]) -> Plan
         return masked
 
     def keep(connection: Any, masked: Plan) -> None:
+        if core.trail(connection, thread).outside:  # somebody spoke in between
+            raise PlanError([TOO_LATE])
         append_plan(connection, thread.id, masked)
         core.audit.append(connection, [_planned(core, thread, masked)], now_ms=core.now_ms())
 
@@ -86,10 +93,15 @@ def _source(core: Core, tool: Tool | None, name: str, node: JSON, vault: ThreadV
         return [_source(core, tool, name, item, vault) for item in node]
     if not isinstance(node, Mapping):
         return node
-    return {
-        key: masked_value(core, tool, name, item, vault) if key in _WRITTEN else _source(core, tool, name, item, vault)
-        for key, item in node.items()
-    }
+    return {key: _part(core, tool, name, key, item, vault) for key, item in node.items()}
+
+
+def _part(core: Core, tool: Tool | None, name: str, key: str, item: JSON, vault: ThreadVault) -> JSON:
+    if key == "where" and isinstance(item, Mapping):  # the names of fields are the contract's
+        return {path: masked_value(core, tool, name, value, vault) for path, value in item.items()}
+    if key in _WRITTEN:
+        return masked_value(core, tool, name, item, vault)
+    return _source(core, tool, name, item, vault)
 
 
 def _planned(core: Core, thread: ThreadRow, plan: Plan) -> AuditEvent:

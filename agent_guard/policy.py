@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -80,6 +80,8 @@ def _domain(text: str) -> str:
 
 
 def _latest(value: JSON) -> JSON:
+    if isinstance(value, datetime):
+        raise ValueError(f"{value} is a moment; give a day, such as 2026-12-31")  # noqa: TRY004 - pydantic's word
     if isinstance(value, date):  # YAML reads an unquoted date as one
         return value.isoformat()
     text = str(value)

@@ -72,10 +72,8 @@ def markdown(shown: Mapping[str, Any]) -> str:
         name = f": {record['name']}" if record.get("name") else ""
         lines.append(f"- record {record['ref']}{name}")
     change = shown.get("diff") or {}
-    before, after = change.get("before") or {}, change.get("after") or {}
-    if change:
-        lines += ["", "| field | before | after |", "|---|---|---|"]
-        lines += [f"| {name} | {_cell(before.get(name))} | {_cell(after.get(name))} |" for name in {**before, **after}]
+    after = change.get("after") or {}
+    lines += _changes(change)
     rest = {name: value for name, value in shown["args"].items() if after.get(name) != value}
     if rest:
         lines += ["", "| argument | value |", "|---|---|"]
@@ -85,8 +83,17 @@ def markdown(shown: Mapping[str, Any]) -> str:
         lines += ["", f"With it, as planned: **{other['tool']}** ({other['effect']})", ""]
         lines += ["| argument | value |", "|---|---|"]
         lines += [f"| {path} | {_cell(value)} |" for path, value in _leaves(other["args"], "")]
+        lines += _changes(other.get("diff") or {})
         lines += _doubts(other)
     return "\n".join(lines)
+
+
+def _changes(change: Mapping[str, Any]) -> list[str]:
+    if not change:
+        return []
+    before, after = change.get("before") or {}, change.get("after") or {}
+    rows = [f"| {name} | {_cell(before.get(name))} | {_cell(after.get(name))} |" for name in {**before, **after}]
+    return ["", "| field | before | after |", "|---|---|---|", *rows]
 
 
 _WHY = {

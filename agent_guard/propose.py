@@ -60,7 +60,7 @@ class Preview:
     """
 
     change: Mapping[str, JSON] = field(default_factory=dict)
-    covered: tuple[tuple[Gathered, Facts], ...] = ()
+    covered: tuple[tuple[Gathered, Facts, Mapping[str, JSON]], ...] = ()
 
 
 def propose(core: Core, thread: ThreadRow, call: ToolCall, along: Sequence[ToolCall] = ()) -> Proposal:
@@ -107,6 +107,7 @@ def _decide_and_store(
     events = decided(gathered, trace_id, facts, decision)
     plan = core.trail(connection, gathered.thread).plan_n
     row = new_row(core, gathered, trace_id, decision, step=_step(facts, decision), plan=plan)
+    row = replace(row, unasked=bool(facts.plan and facts.plan.open) and decision.outcome == "allow")
     approval = None
     if decision.outcome == "require_approval" and row.step is not None:
         approval = approvals.covering(connection, row.thread, row.digest, plan=plan, now_ms=now)
@@ -116,7 +117,7 @@ def _decide_and_store(
     elif decision.outcome == "require_approval":
         events += _replace_pending(core, connection, gathered, facts)
         approval = question(core, gathered, trace_id, shown_of(gathered, facts, preview), now)
-        approval = replace(approval, covers=tuple(item.digest for item, _ in preview.covered), plan=plan)
+        approval = replace(approval, covers=tuple(item.digest for item, *_ in preview.covered), plan=plan)
         row = replace(row, approval_id=approval.id)
         approvals.insert(connection, approval)
         events.append(event("asked", gathered, trace_id, facts, approval_id=approval.id))
@@ -200,18 +201,23 @@ def _preview(core: Core, gathered: Gathered, vault: ThreadVault, along: Sequence
         return Preview()
     planned = facts.plan is not None and facts.plan.step is not None
     covered = tuple(_covered(core, gathered, vault, along)) if planned else ()
+    return Preview(change=_change(core, gathered, vault), covered=covered)
+
+
+def _change(core: Core, gathered: Gathered, vault: ThreadVault) -> dict[str, JSON]:
+    """What a call would change, by the tool's dry run; empty where it has none, or it fails."""
+    tool = gathered.tool
     predicted = dry_run(gathered, core.resources, core.secrets())
-    if predicted is None:
-        return Preview(covered=covered)
+    if tool is None or predicted is None:
+        return {}
     before = gathered.descriptions.get(tool.changes) if tool.changes else None
     source = "dry run"
-    change = diff(snapshot(before, core.masker, vault, source), snapshot(predicted, core.masker, vault, source))
-    return Preview(change=change, covered=covered)
+    return diff(snapshot(before, core.masker, vault, source), snapshot(predicted, core.masker, vault, source))
 
 
 def _covered(
     core: Core, asked: Gathered, vault: ThreadVault, along: Sequence[ToolCall]
-) -> Iterator[tuple[Gathered, Facts]]:
+) -> Iterator[tuple[Gathered, Facts, Mapping[str, JSON]]]:
     """The calls of the same message that are planned, would be asked about, and may be answered by the same people."""
     approvers = asked.policy.tools[asked.call.tool].approvers
     for call in along:
@@ -224,7 +230,7 @@ def _covered(
         with core.store.read() as connection:
             facts, decision = core.decide(gathered, connection)
         if decision.outcome == "require_approval" and facts.plan is not None and facts.plan.step is not None:
-            yield gathered, facts
+            yield gathered, facts, _change(core, gathered, vault)
 
 
 def shown_of(gathered: Gathered, facts: Facts, preview: Preview | None = None) -> dict[str, JSON]:
@@ -235,7 +241,7 @@ def shown_of(gathered: Gathered, facts: Facts, preview: Preview | None = None) -
         "reason": gathered.call.reason,
         "requested_by": facts.subject,
         "diff": dict(preview.change),
-        "also": [_one(other, found) for other, found in preview.covered],
+        "also": [_one(other, found) | {"diff": dict(change)} for other, found, change in preview.covered],
     }
     return shown | {"description": markdown(shown)}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -31,6 +32,11 @@ ITEMS_MAX = 200
 """How many items of a list are judged one by one; the others count as records that nobody asked about."""
 
 _ADDRESS = re.compile(rf"<(?:{'|'.join(sorted(ADDRESSES))})_[0-9]+>")
+_CALLED = frozenset(
+    ("id", "name", "title", "subject", "number", "code", "label", "email", "phone", "username", "login", "slug")
+)
+"""Words of a field's name that say that it holds what a record is called."""
+
 _RELIABLE = frozenset({"user", "trusted"})
 
 
@@ -64,18 +70,34 @@ def sightings(gathered: Gathered, facts: Facts, trail: Trail, content: JSON, sou
     evidence = _evidence(gathered, facts, trail)
     made: list[Sighting] = []
     for name, value in content.items():
+        if tool.writes and name not in tool.result_refs:  # it may only repeat what it was given
+            made.append(Sighting(origin="trusted", source=f"{source} {name}", text=_text(value), linked=False))
+            continue
         if name in tool.untrusted:
             made.append(Sighting(origin="untrusted", source=source, text=_text(value)))
-        elif isinstance(value, list) and any(isinstance(item, (Mapping, list)) for item in value):
-            for index, item in enumerate(value[:ITEMS_MAX]):
-                linked = evidence is True or (evidence is None and _asked_for(item, trail))
-                made.append(Sighting(origin="trusted", source=f"{source} {index}", text=_text(item), linked=linked))
-            rest = _text(value[ITEMS_MAX:])
-            made.append(Sighting(origin="trusted", source=f"{source} rest", text=rest, linked=False))
         else:
-            linked = evidence is not False
-            made.append(Sighting(origin="trusted", source=f"{source} {name}", text=_text(value), linked=linked))
+            for index, (item, listed) in enumerate(_items(value, listed=False)):
+                led = evidence is True or (evidence is None and (not listed or _asked_for(gathered, item, trail)))
+                linked = led and index < ITEMS_MAX
+                where = f"{source} {index}" if listed else f"{source} {name}"
+                made.append(Sighting(origin="trusted", source=where, text=_text(item), linked=linked))
     return [item for item in made if item.text]
+
+
+def _items(value: JSON, *, listed: bool) -> Iterator[tuple[JSON, bool]]:
+    """The pieces of a result that are judged alone: the items of every list in it, and the rest as a whole."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _items(item, listed=True) if isinstance(item, list) else [(item, True)]
+    elif isinstance(value, Mapping) and not listed and any(_lists(item) for item in value.values()):
+        for item in value.values():
+            yield from _items(item, listed=False)
+    else:
+        yield value, listed
+
+
+def _lists(value: JSON) -> bool:
+    return isinstance(value, list) or (isinstance(value, Mapping) and any(_lists(item) for item in value.values()))
 
 
 def _evidence(gathered: Gathered, facts: Facts, trail: Trail) -> bool | None:
@@ -99,15 +121,28 @@ def _evidence(gathered: Gathered, facts: Facts, trail: Trail) -> bool | None:
     return led
 
 
-def _asked_for(item: JSON, trail: Trail) -> bool:
-    """Whether the user's own words name something of one item."""
-    return any("user" in trail.seen(leaf) for leaf in _leaves(item) if len(str(leaf)) > 2)
+def _asked_for(gathered: Gathered, item: JSON, trail: Trail) -> bool:
+    """Whether the user's own words name one item: by a pseudonym in it, or by what it is called. Any other word of it
+    may stand in the user's text by chance.
+    """
+    if not isinstance(item, Mapping):
+        return any("user" in _seen(gathered, trail, "", leaf) for leaf in _leaves(item) if len(str(leaf)) > 2)
+    for name, value in item.items():
+        called = bool(_CALLED & set(name.lower().split("_")))
+        for leaf in _leaves(value):
+            whole = isinstance(leaf, str) and bool(TOKEN.fullmatch(leaf))
+            if (whole or (called and len(str(leaf)) > 2)) and "user" in _seen(gathered, trail, name, leaf):
+                return True
+    return False
 
 
 def _leaf(gathered: Gathered, trail: Trail, name: str, leaf: Any, *, judged: bool) -> Iterator[ValueFact]:
     if not isinstance(leaf, str):
         if judged:
             yield _named(name, str(leaf), trail.seen(leaf), "number")
+        return
+    if judged and _is_amount(gathered, name):
+        yield _named(name, leaf, trail.seen(Decimal(leaf)), "number")
         return
     found = TOKEN.findall(leaf)
     whole = trail.seen(leaf, _cues(name)) if judged and not TOKEN.fullmatch(leaf) else {}
@@ -123,6 +158,12 @@ def _leaf(gathered: Gathered, trail: Trail, name: str, leaf: Any, *, judged: boo
         yield _named(name, host, trail.seen(host), "URL")
     if judged and any(letter.isalnum() for letter in rest):
         yield _named(name, " ".join(rest.split()), whole if not found else trail.seen(rest), "text")
+
+
+def _is_amount(gathered: Gathered, name: str) -> bool:
+    """Whether the contract takes an amount that is written as text."""
+    model = gathered.arguments.model
+    return isinstance(getattr(model, name, None), Decimal)
 
 
 def _seen(gathered: Gathered, trail: Trail, name: str, leaf: Any) -> Seen:

@@ -15,7 +15,7 @@ from agent_guard.errors import TextTooLong
 from agent_guard.masking.tripwire import leaks
 from agent_guard.threads import ThreadRow
 from agent_guard.tool import Tool
-from agent_guard.types import JSON, Origin, ToolCall
+from agent_guard.types import JSON, Code, Origin, ToolCall
 from agent_guard.units import sha256
 from agent_guard.vault import ThreadVault
 
@@ -29,6 +29,7 @@ _ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 MINT_TRIES = 3
 NEW_MAX = 200
 """Most new pseudonyms that one text or call may make."""
+TOO_MANY = f"more than {NEW_MAX} new people and values stand in one text or call; so many are not taken at once"
 ID_MAX = 100
 NAME_MAX = 100
 REASON_MAX = 300
@@ -57,7 +58,7 @@ def minting(
         if not vault.changed and keep is None:
             return done
         if vault.minted > NEW_MAX:
-            raise TextTooLong(f"{vault.minted} new people and values stand in one text; at most {NEW_MAX} are taken")
+            raise TextTooLong(TOO_MANY)
         try:
             with core.store.write() as connection:
                 vault.flush(connection)
@@ -76,11 +77,17 @@ def masked_call(
     core: Core, thread: ThreadRow, tool: str, args: Any, call_id: str, reason: str | None, vault: ThreadVault
 ) -> ToolCall:
     """A call with pseudonyms for values, its texts bounded; arguments that are no sane JSON are left out and noted."""
-    problem = screen(args)
+    problem, masked = screen(args), {}
+    if problem is None:
+        try:
+            masked = masked_args(core, tool, args, vault, "invented")
+        except TextTooLong:
+            problem = Code.ARGUMENTS_TOO_LARGE
+            vault.forget()
     return ToolCall(
         id=_label(call_id, ID_MAX, vault),
         tool=tool if tool in core.tools else _label(tool, NAME_MAX, vault),
-        args={} if problem else masked_args(core, tool, args, vault, "invented"),
+        args=masked,
         thread=thread.id,
         reason=None if reason is None else _reason(core, reason, vault),
         problem=problem,
@@ -127,6 +134,8 @@ def _argument(core: Core, name: str, known: Collection[str], vault: ThreadVault)
 
 
 def _masked(core: Core, value: Any, vault: ThreadVault, origin: Origin, name: str = "") -> Any:
+    if vault.minted > NEW_MAX:  # more is refused below; to go on would only cost time
+        raise TextTooLong(TOO_MANY)
     if isinstance(value, str):
         return core.masker.mask(value, vault, origin, source="argument")
     if isinstance(value, Mapping):
@@ -134,7 +143,7 @@ def _masked(core: Core, value: Any, vault: ThreadVault, origin: Origin, name: st
     if isinstance(value, (list, tuple)):
         return [_masked(core, item, vault, origin, name) for item in value]
     if type(value) is int:  # a telephone may be written as a number; its name or the thread's knowledge tells
-        return core.masker.mask_record({name: value}, {}, vault, origin, source="argument")[name]
+        return next(iter(core.masker.mask_record({name: value}, {}, vault, origin, source="argument").values()), None)
     return value
 
 

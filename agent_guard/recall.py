@@ -4,7 +4,7 @@ write the decision, so that what was counted is what is claimed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -24,9 +24,6 @@ from agent_guard.units import parse_duration, sha256
 
 __all__ = ["places", "recall", "token_keys"]
 
-HISTORY = 32
-"""How many calls back a circle is looked for."""
-
 _SCALE = 10_000
 """Running totals are kept in ten-thousandths, rounded up."""
 
@@ -43,12 +40,21 @@ class Bound:
     takes: int = 1
 
 
-def recall(connection: sa.Connection, gathered: Gathered, *, now_ms: int, trace_id: str | None, trail: Trail) -> Facts:
+def recall(
+    connection: sa.Connection,
+    gathered: Gathered,
+    *,
+    now_ms: int,
+    trace_id: str | None,
+    trail: Trail,
+    untrusted: Mapping[str, Collection[str]],
+) -> Facts:
     """Completes the facts from the guard's own tables, inside the caller's transaction.
 
     Args:
         trace_id: the call itself where it is stored already; it is no twin and no repetition of itself.
         trail: what the thread has seen, as it is stored now.
+        untrusted: tool -> fields of its result that outsiders wrote.
     """
     tool, thread = gathered.tool, gathered.thread
     twin = None
@@ -56,11 +62,13 @@ def recall(connection: sa.Connection, gathered: Gathered, *, now_ms: int, trace_
         since = None if tool.key_window is None else now_ms - int(tool.key_window.total_seconds() * 1000)
         row = calls.twin(connection, thread.subject.tenant, gathered.key, since_ms=since, but=trace_id)
         twin = Twin(state=row.state, trace_id=row.trace_id, reference=row.reference) if row else None
-    history = calls.recent(connection, thread.id, most=HISTORY, but=trace_id)
+    loops = gathered.policy.loops
+    most = max(4 * loops.cycle, loops.same_call * loops.cycle, loops.same_call)
+    history = calls.recent(connection, thread.id, most=most, but=trace_id)
     facts = replace(
         gathered.facts,
         pressed=covering(connection, kill_scopes(gathered)),
-        plan=_planned(connection, gathered, trail, trace_id),
+        plan=_planned(connection, gathered, trail, trace_id, untrusted),
         temporal=(*gathered.facts.temporal, *_missing(connection, gathered, now_ms)),
         twin=twin,
         limits=tuple(_limits(connection, gathered, now_ms, stored=trace_id is not None)),
@@ -144,7 +152,7 @@ def _amount(value: JSON) -> int:
     try:
         amount = Decimal(str(value)) * _SCALE
         whole = int(amount.to_integral_value(rounding="ROUND_CEILING"))
-    except ArithmeticError:
+    except (ArithmeticError, ValueError):
         return -1
     return -1 if isinstance(value, bool) or amount < 0 else whole
 
@@ -164,30 +172,47 @@ def _whose(scope: str, thread: ThreadRow) -> str:
             return "all"
 
 
-def _planned(connection: sa.Connection, gathered: Gathered, trail: Trail, trace_id: str | None) -> PlanFact | None:
+def _planned(
+    connection: sa.Connection,
+    gathered: Gathered,
+    trail: Trail,
+    trace_id: str | None,
+    untrusted: Mapping[str, Collection[str]],
+) -> PlanFact | None:
     tool = gathered.tool
     if trail.plan is None or tool is None:
         return None
     used: dict[str, int] = {}
     results: dict[str, list[JSON]] = {}
+    doubtful: set[str] = set()
     for row in calls.of_plan(connection, gathered.thread.id, trail.plan_n, but=trace_id):
         used[row.step] = used.get(row.step, 0) + 1
-        if row.result is not None:
-            results.setdefault(row.step, []).append(row.result)
+        if row.unasked:
+            doubtful.add(row.step)
+        if isinstance(row.result, Mapping):
+            outside = untrusted.get(row.tool, ())
+            believed = {name: value for name, value in row.result.items() if name not in outside}
+            results.setdefault(row.step, []).append(believed)
     found = match(
         trail.plan,
         tool.name,
         gathered.arguments.masked,
         defaults(tool.args_model),
-        sensitive=tool.sensitive - tool.closed,
+        sensitive=(tool.sensitive | _named_origins(gathered)) - tool.closed,
         used=used,
         results=results,
         reveal=gathered.reveal,
+        doubtful=doubtful,
     )
     if isinstance(found, Unmatched):
-        return PlanFact(step=None, why=found.why, outside_read=trail.outside_since_plan)
+        return PlanFact(step=None, why=found.why, outside_read=trail.outside_ever)
     left = tuple(OpenFact(argument=item.argument, kind=item.kind) for item in found.open)
-    return PlanFact(step=found.step, open=left, outside_read=trail.outside_since_plan)
+    return PlanFact(step=found.step, open=left, outside_read=trail.outside_ever)
+
+
+def _named_origins(gathered: Gathered) -> frozenset[str]:
+    rule = gathered.policy.tools.get(gathered.call.tool)
+    return frozenset(rule.origins) if rule else frozenset()
 
 
 def _missing(connection: sa.Connection, gathered: Gathered, now_ms: int) -> list[Problem]:

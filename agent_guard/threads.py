@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
+from agent_guard.query import Query
 from agent_guard.store import metadata
 from agent_guard.types import Subject
 
@@ -33,7 +34,7 @@ class _Columns(TypedColumns):
 THREADS = sa.Table("threads", metadata, _Columns)
 
 _INSERT = THREADS.insert()
-_FIND = sa.select(THREADS).where(THREADS.c.id == sa.bindparam("thread"))
+_FIND = Query(sa.select(THREADS).where(THREADS.c.id == sa.bindparam("thread")))
 _HEAR = THREADS.update().where(THREADS.c.id == sa.bindparam("thread")).values(heard=THREADS.c.heard + 1)
 _HEARD = sa.select(THREADS.c.heard).where(THREADS.c.id == sa.bindparam("thread"))
 _REPLACED = THREADS.update().where(THREADS.c.id == sa.bindparam("thread")).values(replaced=sa.bindparam("flag"))
@@ -82,7 +83,7 @@ def insert(connection: sa.Connection, row: ThreadRow, *, now_ms: int) -> None:
 
 def find(connection: sa.Connection, thread: str) -> ThreadRow | None:
     """The thread of this id, or None."""
-    row = connection.execute(_FIND, {"thread": thread}).first()
+    row = _FIND.first(connection, {"thread": thread})
     if row is None:
         return None
     subject = Subject(id=row.subject, tenant=row.tenant, roles=frozenset(json.loads(row.roles)), region=row.region)

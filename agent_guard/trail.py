@@ -6,20 +6,24 @@ reading the texts again; so a call costs the same after ten messages and after t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from threading import Lock
+from threading import RLock
 
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
 from agent_guard.atoms import BREAK, Day, atoms, day_of, plain, time_of, words
 from agent_guard.plan import Plan
+from agent_guard.query import Query
 from agent_guard.store import metadata
 from agent_guard.types import JSON, Origin
 
 __all__ = ["TRAIL", "Seen", "Sighting", "Trail", "Trails", "append", "append_plan"]
+
+_AMOUNT = re.compile(r"[-+]\d{1,30}(?:[.,]\d{1,30})?|\d{1,30}[.,]\d{1,30}")
 
 PLANNED = "plan"
 """Stands where a text's origin stands: a row that is no text but the thread's plan."""
@@ -51,7 +55,7 @@ TRAIL = sa.Table("trail", metadata, _Columns)
 
 _INSERT = TRAIL.insert()
 _LAST = sa.select(sa.func.max(TRAIL.c.n)).where(TRAIL.c.thread == sa.bindparam("thread"))
-_SINCE = (
+_SINCE = Query(
     sa.select(TRAIL).where(TRAIL.c.thread == sa.bindparam("thread"), TRAIL.c.n > sa.bindparam("n")).order_by(TRAIL.c.n)
 )
 
@@ -86,7 +90,7 @@ class Trail:
     """The index of one thread's texts. Made of masked texts alone; safe for several threads of execution.
 
     ``user_text`` is the subject's newest words with their place, ``outside`` tells whether anybody else has spoken
-    since; ``plan`` is the newest plan.
+    since, ``outside_ever`` whether anybody ever has; ``plan`` is the newest plan.
     """
 
     def __init__(self) -> None:
@@ -94,9 +98,9 @@ class Trail:
         self.plan: Plan | None = None
         self.plan_n = 0
         self.outside = False
-        self.outside_since_plan = False
+        self.outside_ever = False
         self.user_text: tuple[int, str] | None = None
-        self._lock = Lock()
+        self._lock = RLock()
         self._seen: set[tuple[Origin, str, str]] = set()
         self._rows: list[tuple[Sighting, tuple[str, ...]]] = []
         self._words: dict[str, dict[Origin, list[tuple[int, int]]]] = {}
@@ -111,7 +115,7 @@ class Trail:
     def catch_up(self, connection: sa.Connection, thread: str) -> Trail:
         """Takes the texts that came since, one query whatever the trail's length."""
         with self._lock:
-            for row in connection.execute(_SINCE, {"thread": thread, "n": self.n}):
+            for row in _SINCE.all(connection, {"thread": thread, "n": self.n}):
                 if row.origin == PLANNED:
                     self._plan(row.n, Plan.model_validate_json(row.text))
                     continue
@@ -126,14 +130,14 @@ class Trail:
 
     def _plan(self, n: int, plan: Plan) -> None:
         self.n = self.plan_n = n
-        self.plan, self.outside_since_plan = plan, False
+        self.plan = plan
 
     def _add(self, n: int, sighting: Sighting) -> None:
         self.n = n
         if sighting.origin == "user":
             self.user_text, self.outside = (n, sighting.text), False
         elif sighting.origin in ("untrusted", "party"):
-            self.outside = self.outside_since_plan = True
+            self.outside = self.outside_ever = True
         self._seen.add((sighting.origin, sighting.source, sighting.text))
         read, origin, index = atoms(sighting.text), sighting.counts_as, len(self._rows)
         self._rows.append((sighting, read.words))
@@ -150,7 +154,8 @@ class Trail:
 
     def texts(self, origin: Origin) -> list[str]:
         """The texts of one origin, the oldest first, masked."""
-        return [sighting.text for sighting, _ in self._rows if sighting.origin == origin]
+        with self._lock:
+            return [sighting.text for sighting, _ in self._rows if sighting.origin == origin]
 
     def seen(self, value: JSON, cues: Collection[str] = ()) -> Seen:
         """Where a scalar was seen: a number as a number, a date as a date, a text as a phrase.
@@ -158,11 +163,18 @@ class Trail:
         Args:
             cues: words that make a short number a name: ``10`` is a record's id in "event 10", and not in "10:00".
         """
+        with self._lock:
+            return self._seen_at(value, cues)
+
+    def _seen_at(self, value: JSON, cues: Collection[str]) -> Seen:
         if isinstance(value, bool) or value is None:
             return {}
-        if isinstance(value, (int, float)):
+        if isinstance(value, (int, float, Decimal)):
             return self._named(self._numbers.get(Decimal(str(value)).normalize(), {}))
         text = str(value)
+        if _AMOUNT.fullmatch(text.strip()):  # as words it would lose its sign
+            exact = Decimal(text.strip().replace(",", ".")).normalize()
+            return self._named(self._numbers.get(exact, {}))
         phrase = [word for word in words(text) if word != BREAK]
         short = len(phrase) == 1 and phrase[0].isdigit() and len(phrase[0]) < LONG
         found = self._phrase(phrase, {plain(cue) for cue in cues} | CUES if short else None)

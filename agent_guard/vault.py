@@ -17,6 +17,7 @@ from sqlalchemy import Column, TypedColumns
 
 from agent_guard.credentials import Keys
 from agent_guard.errors import StoreError
+from agent_guard.query import Query
 from agent_guard.store import Store, metadata
 from agent_guard.threads import ThreadRow
 from agent_guard.types import EntityType, Entry, Origin
@@ -58,7 +59,7 @@ SIGHTINGS = sa.Table("vault_sightings", metadata, _SightingColumns)
 _KEY = sa.select(DATA_KEYS.c.wrapped).where(DATA_KEYS.c.id == sa.bindparam("id"))
 _ADD_ENTRIES = ENTRIES.insert()
 _ADD_SIGHTINGS = SIGHTINGS.insert()
-_READ = (
+_READ = Query(
     sa.select(
         ENTRIES.c.token,
         ENTRIES.c.type,
@@ -98,7 +99,7 @@ class Vault:
     def read(self, connection: sa.Connection, thread: ThreadRow) -> ThreadVault:
         """As :meth:`of`, inside the caller's transaction."""
         key_id = data_key_id(thread)
-        rows = connection.execute(_READ, {"thread": thread.id, "id": key_id}).all()
+        rows = _READ.all(connection, {"thread": thread.id, "id": key_id})
         wrapped = rows[0].wrapped if rows else None  # without entries the key is looked for when one is written
         cipher = None if wrapped is None else AESGCM(_open(self._wrapping, wrapped, key_id))
         made_under = _generation(key_id, wrapped or b"")
@@ -184,6 +185,12 @@ class ThreadVault:
     def minted(self) -> int:
         """How many pseudonyms are new."""
         return len(self._new_entries)
+
+    def forget(self) -> None:
+        """Takes back what is new and was not written."""
+        for entry in self._new_entries:
+            del self._entries[entry.token]
+        self._new_entries, self._new_sightings = [], []
 
     @property
     def changed(self) -> bool:

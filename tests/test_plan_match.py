@@ -435,6 +435,124 @@ def test_the_open_part_of_an_object_is_named() -> None:
     assert found == Match(step="s1", open=(Open(argument="to.body", kind="late"),))
 
 
+# ---- values that the gateway works out
+
+
+def sel(op: str = "argmax", by: str = "items.size", field: str = "items.email", **where: Any) -> dict[str, Any]:
+    """The field of the record with the largest or smallest value of another."""
+    return {"sel": {"op": op, "over": "r", "by": by, "field": field, "where": where}}
+
+
+SIZES = {"items": [
+    {"email": "a", "size": 5, "day": "2026-05-01", "kind": "x"},
+    {"email": "b", "size": 9, "day": "2026-04-01", "kind": "x"},
+    {"email": "c", "size": 20, "day": "2026-06-01", "kind": "y"},
+]}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("source", "value", "fits"),
+    [
+        (sel(), "c", True),
+        (sel(), "a", False),
+        (sel("argmin"), "a", True),
+        (sel(kind="x"), "b", True),
+        (sel(by="items.day"), "c", True),
+        (sel("argmin", by="items.day"), "b", True),
+        ({"expr": {"op": "sub", "of": [lit(20), lit(0.5)]}}, 19.5, True),
+        ({"expr": {"op": "sub", "of": [lit(20), lit(0.5)]}}, 20, False),
+        ({"expr": {"op": "add", "of": [rec("items.size", email="a"), lit(1), lit(1)]}}, 7, True),
+        ({"expr": {"op": "mul", "of": [rec("items.size", email="a"), lit(2)]}}, 18, False),
+        ({"expr": {"op": "div", "of": [lit(1), lit(3)]}}, 0.33, True),
+        ({"tmpl": "For {who}", "with": {"who": rec("items.email", size=9)}}, "for b", True),
+        ({"tmpl": "For {who}", "with": {"who": rec("items.email", size=9)}}, "For a", False),
+        ({"tmpl": "{x}{y}", "with": {"x": lit("{y}"), "y": lit("b")}}, "{y}b", True),
+        ({"tmpl": "{x}{y}", "with": {"x": lit("{y}"), "y": lit("b")}}, "bb", False),
+    ],
+)
+def test_a_value_that_is_worked_out_is_that_value(source: Any, value: JSON, fits: bool) -> None:
+    """A choice, a sum and a text made of determined values are met by what they come to, and by nothing else."""
+    found = one(source, value, results={"r": [SIZES]})
+    assert (found == Match(step="s1")) is fits
+    assert isinstance(found, Match) is fits
+
+
+@pytest.mark.parametrize("value", [None, "", 0, [], "c"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        sel(),
+        {"expr": {"op": "add", "of": [rec("items.size"), lit(1)]}},
+        {"tmpl": "{x}", "with": {"x": rec("items.email")}},
+    ],
+)
+def test_nothing_is_worked_out_of_a_step_that_has_not_run(source: Any, value: JSON) -> None:
+    """Before its step ran, a value that is made of records is no value, and no empty one either."""
+    for known in ({}, {"r": []}):
+        assert isinstance(one(source, value, results=known), Unmatched)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        sel(by="items.kind"),
+        sel(by="items.none"),
+        {"expr": {"op": "div", "of": [lit(1), lit(0)]}},
+        {"expr": {"op": "add", "of": [rec("items.email", size=9), lit(1)]}},
+        {"expr": {"op": "add", "of": [rec("items.size"), lit(1)]}},
+        {"tmpl": "{x}", "with": {"x": rec("items.email")}},
+    ],
+)
+def test_what_cannot_be_worked_out_is_never_determined(source: Any) -> None:
+    """A tie, a text among the terms, a division by nothing: whatever the call says, a person is asked."""
+    for value in (None, "", 0, 1, "a"):
+        found = one(source, value, results={"r": [SIZES]})
+        assert not isinstance(found, Match) or found.open
+
+
+def test_a_tie_is_shown_to_a_person() -> None:
+    """Two records that are both the largest leave the choice open."""
+    tie = {"items": [{"email": "a", "size": 5}, {"email": "b", "size": 5}]}
+    assert one(sel(), "a", results={"r": [tie]}) == opened("undetermined")
+
+
+@pytest.mark.xfail(
+    strict=True, reason="plan_match._computed: where a choice is a tie any value fits, not only one of the records'"
+)
+def test_a_tie_is_between_the_values_there_are() -> None:
+    """A person chooses among the records that are equal; a value of none of them is no step."""
+    tie = {"items": [{"email": "a", "size": 5}, {"email": "b", "size": 5}]}
+    assert isinstance(one(sel(), "evil", results={"r": [tie]}), Unmatched)
+
+
+@pytest.mark.xfail(
+    strict=True, reason="plan_match._chosen compares the first RECORDS_MAX + 1 records and calls it determined"
+)
+def test_the_largest_of_more_records_than_are_looked_at_is_not_determined() -> None:
+    """Where not all records were compared nobody knows which is the largest."""
+    many = {"items": [{"email": f"e{n}", "size": n} for n in range(RECORDS_MAX + 50)]}
+    assert one(sel(), f"e{RECORDS_MAX}", results={"r": [many]}) != Match(step="s1")
+
+
+@pytest.mark.xfail(
+    strict=True, reason="plan_match._chosen takes the last word of the field's path beside 'by', whatever the path says"
+)
+def test_the_chosen_field_is_the_one_that_its_path_names() -> None:
+    """``owner.email`` is the owner's address, and never the record's own."""
+    nested = {"items": [{"email": "guest", "size": 5, "owner": {"email": "owner"}}]}
+    assert one(sel(field="items.owner.email"), "guest", results={"r": [nested]}) != Match(step="s1")
+
+
+@pytest.mark.xfail(strict=True, reason="plan_match._chosen compares moments as texts, so a zone decides which is first")
+def test_the_earliest_of_several_zones_is_the_earliest() -> None:
+    """Moments are compared as moments, or a person is asked."""
+    moments = {"items": [
+        {"email": "late", "size": "2026-05-15T09:00:00-11:00"},
+        {"email": "early", "size": "2026-05-15T10:00:00+14:00"},
+    ]}  # fmt: skip
+    assert one(sel("argmin"), "late", results={"r": [moments]}) != Match(step="s1")
+
+
 # ---- properties
 
 VALUES = st.recursive(

@@ -217,7 +217,7 @@ def test_the_plan_of_a_message_is_made_once(world: World) -> None:
         (WRONG, "step s1: there is no tool 'mail.drop' here"),
         (plan({**REFUND, "evidence": [0, 999]}), "evidence [0, 999] is no clause"),
         (plan({"tool": "pay.refund", "args": {"account": {"lit": "green", "span": [0, 5]}, "amount": {"const": 5}}}), "does not say that value"),
-        (plan({"tool": "pay.refund", "args": {"account": {"sel": 1}}}), "not of the format"),
+        (plan({"tool": "pay.refund", "args": {"account": {"when": 1}}}), "not of the format"),
         (plan(READ, when={}), "not of the format"),
         (AIMessage("I would refund it."), "not of the format"),
         (AIMessage("", tool_calls=[tool_call(name="Other", args={}, id="x")]), "not of the format"),

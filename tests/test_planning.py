@@ -86,7 +86,7 @@ def test_a_plan_object_is_taken_like_data(world: World) -> None:
     [
         ({"steps": None}, "steps"),
         ({"steps": [], "extra": 1}, "extra"),
-        ({"steps": [{"id": "s1", "tool": "mail.send", "evidence": [0, 4], "args": {"to": {"sel": 1}}}]}, "one of lit"),
+        ({"steps": [{"id": "s1", "tool": "mail.send", "evidence": [0, 4], "args": {"to": {"when": 1}}}]}, "one of lit"),
         ({"steps": [{"id": "s1", "tool": "mail.drop", "evidence": [0, 4]}]}, "there is no tool"),
         ({"steps": [{"id": "s1", "tool": "tickets.read", "evidence": [0, 4]}]}, "ticket is required"),
         ([], "plan"),

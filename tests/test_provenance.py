@@ -457,10 +457,21 @@ def test_an_item_is_found_by_a_name_that_was_not_masked_in_the_users_words(open_
     assert code(thread, "mail.send", to=ANNA) == ALLOW
 
 
-@pytest.mark.xfail(reason="an id is looked for as words, so a part of a longer id is one (Trail._phrase)")
-def test_a_part_of_a_longer_id_names_no_record(open_thread):
-    """``17`` is not what the user meant by ``order 17-4``."""
-    assert code(about_anna(open_thread, "Look at order 17-4"), "mail.send", to=ANNA) == ASK
+PART = "an id is looked for as words, so a part of a longer id is one (Trail._phrase)"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Look at order 17-4",
+        "Look at it at 17:30",
+        pytest.param("Look at contact 17-4", marks=pytest.mark.xfail(reason=PART)),
+        pytest.param("Look at contact 4.17", marks=pytest.mark.xfail(reason=PART)),
+    ],
+)
+def test_a_part_of_a_longer_id_names_no_record(open_thread, text):
+    """``17`` is not what the user meant by another number or id that it is a part of."""
+    assert code(about_anna(open_thread, text), "mail.send", to=ANNA) == ASK
 
 
 # ---- outside text
@@ -617,7 +628,7 @@ def test_an_amount_is_compared_as_a_number(open_thread, text, amount, expected):
     assert code(open_thread(text), "bank.pay", amount=amount) == expected
 
 
-AS_TEXT = "a number written as text is compared word by word (Trail.seen), so digits of another number are found"
+AS_TEXT = pytest.mark.xfail(reason="a number written as text is compared word by word, not by its value (Trail.seen)")
 
 
 @pytest.mark.req("B4")
@@ -625,13 +636,18 @@ AS_TEXT = "a number written as text is compared word by word (Trail.seen), so di
     ("text", "amount", "expected"),
     [
         ("Refund 0.50", "0.50", ALLOW),
-        ("Refund 50", 50, ALLOW),
+        ("Refund 25000", "25000", ALLOW),
         ("Refund 300", "301", ASK),
-        pytest.param("Refund 0.50", "50", ASK, marks=pytest.mark.xfail(reason=AS_TEXT)),
-        pytest.param("Refund 0.50", 50, ASK, marks=pytest.mark.xfail(reason=AS_TEXT)),
-        pytest.param("Refund 100", "-100", ASK, marks=pytest.mark.xfail(reason=AS_TEXT)),
-        pytest.param("Refund 0.50", "0.5", ALLOW, marks=pytest.mark.xfail(reason=AS_TEXT)),
-        pytest.param("Refund 1,200", "1200", ALLOW, marks=pytest.mark.xfail(reason=AS_TEXT)),
+        ("Refund 0.50", "50", ASK),
+        ("Refund 0.50", 50, ASK),
+        ("Refund 100", "-100", ASK),
+        pytest.param("Refund 0.25000", "25000", ASK, marks=AS_TEXT),
+        pytest.param("Refund 0.25000", 25000, ASK, marks=AS_TEXT),
+        pytest.param("Refund 25000", "-25000", ASK, marks=AS_TEXT),
+        pytest.param("Refund number 0.50", "50", ASK, marks=AS_TEXT),
+        pytest.param("Refund 50", 50, ALLOW, marks=AS_TEXT),
+        pytest.param("Refund 0.50", "0.5", ALLOW, marks=AS_TEXT),
+        pytest.param("Refund 1,200", "1200", ALLOW, marks=AS_TEXT),
     ],
 )
 def test_an_exact_amount_is_compared_as_a_number_too(open_thread, text, amount, expected):

@@ -832,11 +832,11 @@ def test_roles_that_a_host_claims_count_for_nothing_beside_a_directory(shop):
 @pytest.mark.parametrize(
     "rule",
     [
-        {"from": {"txet": ["user"]}},
-        {"totals": [{"arg": "amuont", "max": 1, "per": "thread"}]},
-        {"not_after": {"wehn": "30d"}},
-        {"requires": [{"tool": "shop.lock", "within": "1h"}]},
-        {"requires": [{"tool": "shop.look", "within": "1h", "same": "thnig"}]},
+        {"from": {"texts": ["user"]}},
+        {"totals": [{"arg": "sum", "max": 1, "per": "thread"}]},
+        {"not_after": {"moment": "30d"}},
+        {"requires": [{"tool": "shop.see", "within": "1h"}]},
+        {"requires": [{"tool": "shop.look", "within": "1h", "same": "item"}]},
     ],
     ids=["from", "totals", "not_after", "requires", "same"],
 )

@@ -96,7 +96,7 @@ def test_a_value_is_found_as_what_it_is(text: str, value: JSON, found: bool) -> 
 @pytest.mark.xfail(
     strict=True, reason="Trail.seen compares a text's words alone, so the sign of an amount given as text is lost"
 )
-@pytest.mark.parametrize(("said", "value"), [("Refund 50", "-50"), ("Rooms 1 5", "1.5"), ("At 10:30", "10.30")])
+@pytest.mark.parametrize(("said", "value"), [("Refund 50000", "-50000"), ("Rooms 1 5", "1.5"), ("At 10:30", "10.30")])
 def test_a_number_that_is_given_as_text_is_that_number(said: str, value: str) -> None:
     """A decimal amount goes over the wire as a text; another number in the same digits was not said."""
     assert trail(seen(said)).seen(value) == {}

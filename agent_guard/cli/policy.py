@@ -65,7 +65,7 @@ def check(
         {name: Policy.load(path) for name, path in paths.items()},
         people=[person.subject() for person in settings.people.values()],
         environments={settings.environment},
-        sources={name: Source.read(path) for name, path in paths.items()},
+        sources={name: Source.read(_near(path)) for name, path in paths.items()},
     )
     if files:  # the other policies of the application may name the others of its tools
         found = tuple(item for item in found if item.rule is not Rule.TOOL_WITHOUT_POLICY)
@@ -73,6 +73,12 @@ def check(
     errors = [item for item in found if item.level == "error"]
     if errors or (strict and found):
         raise typer.Exit(1 if errors else 2)
+
+
+def _near(path: Path) -> Path:
+    """The path as it is written from the current folder, where it lies below."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _print_findings(found: Iterable[Finding], *, as_json: bool, policies: int) -> None:
@@ -90,7 +96,7 @@ def _print_findings(found: Iterable[Finding], *, as_json: bool, policies: int) -
         return
     if table.row_count:
         console.print(table)
-    console.print(f"{policies} policies: {levels['error']} errors, {levels['warning']} warnings")
+    console.print(f"policies: {policies}, errors: {levels['error']}, warnings: {levels['warning']}")
 
 
 @app.command()
@@ -204,29 +210,20 @@ def _tools(config: Path | None, app_: str | None) -> Mapping[str, Tool] | None:
 
 
 def _print_changes(found: Iterable[Change]) -> None:
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for name in ("", "role", "tool", "environment", "what", "before", "after"):
-        table.add_column(name, overflow="fold")
+    from agent_guard.policies.diff import EVERY
+
     rows = _grouped(found)
     for change, roles, environments in rows:
-        table.add_row(
-            Text(change.direction, style=_STYLES[change.direction]),
-            Text(roles),
-            Text(change.tool),
-            Text(environments),
-            Text(change.aspect),
-            Text(_short(change.before)),
-            Text(_short(change.after)),
-        )
-        if change.note:
-            table.add_row("", "", "", "", Text(change.note, style="dim"))
-    if not rows:
-        console.print("Nothing became wider or narrower.")
-        return
-    console.print(table)
-    console.print(Text("\nfor example", style="dim"))
-    for example in dict.fromkeys(_short(change.example, 300) for change, *_ in rows if change.example):
-        console.print(Text(f"  {example}"))
+        text = Text(f"{change.direction:9}", style=_STYLES[change.direction])
+        text.append(f"{change.tool}  {change.aspect}: ", style="bold")
+        text.append(f"{_short(change.before)} -> {_short(change.after)}\n", style="default")
+        where = "everywhere" if change.role == EVERY else f"{roles} in {environments}"
+        text.append(f"{'':9}{where}{f'; {change.note}' if change.note else ''}\n", style="dim")
+        if change.example:
+            text.append(f"{'':9}e.g. {_short(change.example, 160)}\n", style="dim")
+        console.print(text, soft_wrap=True)
+    wider = sum(change.direction == "wider" for change, *_ in rows)
+    console.print(f"{len(rows)} changes, {wider} wider" if rows else "Nothing became wider or narrower.")
 
 
 def _grouped(found: Iterable[Change]) -> list[tuple[Change, str, str]]:

@@ -5,13 +5,13 @@ Denying outside the plan took a yes-saying human's damage from 98 % to 6 % in th
 
 from __future__ import annotations
 
-from agent_guard.facts import Facts
+from agent_guard.facts import Facts, OpenFact, PlanFact
 from agent_guard.guards.base import Guard, deny
 from agent_guard.policy import Policy
 from agent_guard.tool import Tool
 from agent_guard.types import Code, Objection, ToolCall
 
-__all__ = ["PLAN"]
+__all__ = ["PLAN", "asked_about"]
 
 _KINDS = {
     "extract": "read out of text of outsiders",
@@ -25,15 +25,25 @@ def _check(call: ToolCall, tool: Tool | None, policy: Policy, facts: Facts) -> O
         return None
     if facts.plan.step is None:
         return _outside(tool, policy, facts)
-    if not facts.plan.open or tool.effect in ("read", "draft"):
-        return None  # a draft can be thrown away, and a read changes nothing
-    parts = "; ".join(f"{item.argument}: {_KINDS.get(item.kind, item.kind)}" for item in facts.plan.open)
+    open_ = asked_about(tool, facts.plan)
+    if not open_:
+        return None
+    parts = "; ".join(f"{item.argument}: {_KINDS.get(item.kind, item.kind)}" for item in open_)
     return Objection(
         outcome="require_approval",
         code=Code.PLAN_VALUES,
         for_model="A person must look at the values that the plan left open.",
         for_human=f"The plan's step {facts.plan.step} left open: {parts}.",
     )
+
+
+def asked_about(tool: Tool, plan: PlanFact) -> tuple[OpenFact, ...]:
+    """The open values that a human is asked about: none of a read, which changes nothing, and of a draft, which can be
+    thrown away, only what is read out of text of outsiders.
+    """
+    if tool.effect == "read":
+        return ()
+    return tuple(item for item in plan.open if tool.effect != "draft" or item.kind == "extract")
 
 
 def _outside(tool: Tool, policy: Policy, facts: Facts) -> Objection | None:

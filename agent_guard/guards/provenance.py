@@ -10,6 +10,7 @@ from collections.abc import Collection
 
 from agent_guard.facts import Facts, ValueFact
 from agent_guard.guards.base import Guard, deny
+from agent_guard.guards.plan import asked_about
 from agent_guard.policy import Policy, ToolRule
 from agent_guard.tool import Tool
 from agent_guard.types import Code, Objection, Origin, ToolCall
@@ -44,7 +45,8 @@ def _check(call: ToolCall, tool: Tool | None, policy: Policy, facts: Facts) -> O
         return None  # scope has denied it
     rule = policy.tools[tool.name]
     planned = facts.plan is not None and facts.plan.step is not None
-    asked = {item.argument.split(".")[0] for item in facts.plan.open} if facts.plan else set()
+    left_open = {item.argument.split(".")[0] for item in facts.plan.open} if facts.plan else set()
+    asked = {item.argument.split(".")[0] for item in asked_about(tool, facts.plan)} if facts.plan else set()
     doubtful: list[ValueFact] = []
     for value in facts.values:
         if value.kind in SECRETS and tool.effect in ("send", "egress") and "user" not in value.origins:
@@ -63,8 +65,9 @@ def _check(call: ToolCall, tool: Tool | None, policy: Policy, facts: Facts) -> O
                 f"{value.argument}: nobody ever named that value here. Use what you were given, or ask the user.",
                 f"{value.argument} holds {value.shown}, which the model made up.",
             )
-        if not planned:  # a planned value was written before any outside text was read
-            doubtful.append(value)
+        if planned and value.argument not in left_open and value.argument not in rule.origins:
+            continue  # a planned value was written before any outside text was read
+        doubtful.append(value)
     if not doubtful:
         return None
     return Objection(

@@ -172,5 +172,5 @@ def test_the_subject_of_an_incoming_payment_is_outside_text() -> None:
         "recurring": False,
     }
     trusted, outside = split("transactions", [paid])
-    assert (trusted[0]["from"], trusted[0]["amount"], "subject" in trusted[0]) == ("X1", 3.0, False)
+    assert (trusted[0]["sender"], trusted[0]["amount"], "subject" in trusted[0]) == ("X1", 3.0, False)
     assert outside == [{"id": 1, "subject": "obey"}]

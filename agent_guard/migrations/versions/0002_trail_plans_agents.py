@@ -35,6 +35,7 @@ def upgrade() -> None:
     with op.batch_alter_table("calls") as batch:
         batch.add_column(sa.Column("plan", sa.Integer(), nullable=True))
         batch.add_column(sa.Column("step", sa.String(length=40), nullable=True))
+        batch.add_column(sa.Column("unasked", sa.Boolean(), nullable=True))
     with op.batch_alter_table("approvals") as batch:
         batch.add_column(sa.Column("covers", sa.Text(), nullable=True))
         batch.add_column(sa.Column("plan", sa.Integer(), nullable=True))
@@ -53,6 +54,7 @@ def downgrade() -> None:
         batch.drop_column("plan")
         batch.drop_column("covers")
     with op.batch_alter_table("calls") as batch:
+        batch.drop_column("unasked")
         batch.drop_column("step")
         batch.drop_column("plan")
     op.drop_table("agents")

@@ -1,0 +1,1 @@
+"""How two versions of one key compare, one family of keys a file."""
