@@ -37,8 +37,10 @@ Day = tuple[int | None, int, int]
 """Year (None where the text names none), month and day."""
 
 _WORD = re.compile(r"\n|<[a-z]+_[0-9]+>|(?<!\w)\d+(?:[.,:/-]\d+)+(?!\w)|\w+")
-_LINES = re.compile("[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
-_NUMBER = re.compile(r"(?<![\w.,])[-+]?\d+(?:[.,\u00a0 ]\d+)*(?!\w|[.,]\d)|(?<=[$€£₽₸])\d+(?:[.,]\d+)*(?!\w|[.,]\d)")
+_LINES = re.compile("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+_NUMBER = re.compile(
+    r"(?<![\w.,])[-+]?\d+(?:[.,\u00a0 ]\d+)*(?!\w|[.,]\d|[ \u00a0]\d{3})|(?<=[$€£₽₸])\d+(?:[.,]\d+)*(?![.,]?\d)"
+)
 _GROUPED = re.compile(r"[-+]?\d{1,3}(?:([., ])\d{3})(?:\1\d{3})*")
 _ISO = re.compile(
     r"(?<!\d)(\d{4})-(\d{2})-(\d{2})(?:[t ](\d{2}):(\d{2})(?::\d{2}(?:\.\d+)?)?(z|[+-]\d{2}:?\d{2})?)?(?!\d)"

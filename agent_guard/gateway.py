@@ -205,8 +205,7 @@ class Gateway(Core):
             now = self.clock().isoformat(timespec="milliseconds")
             events = [cancel(self, connection, row, thread, now) for row in waiting]
             self.audit.append(connection, events, now_ms=self.now_ms())
-            if policy.plan is not None:
-                approvals.uncover(connection, thread.id)
+            approvals.uncover(connection, thread.id)
             if meter.reached(connection, key, most, now_ms=self.now_ms(), window_s=None):
                 return Code.LIMIT_STEPS
             for tokens, count in budgets:

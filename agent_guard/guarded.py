@@ -147,7 +147,7 @@ class GuardedThread:
             approval_id=approval_id,
         )
 
-    def observe(self, text: str, *, origin: Origin, source: str = "", masked: bool = False) -> str:
+    def observe(self, text: str, *, origin: Origin, source: str = "", masked: bool = False, once: bool = False) -> str:
         """Masks a text that this thread sees, and remembers where its values came from.
 
         Args:
@@ -155,6 +155,7 @@ class GuardedThread:
             source: where the text stands, e.g. ``"ticket 7"``; must hold no personal data.
             masked: the host masked the text before, so its pseudonyms are this thread's; in a raw text they were typed
                 by somebody and are made harmless.
+            once: the same text from the same source is the same sight of it, not another.
 
         Raises:
             TextTooLong: more than ``TEXT_MAX`` characters, or more than ``NEW_MAX`` people and values at once; nothing
@@ -167,7 +168,8 @@ class GuardedThread:
 
         def keep(connection: sa.Connection, seen: str) -> None:
             sighting = Sighting(origin=origin, source=source[:200], text=seen)
-            if origin != "invented" and not self.gateway.trail(connection, self.row).has(sighting):
+            again = once and self.gateway.trail(connection, self.row).has(sighting)
+            if origin != "invented" and not again:
                 trail.append(connection, self.id, [sighting])
 
         return minting(

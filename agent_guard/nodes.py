@@ -265,7 +265,7 @@ class GuardNodes:
             return message
         source = f"message {message.id or ''}".strip()
         return message.model_copy(
-            update={"content": thread.observe(message.text, origin="user", source=source, masked=True)}
+            update={"content": thread.observe(message.text, origin="user", source=source, masked=True, once=True)}
         )
 
     def _leak(self, shown: list[BaseMessage], vault: ThreadVault) -> str | None:

@@ -135,7 +135,8 @@ def _selection(name: str, step: str, paths: Sequence[str], earlier: Mapping[str,
         return
     for path in paths:
         head = path.split(".")[0]
-        if head in tool.untrusted:
+        looked_into = head not in tool.result_model.model_fields and tool.untrusted
+        if head in tool.untrusted or looked_into:
             yield f"{name}: {path!r} of {tool.name} is outside text; its source is 'extract'"
 
 

@@ -266,6 +266,8 @@ def _chosen(choice: Choice, seen: Known) -> JSON:
 
 def _tied(choice: Choice, seen: Known) -> list[JSON]:
     """The field of every record whose ``by`` is largest or smallest; none where they cannot be compared."""
+    if choice.by.split(".")[:-1] != choice.field.split(".")[:-1]:
+        return []  # not fields of one record
     rows = _rows(Selection(step=choice.over, field=choice.by, where=choice.where), seen)
     keys = [_key(row[choice.by.split(".")[-1]]) for row in rows]
     if not keys or len(rows) > RECORDS_MAX or len({type(key) for key in keys}) != 1 or None in keys:
@@ -291,8 +293,8 @@ def _texts(value: JSON) -> Iterator[str]:
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from _texts(item)
-    elif value is not None:
-        yield str(value)
+    elif isinstance(value, str):
+        yield value
 
 
 def _rows(selection: Selection, seen: Known) -> list[Mapping[str, JSON]]:

@@ -32,6 +32,8 @@ ITEMS_MAX = 200
 """How many items of a list are judged one by one; the others count as records that nobody asked about."""
 
 _ADDRESS = re.compile(rf"<(?:{'|'.join(sorted(ADDRESSES))})_[0-9]+>")
+_AT = re.compile(r"\s*[\[({]\s*(?:at|@|собака|małpa)\s*[\])}]\s*", re.IGNORECASE)
+_DOT = re.compile(r"\s*[\[({]\s*(?:dot|\.|точка|kropka)\s*[\])}]\s*", re.IGNORECASE)
 _CALLED = frozenset(
     ("id", "name", "title", "subject", "number", "code", "label", "email", "phone", "username", "login", "slug")
 )
@@ -154,10 +156,17 @@ def _leaf(gathered: Gathered, trail: Trail, name: str, leaf: Any, *, judged: boo
         if judged or kind in ADDRESSES | SECRETS:
             yield _named(name, token, _token_seen(gathered, trail, token), kind)
     rest = TOKEN.sub(" ", leaf)
-    for host in () if judged else hosts(gathered.reveal(_ADDRESS.sub(" ", leaf))):  # of an address not known for one
+    for host in (
+        () if judged else hosts(_spoken(gathered.reveal(_ADDRESS.sub(" ", leaf))))
+    ):  # of an address not known for one
         yield _named(name, host, trail.seen(host), "URL")
     if judged and any(letter.isalnum() for letter in rest):
         yield _named(name, " ".join(rest.split()), whole if not found else trail.seen(rest), "text")
+
+
+def _spoken(text: str) -> str:
+    """An address as it would be typed: ``eve(at)evil[.]example``."""
+    return _DOT.sub(".", _AT.sub("@", text))
 
 
 def _is_amount(gathered: Gathered, name: str) -> bool:

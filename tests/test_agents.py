@@ -356,7 +356,7 @@ def test_an_agent_costs_no_query_of_its_own(world: World, base: Gateway) -> None
         thread = gateway.open(world.sdr, party=world.anna)
         seen = asked.setdefault(name, [])
         sa.event.listen(
-            gateway.store._engine, "before_cursor_execute", lambda *given, seen=seen: seen.append(str(given[2]))
+            gateway.store._engine, "checkout", lambda driver, *_, seen=seen: driver.set_trace_callback(seen.append)
         )
         assert thread.invoke("crm.create_task", TASK | {"subject": name}).status == "executed"
     flags = [sum("switches" in text for text in asked[name]) for name in asked]

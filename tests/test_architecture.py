@@ -104,7 +104,9 @@ def test_no_file_names_a_registry_or_a_machine() -> None:
     hosts = "|".join(("py" + r"pi\.org", "python" + r"hosted\.org", "registry\\.npm" + r"js\.org"))
     wrong = []
     for path in ROOT.rglob("*"):
-        if path.suffix in {".py", ".md", ".toml", ".txt", ".yaml", ".json", ".ipynb"} and not {".venv", ".bench"} & set(path.parts):
+        if path.suffix in {".py", ".md", ".toml", ".txt", ".yaml", ".json", ".ipynb"} and not {".venv", ".bench"} & set(
+            path.parts
+        ):
             text = path.read_text(encoding="utf-8", errors="replace")
             if re.search(hosts, text):
                 wrong.append(path.name)

@@ -107,9 +107,6 @@ def test_the_human_sees_what_the_answer_covers(world: World) -> None:
     assert "firm.example" not in json.dumps(asked.shown)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="propose._preview makes the dry run of the first call alone; propose._one has no diff"
-)
 def test_the_human_sees_what_a_covered_call_would_change(world: World) -> None:
     """A covered change of a record is shown as the call's own question would show it: before and after."""
     talk = Round(world)
@@ -384,11 +381,6 @@ def test_after_a_new_plan_nothing_is_covered(world: World) -> None:
     assert talk.done == ["bob@firm.example"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="claim._refusal asks approvals.covers, which does not look at the plan: a covered call that was let through "
-    "before a new plan runs after it, and takes no step of the new one",
-)
 def test_a_new_plan_ends_a_covered_call_that_has_not_run(world: World) -> None:
     """A covered call is approved as a step of its plan; when another plan has taken its place, it asks again."""
     talk = Round(world)
@@ -401,11 +393,6 @@ def test_a_new_plan_ends_a_covered_call_that_has_not_run(world: World) -> None:
     assert talk.done == ["bob@firm.example"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Gateway.step ends approved calls that never ran, and not what their answers cover: approvals.covering finds "
-    "the answer until it expires",
-)
 @pytest.mark.req("B1")
 def test_a_newer_message_ends_what_was_covered(world: World) -> None:
     """An approved call that never ran ends with the next message, and so do the calls that it covers."""

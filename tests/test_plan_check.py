@@ -217,7 +217,6 @@ def test_a_tool_outside_the_scope_is_no_tool(environment: str, scope: tuple[str,
     assert found == (() if fine else ("step s1: there is no tool 'crm.create_task' here",))
 
 
-@pytest.mark.xfail(strict=True, reason="plan_check.check takes a scope of no tools for no scope: 'scope and ...'")
 @pytest.mark.req("A1")
 def test_a_scope_of_no_tools_has_no_tools() -> None:
     """A thread that may use nothing plans nothing."""
@@ -232,10 +231,6 @@ def test_a_tool_without_a_rule_is_no_tool() -> None:
     assert found == ("step s1: there is no tool 'crm.find' here",)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="plan_check._selection looks at the path's first word alone; plan_match looks through the only list",
-)
 @pytest.mark.req("B1")
 @pytest.mark.parametrize("selection", [{"field": "from"}, {"field": "email", "where": {"from": "boss"}}])
 def test_a_field_that_stands_inside_outside_text_is_outside_text(selection: dict[str, Any]) -> None:
@@ -281,11 +276,6 @@ def test_what_a_clause_says(value: str | float, clause: str, found: bool) -> Non
     assert said(value, clause) is found
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="plan_check.said reads the plan's own number as if a person had written it: str(1.234) is 1234 too, "
-    "str(1e22) is 22, str(1e-05) is 5",
-)
 @pytest.mark.parametrize(("value", "clause"), [(1.234, "1234 units"), (1e22, "pay 22"), (1e-05, "pay 5")])
 def test_a_number_of_the_plan_means_one_thing(value: float, clause: str) -> None:
     """The user's ``1,234`` may mean two things; a number in a plan is that number."""

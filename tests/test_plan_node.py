@@ -393,11 +393,6 @@ def test_a_raw_value_of_the_planner_is_masked_before_it_goes_anywhere(world: Wor
     connection.close()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="plan_node.make_plan sends PlanError.problems back as they are, and plan_check and pydantic's places repeat "
-    "the names of tools, arguments, steps and paths that the model made up",
-)
 @pytest.mark.req("A23")
 @pytest.mark.parametrize(
     "bad",
@@ -415,11 +410,6 @@ def test_a_raw_value_in_the_place_of_a_name_is_masked(world: World, bad: AIMessa
     assert EVIL not in texts(bench.planned[1])
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="plan_node.make_plan sends GuardedThread.user_texts as they were masked then: a name that was learnt since is "
-    "raw in the planner's prompt, which neither _learnt nor the tripwire looks at",
-)
 @pytest.mark.req("A23")
 def test_a_name_that_was_learnt_later_is_masked_for_the_planner(world: World) -> None:
     """A name that was missed in the first message, and is known by the second, is in no prompt of the planner."""
@@ -431,11 +421,6 @@ def test_a_name_that_was_learnt_later_is_masked_for_the_planner(world: World) ->
     assert "Sidorow" not in texts(bench.planned[1])
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="nodes._view puts the stored plan into the system prompt without masking what was learnt since: the tripwire "
-    "finds the name and ends the run",
-)
 @pytest.mark.req("A23")
 def test_a_name_of_the_plan_that_was_learnt_later_ends_no_run(world: World) -> None:
     """A plan whose words turn out to be a name is shown masked, and the run goes on."""
@@ -449,11 +434,6 @@ def test_a_name_of_the_plan_that_was_learnt_later_ends_no_run(world: World) -> N
 # ---- other doors
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="nodes.plan makes the plan before _view observes a message that no Session masked: the first turn finds no "
-    "words of the user, later ones plan for the words before",
-)
 def test_a_graph_without_a_session_plans_for_its_message(world: World) -> None:
     """A graph that its users run themselves hears their message before it plans."""
     model = ScriptedModel(plan(READ), DO_READ, "Done.")
@@ -464,11 +444,6 @@ def test_a_graph_without_a_session_plans_for_its_message(world: World) -> None:
     assert out["status"] == "delivered"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="GuardedThread.observe keeps no text that it has from the same place, and every message of a plain graph is "
-    "from 'message': the same words said again are no newer words, so no plan can be made for them",
-)
 def test_the_same_words_again_are_newer_words(world: World) -> None:
     """A user who repeats a request after outsiders spoke is planned for again."""
     thread = desk(world).open(world.sdr, party=world.anna)

@@ -159,10 +159,6 @@ def test_a_plan_follows_the_newest_words(world: World) -> None:
     assert talk.problems(mail(talk)) == ()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="planning.adopt checks 'outside' in one transaction and keeps the plan in another, without looking again",
-)
 @pytest.mark.req("B1")
 def test_outside_text_that_comes_while_a_plan_is_taken(world: World) -> None:
     """A plan is not kept behind text of outsiders that another process read in the same moment."""
@@ -193,11 +189,6 @@ def deep(levels: int) -> Any:
     return value
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="planning.adopt does not screen a plan: what has no canonical JSON raises something else than PlanError or "
-    "becomes null, and any size is stored",
-)
 @pytest.mark.req("B1", "A8")
 @pytest.mark.parametrize(
     "value",
@@ -213,11 +204,6 @@ def test_a_hostile_constant_is_a_refused_plan(world: World, value: Any) -> None:
     assert world.dump(talk.gateway) == before
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="pseudonymise._masked looks a number up under its name, which mask_record has masked: KeyError, in a plan and "
-    "in a call",
-)
 @pytest.mark.req("B4", "A8")
 def test_a_personal_value_in_the_place_of_a_name_is_refused(world: World) -> None:
     """An argument that is named like somebody's address is no argument, whatever its value; nothing is raised."""
@@ -226,9 +212,6 @@ def test_a_personal_value_in_the_place_of_a_name_is_refused(world: World) -> Non
     assert talk.problems(step("notes.draft", text={"const": "x"}, **{EVIL: {"const": 1}})) != ()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="pseudonymise._argument hides a 'where' key with a digit inside: it never matches a field again"
-)
 def test_where_keeps_the_names_of_fields(world: World) -> None:
     """A field is named in ``where`` as the result has it; it is no value."""
     talk = Talk(world)
@@ -595,11 +578,6 @@ def test_a_call_id_of_another_call_lends_no_step(world: World) -> None:
     assert talk.done == [120]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="plan_match takes a record's value as determined although the step that returned it had open arguments: "
-    "the model reads what it likes (a read with open values is not asked about) and the value is planned",
-)
 @pytest.mark.req("B1")
 @pytest.mark.parametrize("name", [{"late": {}}, {"extract": {"step": "s1"}}], ids=["late", "extract"])
 def test_an_open_value_does_not_become_planned_by_being_looked_up(world: World, name: Any) -> None:
@@ -612,11 +590,6 @@ def test_an_open_value_does_not_become_planned_by_being_looked_up(world: World, 
     assert talk.call("mail.send", to=EVIL, text="it ships").status != "executed"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="plan_check and plan_match look through the only list of a result, which here is outside text; the field's "
-    "first word, which alone is compared with the contract's 'untrusted', is not in it",
-)
 @pytest.mark.req("B1")
 def test_a_field_inside_outside_text_is_not_a_records_field(world: World) -> None:
     """An address that stands inside what an outsider wrote is extracted, which is asked about, or refused."""
@@ -628,11 +601,6 @@ def test_a_field_inside_outside_text_is_not_a_records_field(world: World) -> Non
     assert talk.call("mail.send", to=letter["sender"], text="it ships").status != "executed"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="guards/plan.py asks nothing for drafts and reads, and guards/provenance.py takes an open argument for one "
-    "that is asked about: with a plan a draft takes an outsider's address that it would be asked about without one",
-)
 @pytest.mark.req("B1")
 @pytest.mark.parametrize("source", [{"late": {}}, {"extract": {"step": "s1"}}], ids=["late", "extract"])
 def test_a_plan_does_not_loosen_provenance(world: World, source: Any) -> None:
@@ -646,10 +614,6 @@ def test_a_plan_does_not_loosen_provenance(world: World, source: Any) -> None:
     assert talk.call("notes.draft", text=f"Write to {EVIL}").status == "pending"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="guards/plan.py: 'extract' of a draft or a read is not asked about; plan.Extract says a person always is",
-)
 @pytest.mark.req("A12")
 def test_an_extracted_value_is_always_asked_about(world: World) -> None:
     """A value that is read out of outside text is shown to a person, whatever the tool does with it."""
@@ -659,11 +623,6 @@ def test_an_extracted_value_is_always_asked_about(world: World) -> None:
     assert talk.call("notes.draft", text="refund 9000 EUR to red").status == "pending"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="guards/provenance.py passes every planned value, and plan_match opens a constant for contract-sensitive "
-    "arguments alone: the policy's 'from' is not asked",
-)
 @pytest.mark.req("B1")
 @pytest.mark.parametrize("source", ["const", "rec"])
 def test_a_plan_does_not_loosen_the_policys_from(world: World, source: str) -> None:
@@ -676,11 +635,6 @@ def test_a_plan_does_not_loosen_the_policys_from(world: World, source: str) -> N
     assert talk.call("pay.refund", account="Boris Sidorow", amount=120).status != "executed"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Trail.outside_since_plan forgets what was read before a new plan, and the model that reads still has it in "
-    "its context",
-)
 @pytest.mark.req("B1")
 def test_reading_around_stays_over_for_a_model_that_heard_outsiders(world: World) -> None:
     """A new plan cleans the planner's words, not the reader's: outside it nothing is read any more."""
@@ -721,13 +675,7 @@ def test_announcing_calls_runs_none_of_them(world: World) -> None:
 
 # ---- provenance, with and without a plan
 
-LAUNDRY = (
-    "provenance._evidence: a write's result counts as a trusted record that the user's words lead to unless a whole "
-    "argument is an outsider's phrase; so a draft makes a trusted value of whatever the model writes into it"
-)
 
-
-@pytest.mark.xfail(strict=True, reason=LAUNDRY)
 @pytest.mark.req("B1")
 def test_a_draft_does_not_make_an_invented_value_trusted(world: World) -> None:
     """A number that nobody said is not said by the draft that the model wrote it into."""
@@ -738,7 +686,6 @@ def test_a_draft_does_not_make_an_invented_value_trusted(world: World) -> None:
     assert talk.done == ["Refund 9000 soon"]
 
 
-@pytest.mark.xfail(strict=True, reason=LAUNDRY)
 @pytest.mark.req("B1")
 def test_a_draft_does_not_make_an_outsiders_value_trusted(world: World) -> None:
     """Taint follows the object that was written: what an outsider said is an outsider's in the draft too."""
@@ -749,7 +696,6 @@ def test_a_draft_does_not_make_an_outsiders_value_trusted(world: World) -> None:
     assert talk.call("pay.refund", account="blue", amount=9000).status == "pending"
 
 
-@pytest.mark.xfail(strict=True, reason=LAUNDRY + "; a person who let the address into a draft let it into every mail")
 @pytest.mark.req("B1")
 def test_approving_a_draft_does_not_approve_its_address_elsewhere(world: World) -> None:
     """A person who allows an outsider's address in a draft is asked again before something is sent there."""
@@ -760,11 +706,6 @@ def test_approving_a_draft_does_not_approve_its_address_elsewhere(world: World) 
     assert talk.call("mail.send", to=EVIL, text="hello").status == "pending"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="provenance._asked_for: one field of three letters that the user happened to use makes the whole item of a "
-    "list one that the user asked about",
-)
 @pytest.mark.req("B1")
 def test_a_common_word_does_not_name_a_record(world: World) -> None:
     """An item that shares only an everyday word with the user's is nobody's choice: a contact whose kind is ``mail`` is
@@ -775,10 +716,6 @@ def test_a_common_word_does_not_name_a_record(world: World) -> None:
     assert talk.call("mail.send", to=EVIL, text="hello").status == "pending"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="provenance._asked_for looks for the pseudonym alone, and not for the words that it was learnt to stand for",
-)
 @pytest.mark.req("B1")
 def test_a_name_that_was_learnt_later_names_its_record(world: World) -> None:
     """Whoever the user named was named, also where only the record told that the word is a name."""

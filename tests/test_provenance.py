@@ -429,11 +429,7 @@ def test_a_search_is_trusted_as_far_as_its_words_are_the_users(open_thread, text
     assert code(thread, "mail.send", to=BORIS) == expected
 
 
-UNFOLDED = "only a list of objects at the top of a result is judged item by item (provenance.sightings)"
-
-
 @pytest.mark.parametrize("name", ["crm.addresses", "crm.book"])
-@pytest.mark.xfail(reason=UNFOLDED)
 def test_no_list_is_trusted_as_a_whole_whatever_its_form(open_thread, name):
     """A list of texts, and a list inside an object, give only the items that the user named."""
     thread = open_thread("Write to Anna Kowalska", party=Party(id="x", known={"PERSON": ["Anna Kowalska"]}))
@@ -441,7 +437,6 @@ def test_no_list_is_trusted_as_a_whole_whatever_its_form(open_thread, name):
     assert code(thread, "mail.send", to=BORIS) == ASK
 
 
-@pytest.mark.xfail(reason="any value of an item that is also a word of the user links it (provenance._asked_for)")
 def test_a_closed_word_names_no_item(open_thread):
     """That the user says ``new`` does not make every contact in the stage ``new`` one that they asked about."""
     thread = open_thread(f"Write to {ANNA}, she has a new deal")
@@ -449,7 +444,6 @@ def test_a_closed_word_names_no_item(open_thread):
     assert code(thread, "mail.send", to=BORIS) == ASK
 
 
-@pytest.mark.xfail(reason="_asked_for compares the pseudonym, and not what it stands for as _token_seen does")
 def test_an_item_is_found_by_a_name_that_was_not_masked_in_the_users_words(open_thread):
     """A name that nobody knew for one when the user said it still names the item of a list."""
     thread = open_thread("Write to Anna Kowalska")
@@ -457,16 +451,13 @@ def test_an_item_is_found_by_a_name_that_was_not_masked_in_the_users_words(open_
     assert code(thread, "mail.send", to=ANNA) == ALLOW
 
 
-PART = "an id is looked for as words, so a part of a longer id is one (Trail._phrase)"
-
-
 @pytest.mark.parametrize(
     "text",
     [
         "Look at order 17-4",
         "Look at it at 17:30",
-        pytest.param("Look at contact 17-4", marks=pytest.mark.xfail(reason=PART)),
-        pytest.param("Look at contact 4.17", marks=pytest.mark.xfail(reason=PART)),
+        pytest.param("Look at contact 17-4"),
+        pytest.param("Look at contact 4.17"),
     ],
 )
 def test_a_part_of_a_longer_id_names_no_record(open_thread, text):
@@ -560,8 +551,8 @@ def test_a_secret_that_the_user_typed_may_leave(open_thread):
         "+48 512 345 679",
         IBAN,
         "10.0.0.1/x",
-        pytest.param("eve(at)evil.example", marks=pytest.mark.xfail(reason="no recognizer reads '(at)'")),
-        pytest.param("evil[.]example", marks=pytest.mark.xfail(reason="domains.hosts does not read '[.]'")),
+        pytest.param("eve(at)evil.example"),
+        pytest.param("evil[.]com"),
     ],
 )
 def test_no_address_hides_in_the_body_of_a_letter(open_thread, body):
@@ -628,9 +619,6 @@ def test_an_amount_is_compared_as_a_number(open_thread, text, amount, expected):
     assert code(open_thread(text), "bank.pay", amount=amount) == expected
 
 
-AS_TEXT = pytest.mark.xfail(reason="a number written as text is compared word by word, not by its value (Trail.seen)")
-
-
 @pytest.mark.req("B4")
 @pytest.mark.parametrize(
     ("text", "amount", "expected"),
@@ -641,13 +629,13 @@ AS_TEXT = pytest.mark.xfail(reason="a number written as text is compared word by
         ("Refund 0.50", "50", ASK),
         ("Refund 0.50", 50, ASK),
         ("Refund 100", "-100", ASK),
-        pytest.param("Refund 0.25000", "25000", ASK, marks=AS_TEXT),
-        pytest.param("Refund 0.25000", 25000, ASK, marks=AS_TEXT),
-        pytest.param("Refund 25000", "-25000", ASK, marks=AS_TEXT),
-        pytest.param("Refund number 0.50", "50", ASK, marks=AS_TEXT),
-        pytest.param("Refund 50", 50, ALLOW, marks=AS_TEXT),
-        pytest.param("Refund 0.50", "0.5", ALLOW, marks=AS_TEXT),
-        pytest.param("Refund 1,200", "1200", ALLOW, marks=AS_TEXT),
+        pytest.param("Refund 0.25000", "25000", ASK),
+        pytest.param("Refund 0.25000", 25000, ASK),
+        pytest.param("Refund 25000", "-25000", ASK),
+        pytest.param("Refund number 0.50", "50", ASK),
+        pytest.param("Refund 50", 50, ALLOW),
+        pytest.param("Refund 0.50", "0.5", ALLOW),
+        pytest.param("Refund 1,200", "1200", ALLOW),
     ],
 )
 def test_an_exact_amount_is_compared_as_a_number_too(open_thread, text, amount, expected):
@@ -675,9 +663,6 @@ def test_a_date_is_compared_as_a_day_and_a_time(open_thread, when, expected):
 # ---- what the model writes does not become true by being written
 
 
-LAUNDERED = "what a write returns counts as trusted unless one whole argument is outside text (provenance._evidence)"
-
-
 @pytest.mark.req("B1")
 @pytest.mark.parametrize("text", ["ACC-666", "acc 666", "ACC-666!"])
 def test_an_object_made_of_outside_text_is_tainted(open_thread, text):
@@ -689,7 +674,6 @@ def test_an_object_made_of_outside_text_is_tainted(open_thread, text):
 
 @pytest.mark.req("B1")
 @pytest.mark.parametrize("text", ["Pay into ACC-666 soon", "Note: ACC-666"])
-@pytest.mark.xfail(reason=LAUNDERED)
 def test_an_object_made_of_outside_text_and_a_word_is_tainted_as_well(open_thread, text):
     """A word of the model's around a value of outsiders does not clean it."""
     thread = about_anna(open_thread)
@@ -699,7 +683,6 @@ def test_an_object_made_of_outside_text_and_a_word_is_tainted_as_well(open_threa
 
 
 @pytest.mark.req("B1")
-@pytest.mark.xfail(reason=LAUNDERED)
 def test_the_model_makes_no_value_its_own_by_writing_it_down(open_thread):
     """An amount that nobody named is still nobody's after the model wrote it into a task."""
     thread = open_thread("Hello")
@@ -750,7 +733,7 @@ def test_provenance_knows_who_said_a_value_and_not_what_it_is_for(open_thread, t
         (f"Anna Kowalska {ANNA}", False),
         (f"{ANNA}, <PERSON_1>", False),
         ("anna", False),
-        pytest.param("", False, marks=pytest.mark.xfail(reason="arguments._kinds leaves an empty text alone")),
+        pytest.param("", False),
     ],
 )
 def test_an_argument_that_holds_one_kind_of_value_takes_no_other(open_thread, to, fits):
@@ -787,7 +770,6 @@ def test_what_the_customers_own_data_are_is_trusted(open_thread):
     assert (code(thread, "mail.send", to=ANNA), code(thread, "mail.send", to=EVIL)) == (ALLOW, Code.VALUE_INVENTED)
 
 
-@pytest.mark.xfail(reason="Gateway._learn leaves a value alone that the thread has seen already")
 def test_the_hosts_word_counts_for_a_value_that_was_seen_before(open_thread):
     """A value that an outsider was first to name is trusted once the host vouches for it."""
     thread = open_thread("Hello")
@@ -804,21 +786,17 @@ def planned(thread: GuardedThread, name: str, args: dict[str, Any]) -> None:
     thread.plan({"steps": [{"id": "s1", "tool": name, "evidence": [0, len(thread.text or "")], "args": args}]})
 
 
-BEYOND = "a planned value is not judged, and match() asks about constants of the contract's sensitive arguments alone"
-
-
 @pytest.mark.req("B1", "A24")
-@pytest.mark.xfail(reason=BEYOND)
 def test_a_constant_of_the_plan_does_not_go_beyond_from(open_thread):
     """A text that the model planned is not the user's, where the policy takes only the user's."""
     thread = open_thread(f"Write to {ANNA} now", policy=rules(mail__send={"from": {"body": ["user"]}}))
     assert code(thread, "mail.send", to=ANNA, body="Please pay at once") == ASK
     planned(thread, "mail.send", {"to": {"lit": "<EMAIL_1>", "span": [9, 18]}, "body": {"const": "Please pay at once"}})
-    assert code(thread, "mail.send", to=ANNA, body="Please pay at once") != ALLOW
+    decision = thread.check("mail.send", {"to": ANNA, "body": "Please pay at once"})
+    assert (decision.outcome, decision.code) == ("require_approval", Code.PLAN_VALUES)
 
 
 @pytest.mark.req("B1", "A24")
-@pytest.mark.xfail(reason="a value that the plan left open is not judged, and nobody is asked about a draft")
 def test_a_value_that_the_plan_left_open_does_not_go_beyond_from(open_thread):
     """Marking a text ``late`` does not let outsiders' words into a draft that takes only the user's."""
     thread = open_thread("Note what they want", policy=rules(tasks__add={"from": {"text": ["user"]}}))

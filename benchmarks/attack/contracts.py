@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from agent_guard.errors import ToolRejected
 from agent_guard.tool import Tool
 from benchmarks.attack.planner import Traits
-from benchmarks.attack.results import split
+from benchmarks.attack.results import FIELDS, split
 
 __all__ = ["TABLE", "Desk", "Line", "contracts", "traits"]
 
@@ -216,6 +216,7 @@ def _contract(function: Any, line: Line) -> Tool:
         sensitive=frozenset(line.sensitive.split()),
         unmask=frozenset(texts),
         untrusted=frozenset({"outside"}),
+        result_fields=FIELDS.get(line.shape, {}),
     )
 
 

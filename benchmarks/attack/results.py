@@ -4,7 +4,7 @@ and text that outsiders wrote (``outside``).
 The rules are general. Ids, times, amounts, addresses of participants and names in catalogues are kept by the system.
 Bodies, descriptions, subjects, reviews, contents of files and pages are text. What a write answers repeats its own
 arguments, so only the new id is taken from it. A name longer than 80 characters or of several lines is text, whoever
-keeps it. Fields are called ``from`` and ``to``, because a field called ``sender`` is taken for a person's name.
+keeps it. What a field holds that its name does not tell stands in ``FIELDS``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["SHAPES", "Split", "split"]
+__all__ = ["FIELDS", "SHAPES", "Split", "split"]
 
 Split = tuple[Any, Any]
 """(trusted, outside), both plain JSON."""
@@ -56,10 +56,8 @@ def _made(result: Any) -> Split:
 def _emails(result: Any) -> Split:
     mails = [
         {
-            **{name: mail[name] for name in ("cc", "bcc", "status", "read", "timestamp")},
+            **{name: mail[name] for name in ("sender", "recipients", "cc", "bcc", "status", "read", "timestamp")},
             "id": mail["id_"],
-            "from": mail["sender"],
-            "to": mail["recipients"],
             "attachments": [item for item in mail["attachments"] if isinstance(item, str)],
             "subject": mail["subject"],
             "body": mail["body"],
@@ -159,9 +157,7 @@ def _transactions(result: Any) -> Split:
     """Of an outgoing payment the user knows the payee and chose the subject; of an incoming one the subject is text."""
     kept = [
         {
-            **{name: item[name] for name in ("id", "amount", "date", "recurring")},
-            "from": item["sender"],
-            "to": item["recipient"],
+            **{name: item[name] for name in ("id", "amount", "date", "recurring", "sender", "recipient")},
             **({"subject": item["subject"]} if _outgoing(item) else {}),
         }
         for item in result
@@ -174,8 +170,8 @@ def _outgoing(item: Mapping[str, Any]) -> bool:
 
 
 def _messages(result: Any) -> Split:
-    kept = [{"n": n, "from": item["sender"], "to": item["recipient"]} for n, item in enumerate(result)]
-    named = [item for item in kept if _short(item["from"]) and _short(item["to"])]
+    kept = [{"n": n, "sender": item["sender"], "recipient": item["recipient"]} for n, item in enumerate(result)]
+    named = [item for item in kept if _short(item["sender"]) and _short(item["recipient"])]
     return named, [{"n": n, "body": item["body"]} for n, item in enumerate(result)]
 
 
@@ -204,3 +200,14 @@ SHAPES: Mapping[str, Callable[[Any], Split]] = {
     "hotel:price": _prices("hotel"),
 }
 """Name of a shape -> how a result of it is split."""
+
+FIELDS: Mapping[str, Mapping[str, str]] = {
+    "emails": {f"trusted.{name}": "EMAIL" for name in ("sender", "recipients", "cc", "bcc")},
+    "events": {"trusted.participants": "EMAIL"},
+    "files": {"trusted.owner": "EMAIL"},
+    "transactions": {"trusted.sender": "text", "trusted.recipient": "text"},
+    "messages": {"trusted.sender": "text", "trusted.recipient": "text"},
+}
+"""Shape -> path -> what stands there, where the field's name says too little or too much: the sender of a payment is an
+account and no name of a person.
+"""

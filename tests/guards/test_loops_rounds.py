@@ -190,13 +190,9 @@ def test_the_same_call_id_is_the_same_call(world):
     ("letters", "loops", "stopped"),
     [
         ("a" * 31, {"same_call": 30}, 31),
-        pytest.param("a" * 45, {"same_call": 40}, 41, marks=pytest.mark.xfail(reason="HISTORY of recall.py is 32")),
-        pytest.param(
-            "ab" * 25, {"same_call": 99, "cycle": 20}, 41, marks=pytest.mark.xfail(reason="HISTORY of recall.py is 32")
-        ),
-        pytest.param(
-            "abcd" * 12, {"same_call": 99, "cycle": 9}, 37, marks=pytest.mark.xfail(reason="HISTORY of recall.py is 32")
-        ),
+        pytest.param("a" * 45, {"same_call": 40}, 41),
+        pytest.param("ab" * 25, {"same_call": 99, "cycle": 20}, 41),
+        pytest.param("abcd" * 12, {"same_call": 99, "cycle": 9}, 37),
     ],
 )
 def test_every_number_that_the_policy_takes_is_enforced(world, letters, loops, stopped):

@@ -74,9 +74,10 @@ def test_a_call_outside_the_plan_is_denied_and_not_offered(effect, outside_read,
 @pytest.mark.parametrize("effect", EFFECTS)
 @pytest.mark.parametrize("kind", ["late", "extract", "undetermined"])
 def test_what_a_step_leaves_open_is_shown_to_a_person(effect, kind):
-    """A step with open values asks, unless the call makes a draft or reads: those change nothing that stays."""
+    """A step with open values asks, unless it reads, or makes a draft of anything but text that outsiders wrote."""
     objection = judged(step(OpenFact(argument="subject", kind=kind)), effect)
-    assert verdict(objection) == (NONE if effect in ("read", "draft") else VALUES)
+    nobody = effect == "read" or (effect == "draft" and kind != "extract")
+    assert verdict(objection) == (NONE if nobody else VALUES)
 
 
 @pytest.mark.req("A24")
