@@ -24,6 +24,25 @@ check: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.conversation
 	$(BIN)/python -m benchmarks.call
+	$(BIN)/python -m benchmarks.decision
+
+bench-router: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.router $(ARGS)
+
+# Other systems are installed into environments of their own under .bench/.
+bench-bypass: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.bypass $(ARGS)
+
+ATTACK := .bench/attack
+attack: $(ATTACK)/.installed
+	$(ATTACK)/bin/python -m benchmarks.attack $(ARGS)
+
+# AgentDojo's model clients need an older tenacity than ours: that one pin is lifted.
+$(ATTACK)/.installed: $(INPUTS) | $(VENV)/.python
+	@rm -rf $(ATTACK) && mkdir -p .bench && $(BIN)/python -m venv $(ATTACK)
+	@grep -v '^tenacity==' constraints.txt > $(ATTACK)/constraints.txt
+	@$(ATTACK)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(ATTACK)/constraints.txt agentdojo==0.1.35 --editable '.[sqlite]'
+	@touch $@
 
 $(VENV)/.demo: EXTRAS = ru,en,sqlite
 $(VENV)/.dev:  EXTRAS = ru,en,sqlite,langchain,keyring,test,check
@@ -50,6 +69,6 @@ endif
 	@touch $@
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) .bench
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench bench-router bench-bypass attack clean

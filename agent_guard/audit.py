@@ -59,7 +59,7 @@ class AuditEvent:
 
     Args:
         kind: proposed, decided, suggested, asked, answered, refused, edited, expired, started, finished, failed,
-            unknown, killed, revived, agent_added, agent_revoked, opened, escalated, viewed.
+            unknown, killed, revived, agent_added, agent_revoked, routed, opened, planned, escalated, viewed.
         timestamp: ISO 8601, UTC.
         trace_id: the life of one call, a ULID.
         actor: ``{user_id, tenant, roles, region}`` of the subject.

@@ -203,6 +203,8 @@ def skeleton(text: str) -> str:
     NFKC, case folding, look-alike letters, dashes and quotes are unified. Never raises; the skeleton of a skeleton is
     itself. A look-alike in upper case only (Н and H) is seen where the word has other letters of the true script.
     """
+    if text.isascii() and text.isprintable():
+        return " ".join(text.casefold().translate(_PLAIN).split())
     # Each step may open work for an earlier one, e.g. folding that lets two characters compose.
     for _ in range(5):
         folded = _round(text)
@@ -210,6 +212,10 @@ def skeleton(text: str) -> str:
             break
         text = folded
     return text
+
+
+_PLAIN = {code: folded for code in range(32, 127) if (folded := _round(chr(code).casefold())) != chr(code) and folded}
+"""What printable ASCII folds to: a text of nothing else needs no more than this."""
 
 
 def lookalike(text: str, known: Iterable[str]) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+import rfc8785
 from hypothesis import given, strategies as st
 
 from agent_guard.units import canonical, parse_duration, sha256
@@ -85,3 +86,9 @@ def test_what_the_rfc_does_not_know_is_refused(value):
 def test_a_digest_names_its_algorithm():
     """A digest is the algorithm and 64 hex digits, and is the known one of the empty object."""
     assert sha256({}) == "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+
+
+@given(JSON)
+def test_the_short_way_writes_what_the_rfc_writes(value):
+    """Data without fractions and odd keys are written by Python's own writer, to the same bytes."""
+    assert canonical(value) == rfc8785.dumps(value)

@@ -23,11 +23,14 @@ class Keys:
 
     def __init__(self, master: bytes) -> None:
         self._master = master
+        self._derived: dict[str, bytes] = {}
 
     def derive(self, purpose: str) -> bytes:
         """32 bytes for one purpose, e.g. ``"vault"`` or ``"idempotency/acme"``."""
-        hkdf = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=f"agent_guard/{purpose}".encode())
-        return hkdf.derive(self._master)
+        if purpose not in self._derived:
+            hkdf = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=f"agent_guard/{purpose}".encode())
+            self._derived[purpose] = hkdf.derive(self._master)
+        return self._derived[purpose]
 
 
 def new_key() -> bytes:
