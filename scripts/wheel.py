@@ -10,6 +10,10 @@ NEEDED = (
     "agent_guard/py.typed",
     "agent_guard/migrations/env.py",
     "agent_guard/migrations/versions/0001_first_schema.py",
+    "agent_guard/migrations/versions/0002_trail_plans_agents.py",
+    "agent_guard/policies/words/en.yaml",
+    "agent_guard/routing/danger.yaml",
+    "agent_guard/words/en.txt",
 )
 PROGRAM = (
     "import agent_guard; from agent_guard import Gateway, Policy, Session, Subject, tool; print(agent_guard.__file__)"

@@ -93,3 +93,35 @@ def test_a_downgrade_leaves_nothing_and_the_way_up_is_free(migrated: Store) -> N
         assert set(sa.inspect(connection).get_table_names()) == {VERSION_TABLE}
     upgrade(migrated)
     migrated.open()
+
+
+def test_what_an_old_database_holds_is_kept(tmp_path: Path) -> None:
+    """An upgrade from the first revision keeps its questions, calls and counts, and a downgrade keeps them again."""
+    from alembic import command
+
+    store = Store(f"sqlite:///{tmp_path}/old.db")
+    upgrade(store, "0001")
+    rows = {
+        "meter": {"key": "actions|t1", "n": 3, "at": 1, "trace_id": "T1"},
+        "approvals": {
+            "id": "apr_1", "trace_id": "T1", "thread": "t1", "tenant": "acme", "requester": "u1", "tool": "crm.x",
+            "digest": "sha256:x", "roles": "[]", "not_requester": True, "shown": "{}", "created": 1, "expires": 2,
+        },
+    }  # fmt: skip
+    with store.write() as connection:
+        for table, values in rows.items():
+            names = ", ".join(values)
+            marks = ", ".join(f":{name}" for name in values)
+            connection.execute(sa.text(f"INSERT INTO {table} ({names}) VALUES ({marks})"), values)
+    upgrade(store)
+    with store.read() as connection:
+        asked = connection.execute(sa.text("SELECT id, covers, plan FROM approvals")).one()
+        assert tuple(asked) == ("apr_1", "[]", None)
+        assert tuple(connection.execute(sa.text("SELECT key, n FROM meter")).one()) == ("actions|t1", 3)
+    config = configuration()
+    with store.write(durable=True) as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+    with store.read() as connection:
+        assert tuple(connection.execute(sa.text("SELECT id, tool FROM approvals")).one()) == ("apr_1", "crm.x")
+    store.close()
