@@ -35,6 +35,7 @@ class Code(StrEnum):
     TOOL_NOT_PERMITTED = "tool_not_permitted"
     OUT_OF_SCOPE = "out_of_scope"
     ROLE = "role"
+    HOUSE_RULE = "house_rule"
     RECORD_NOT_FOUND = "record_not_found"
     REGION = "region"
     BINDING = "binding"
@@ -109,7 +110,8 @@ _BY_CLASS: Mapping[ErrorClass, tuple[Code, ...]] = {
         Code.TOOL_UNKNOWN, Code.STOP_WORD, Code.DOMAIN, Code.NOT_AFTER, Code.PLAN_REFUSED,
     ),
     "authorisation": (
-        Code.KILLED, Code.TOOL_NOT_PERMITTED, Code.OUT_OF_SCOPE, Code.ROLE, Code.RECORD_NOT_FOUND, Code.REGION,
+        Code.KILLED, Code.TOOL_NOT_PERMITTED, Code.OUT_OF_SCOPE, Code.ROLE, Code.HOUSE_RULE,
+        Code.RECORD_NOT_FOUND, Code.REGION,
         Code.BINDING, Code.VALUE_ORIGIN, Code.VALUE_INVENTED, Code.VALUE_SECRET, Code.PLAN_OUTSIDE, Code.PLAN_VALUES,
         Code.REQUIRES,
     ),

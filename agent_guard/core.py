@@ -21,7 +21,7 @@ from agent_guard.decide import decide
 from agent_guard.errors import ConfigError, UnknownThread
 from agent_guard.facts import Facts
 from agent_guard.gather import Gathered, Sources, remote
-from agent_guard.guards import Guard
+from agent_guard.guards import GUARDS, Guard
 from agent_guard.kill_switch import KillSwitch
 from agent_guard.lint import lint
 from agent_guard.masking import Masker
@@ -65,6 +65,7 @@ class Core:
     ) -> None:
         if environment not in ENVIRONMENTS:
             raise ConfigError(f"environment {environment!r} is none of {', '.join(ENVIRONMENTS)}")
+        _check_kinds(tools, policies, extra_guards)
         self.tools = {tool.name: tool for tool in tools}
         if len(self.tools) != len(tools):
             raise ConfigError("two tools have the same name")
@@ -206,3 +207,21 @@ class Core:
     def close(self) -> None:
         """Closes the database."""
         self.store.close()
+
+
+def _check_kinds(tools: object, policies: object, extra_guards: object) -> None:
+    """Refuses what is easily passed by mistake, with the word for what was meant."""
+    for item in tools if isinstance(tools, (list, tuple)) else ():
+        if not isinstance(item, Tool):
+            name = getattr(item, "__name__", type(item).__name__)
+            raise ConfigError(f"{name} is no tool; decorate it with @tool(...)")
+    if not isinstance(policies, (Policy, Mapping)):
+        raise ConfigError(f"policies is a {type(policies).__name__}; pass one Policy, or {{scenario: Policy}}")
+    taken = {guard.name for guard in GUARDS}
+    for guard in extra_guards if isinstance(extra_guards, (list, tuple)) else ():
+        if not isinstance(guard, Guard):
+            name = getattr(guard, "__name__", type(guard).__name__)
+            raise ConfigError(f"extra_guards holds {name}, which is no Guard; write Guard({name!r}, {name})")
+        if guard.name in taken:
+            raise ConfigError(f"two guards are called {guard.name!r}; rename yours")
+        taken.add(guard.name)

@@ -48,9 +48,10 @@ def _asked(guard: Guard, call: ToolCall, tool: Tool | None, policy: Policy, fact
         said: object = guard.check(call, tool, policy, facts)
     except Exception as error:  # a guard that cannot answer has not allowed anything
         said = error
-    if said is None or isinstance(said, Objection):
+    if said is None or (isinstance(said, Objection) and isinstance(said.code, Code)):
         return said
-    words = f"The guard {guard.name} failed: it gave {type(said).__name__}."
+    did = "raised" if isinstance(said, Exception) else "returned"
+    words = f"The guard {guard.name} failed: it {did} {type(said).__name__}, not None or an Objection with a Code."
     return Objection(outcome="deny", code=Code.INTERNAL, for_model="It cannot be decided.", for_human=words)
 
 

@@ -11,7 +11,10 @@ from typing import Any
 
 from agent_guard.types import JSON, Code, Origin
 
-__all__ = ["Facts", "LimitFact", "OpenFact", "PlanFact", "Problem", "RecordFact", "Twin", "ValueFact"]
+__all__ = ["AMOUNT_SCALE", "Facts", "LimitFact", "OpenFact", "PlanFact", "Problem", "RecordFact", "Twin", "ValueFact"]
+
+AMOUNT_SCALE = 10_000
+"""Running totals are kept in ten-thousandths, rounded up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,12 +41,19 @@ class RecordFact:
 
 @dataclass(frozen=True, kw_only=True)
 class LimitFact:
-    """One limit and whether its place is taken: ``reached`` is true when ``count`` calls lie inside the window."""
+    """One limit and whether its place is taken: ``reached`` is true when ``count`` calls lie inside the window, or when
+    a total has less left than this call takes.
+
+    Args:
+        count: how many places there are; of a total in ``1 / AMOUNT_SCALE``.
+        used: how many of them were taken before this call, or None where that was not counted or not yet recorded.
+    """
 
     limit: str
     code: Code
     count: int
     reached: bool
+    used: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

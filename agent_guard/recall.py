@@ -11,7 +11,7 @@ from decimal import Decimal
 import sqlalchemy as sa
 
 from agent_guard import calls, meter
-from agent_guard.facts import Facts, LimitFact, OpenFact, PlanFact, Problem, Twin
+from agent_guard.facts import AMOUNT_SCALE, Facts, LimitFact, OpenFact, PlanFact, Problem, Twin
 from agent_guard.gather import Gathered, kill_scopes
 from agent_guard.kill_switch import covering
 from agent_guard.plan_match import Unmatched, match
@@ -24,8 +24,8 @@ from agent_guard.units import parse_duration, sha256
 
 __all__ = ["places", "recall", "token_keys"]
 
-_SCALE = 10_000
-"""Running totals are kept in ten-thousandths, rounded up."""
+_COUNTED = 100
+"""The largest rate whose places are counted: that reads each place inside the window, a bare yes or no reads two."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,12 +93,13 @@ def token_keys(thread: ThreadRow, day: str) -> tuple[str, str]:
 def _limits(connection: sa.Connection, gathered: Gathered, now_ms: int, *, stored: bool) -> list[LimitFact]:
     found = []
     for item in _bounds(gathered, stored=stored):
-        if item.code is Code.LIMIT_TOTAL:
+        used = None
+        if item.code is Code.LIMIT_RATE and item.most > _COUNTED:
+            full = meter.reached(connection, item.key, item.most, now_ms=now_ms, window_s=item.window_s)
+        else:
             used = meter.used(connection, item.key, now_ms=now_ms, window_s=item.window_s)
             full = item.takes < 0 or used + item.takes > item.most
-        else:
-            full = meter.reached(connection, item.key, item.most, now_ms=now_ms, window_s=item.window_s)
-        found.append(LimitFact(limit=item.text, code=item.code, count=item.most, reached=full))
+        found.append(LimitFact(limit=item.text, code=item.code, count=item.most, reached=full, used=used))
     return found
 
 
@@ -138,7 +139,7 @@ def _bounds(gathered: Gathered, *, stored: bool) -> list[Bound]:
             text=f"{total.max} of {total.arg} per {total.per}",
             code=Code.LIMIT_TOTAL,
             key=f"total|{tool.name}|{total.arg}|{total.per}|{_whose(total.scope, thread)}",
-            most=int(Decimal(str(total.max)) * _SCALE),
+            most=int(Decimal(str(total.max)) * AMOUNT_SCALE),
             window_s=total.window_s,
             takes=_amount(gathered.arguments.real.get(total.arg)),
         )
@@ -150,7 +151,7 @@ def _bounds(gathered: Gathered, *, stored: bool) -> list[Bound]:
 def _amount(value: JSON) -> int:
     """An amount in ten-thousandths; -1 for what is none, which is over every limit."""
     try:
-        amount = Decimal(str(value)) * _SCALE
+        amount = Decimal(str(value)) * AMOUNT_SCALE
         whole = int(amount.to_integral_value(rounding="ROUND_CEILING"))
     except (ArithmeticError, ValueError):
         return -1

@@ -12,6 +12,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, get_args
 
@@ -129,6 +130,8 @@ class Tool:
         }
         for parameter, (names, known) in named.items():
             for name in names:
+                if parameter == "kinds" and name in arguments and name not in self.unmask:
+                    return f"kinds names {name!r}, which is not in unmask ({', '.join(sorted(self.unmask)) or 'empty'})"
                 if name.split(".")[0] not in known:
                     return f"{parameter} names {name!r}, which is not among: {', '.join(known) or 'none'}"
         for name, kind in self.kinds.items():
@@ -203,6 +206,14 @@ def tool(
         except (NameError, ValueError) as error:
             raise ConfigError(f"tool {name!r}: {error}") from error
         first = next(iter(inspect.signature(function).parameters), "")
+        for option in contract:
+            if option not in Tool.__dataclass_fields__:
+                near = get_close_matches(option, Tool.__dataclass_fields__, 1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise ConfigError(f"tool {name!r}: there is no {option!r}{hint}")
+        for option in ("sensitive", "unmask", "untrusted", "key"):
+            if isinstance(contract.get(option), str):
+                raise ConfigError(f"tool {name!r}: {option} is the text {contract[option]!r}; write names in brackets")
         for option in ("sensitive", "unmask", "untrusted"):
             if option in contract:
                 contract[option] = frozenset(contract[option])

@@ -47,7 +47,7 @@ def make(**options):
         ({"timeout_s": None}, "no timeout_s"),
         ({"timeout_s": "5"}, "no timeout_s"),
         ({"key": ("deal",)}, "key names 'deal'"),
-        ({"key": "deal_id"}, "key names 'd'"),
+        ({"key": "deal_id"}, "key is the text 'deal_id'"),
         ({"refs": {"deal": "deal"}}, "refs names 'deal'"),
         ({"changes": "deal_id"}, "changes names 'deal_id'"),
         ({"sensitive": {"amount"}}, "sensitive names 'amount'"),

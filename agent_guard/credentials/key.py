@@ -19,9 +19,15 @@ HOW = "make one with: python -c 'import secrets, base64; print(base64.b64encode(
 
 
 class Keys:
-    """The keys derived from the master key, one for each purpose (HKDF-SHA256, RFC 5869)."""
+    """The keys derived from the master key, one for each purpose (HKDF-SHA256, RFC 5869).
+
+    Raises:
+        ConfigError: the master key is not 32 bytes; a source of the host's own may give anything.
+    """
 
     def __init__(self, master: bytes) -> None:
+        if not isinstance(master, bytes) or len(master) != KEY_BYTES:
+            raise ConfigError(f"the credentials gave no master key of {KEY_BYTES} bytes; {HOW}")
         self._master = master
         self._derived: dict[str, bytes] = {}
 

@@ -50,8 +50,13 @@ class Secrets:
             log.warning("a tool asked for %s: %s", self._words(name), type(error).__name__)
             code = "secret_unreadable"
         else:
-            self._given.append(found)
-            return found
+            if isinstance(found, Secret):
+                self._given.append(found)
+                return found
+            log.warning(
+                "a tool asked for %s: its source gave %s, not a Secret", self._words(name), type(found).__name__
+            )
+            code = "secret_unreadable"
         raise ToolUnavailable(f"there is no {self._words(name)}", code=code)
 
     def close(self) -> None:
