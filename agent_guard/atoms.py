@@ -138,7 +138,13 @@ def moment_of(value: str) -> datetime | None:
         return None
 
 
+_PERCENT = re.compile(r"(?<![\w.,])(\d{1,3}(?:[.,]\d{1,6})?) ?%")
+
+
 def _numbers(text: str) -> Iterator[Decimal]:
+    for found in _PERCENT.finditer(text):
+        for number in _readings(found[1]):
+            yield (number / 100).normalize()
     for found in _NUMBER.finditer(text):
         yield from _readings(found[0].replace("\u00a0", " "))
 

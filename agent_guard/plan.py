@@ -22,6 +22,7 @@ __all__ = [
     "Const",
     "Expr",
     "Extract",
+    "Has",
     "Late",
     "Lit",
     "Obj",
@@ -58,6 +59,16 @@ class Lit(_Closed):
     span: Span
 
 
+class Has(_Closed):
+    """A word or phrase of the user's that a field begins with, or holds from the beginning of a word."""
+
+    has: Annotated[str, Field(min_length=2, max_length=100)]
+
+
+Condition = str | int | float | bool | Has
+"""What a field beside the wanted one must be."""
+
+
 class Selection(_Closed):
     """A field of a record that an earlier step returned.
 
@@ -69,7 +80,7 @@ class Selection(_Closed):
 
     step: Id
     field: Path
-    where: dict[Path, str | int | float | bool] = Field(default_factory=dict)
+    where: dict[Path, Condition] = Field(default_factory=dict)
 
 
 class Rec(_Closed):
@@ -93,7 +104,7 @@ class Choice(_Closed):
     over: Id
     by: Path
     field: Path
-    where: dict[Path, str | int | float | bool] = Field(default_factory=dict)
+    where: dict[Path, Condition] = Field(default_factory=dict)
 
 
 class Sel(_Closed):

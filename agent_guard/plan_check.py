@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -11,12 +11,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from agent_guard.arguments import TOKEN
 from agent_guard.atoms import BREAK, atoms, day_of, time_of, words
-from agent_guard.plan import STEPS_MAX, Const, Extract, Late, Lit, Plan, Rec, Sel, Span, Step, Tmpl, leaves
+from agent_guard.plan import STEPS_MAX, Const, Extract, Has, Late, Lit, Plan, Rec, Sel, Span, Step, Tmpl, leaves
 from agent_guard.policy import Policy
 from agent_guard.tool import Tool
 from agent_guard.types import JSON
 
 __all__ = ["check", "said"]
+
+_PARTED = ("LOCATION", "ORG", "PERSON")
 
 
 def check(
@@ -27,6 +29,7 @@ def check(
     *,
     environment: str,
     scope: tuple[str, ...] | None,
+    reveal: Callable[[str], str] = str,
 ) -> tuple[str, ...]:
     """Returns what is wrong with a plan, one sentence each; empty for a plan that may be followed. A plan
     without steps lets nothing through.
@@ -36,6 +39,7 @@ def check(
         text: the user's masked text, which the offsets count in.
         tools: the gateway's contracts.
         scope: the tools this thread may use, or None for all of the policy.
+        reveal: puts values for pseudonyms; raw, to compare with.
     """
     if len(plan.steps) > STEPS_MAX:
         return (f"a plan has at most {STEPS_MAX} steps",)
@@ -56,7 +60,7 @@ def check(
             continue
         if not _clause(step.evidence, text):
             problems.append(f"{here}: evidence {list(step.evidence)} is no clause of the user's text")
-        problems += [f"{here}: {problem}" for problem in _arguments(step, tool, text, earlier)]
+        problems += [f"{here}: {problem}" for problem in _arguments(step, tool, text, earlier, reveal)]
         earlier[step.id] = tool
     return tuple(problems)
 
@@ -81,7 +85,9 @@ def _clause(span: Span, text: str) -> bool:
     return 0 <= start < end <= len(text) and any(letter.isalnum() for letter in text[start:end])
 
 
-def _arguments(step: Step, tool: Tool, text: str, earlier: Mapping[str, Tool]) -> Iterator[str]:
+def _arguments(
+    step: Step, tool: Tool, text: str, earlier: Mapping[str, Tool], reveal: Callable[[str], str]
+) -> Iterator[str]:
     fields = tool.args_model.model_fields
     for name in step.args.keys() - fields.keys():
         yield f"{step.tool} has no argument {name!r}"
@@ -90,25 +96,27 @@ def _arguments(step: Step, tool: Tool, text: str, earlier: Mapping[str, Tool]) -
             yield f"{name} is required and has no source"
     for name, source in step.args.items():
         for leaf in leaves(source):
-            yield from _leaf(name, leaf, text, earlier)
+            yield from _leaf(name, leaf, text, earlier, reveal)
         if isinstance(source, (Lit, Const)) and name in fields:
             value = source.lit if isinstance(source, Lit) else source.const
             if not _fits(fields[name], value):
                 yield f"{name}: the value is not of the argument's type"
 
 
-def _leaf(name: str, leaf: Any, text: str, earlier: Mapping[str, Tool]) -> Iterator[str]:
+def _leaf(name: str, leaf: Any, text: str, earlier: Mapping[str, Tool], reveal: Callable[[str], str]) -> Iterator[str]:
     match leaf:
         case Lit():
             if not _clause(leaf.span, text):
                 yield f"{name}: span {list(leaf.span)} lies outside the user's text"
-            elif not said(leaf.lit, text[slice(*leaf.span)]):
+            elif not (said(leaf.lit, text[slice(*leaf.span)]) or _part(leaf.lit, text[slice(*leaf.span)], reveal)):
                 yield f"{name}: the user's text does not say that value at {list(leaf.span)}"
         case Rec():
-            yield from _selection(name, leaf.rec.step, (leaf.rec.field, *leaf.rec.where), earlier)
+            yield from _selection(name, leaf.rec.step, _beside(leaf.rec.field, leaf.rec.where), earlier)
+            yield from _unsaid(name, leaf.rec.where, text)
         case Sel():
-            paths = (leaf.sel.field, leaf.sel.by, *leaf.sel.where)
+            paths = (leaf.sel.by, *_beside(leaf.sel.field, leaf.sel.where))
             yield from _selection(name, leaf.sel.over, paths, earlier)
+            yield from _unsaid(name, leaf.sel.where, text)
             if leaf.sel.field.split(".")[:-1] != leaf.sel.by.split(".")[:-1]:
                 yield f"{name}: {leaf.sel.field!r} and {leaf.sel.by!r} are not fields of one record"
         case Tmpl():
@@ -120,12 +128,32 @@ def _leaf(name: str, leaf: Any, text: str, earlier: Mapping[str, Tool]) -> Itera
             return
 
 
+def _part(value: str | float, clause: str, reveal: Callable[[str], str]) -> bool:
+    """Whether a value is a part of a place, firm or name in a clause: who said an address has said its street."""
+    if not isinstance(value, str):
+        return False
+    wholes = [found for found in TOKEN.findall(clause) if found[1:].rsplit("_", 1)[0] in _PARTED]
+    return len(words(reveal(value))) > 1 and any(said(reveal(value), reveal(whole)) for whole in wholes)
+
+
 def _template(name: str, leaf: Tmpl) -> Iterator[str]:
     holes = re.findall(r"\{([^{}]*)\}", leaf.tmpl)
     if set(holes) != set(leaf.parts):
         yield f"{name}: the template names {sorted(set(holes))} and 'with' gives {sorted(leaf.parts)}"
     if any(isinstance(part, (Late, Extract, list)) for part in leaf.parts.values()):
         yield f"{name}: a part of a template is a lit, rec, const, sel or expr; for anything else the whole is 'late'"
+
+
+def _unsaid(name: str, where: Mapping[str, Any], text: str) -> Iterator[str]:
+    for path, wanted in where.items():
+        if isinstance(wanted, Has) and not said(wanted.has, text):
+            yield f"{name}: the user's text does not say what {path!r} is to hold"
+
+
+def _beside(field: str, where: Collection[str]) -> tuple[str, ...]:
+    """The path of a field, and of those that are compared in the same record."""
+    above = field.rpartition(".")[0]
+    return (field, *(f"{above}.{key}" if above else key for key in where))
 
 
 def _selection(name: str, step: str, paths: Sequence[str], earlier: Mapping[str, Tool]) -> Iterator[str]:

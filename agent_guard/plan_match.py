@@ -11,8 +11,24 @@ from itertools import islice
 from operator import add, mul, sub, truediv
 from typing import Any, Literal
 
-from agent_guard.atoms import moment_of, same_moment, same_text
-from agent_guard.plan import Choice, Const, Expr, Extract, Late, Lit, Obj, Plan, Rec, Sel, Selection, Step, Tmpl, leaves
+from agent_guard.atoms import moment_of, plain, same_moment, same_text
+from agent_guard.plan import (
+    Choice,
+    Const,
+    Expr,
+    Extract,
+    Has,
+    Late,
+    Lit,
+    Obj,
+    Plan,
+    Rec,
+    Sel,
+    Selection,
+    Step,
+    Tmpl,
+    leaves,
+)
 from agent_guard.types import JSON
 
 __all__ = ["Match", "Open", "Unmatched", "match"]
@@ -147,7 +163,9 @@ def _value(name: str, source: Any, value: JSON, seen: Known) -> list[Open] | Non
             return [] if seen.same(value, source.const) else None
         case Rec():
             return _from_record(name, source.rec, value, seen)
-        case Sel() | Expr() | Tmpl():
+        case Tmpl():
+            return _template(name, source, value, seen)
+        case Sel() | Expr():
             return _computed(name, source, value, seen)
         case Extract():
             return [Open(argument=name, kind="extract")]
@@ -198,10 +216,33 @@ def _from_record(name: str, selection: Selection, value: JSON, seen: Known) -> l
     if not seen.results.get(selection.step):
         return None  # the step has not run: nothing is known, and that is not the same as anything
     values = _found(selection, seen)
-    if len(values) == 1 and selection.step not in seen.doubtful:
+    if _one(values, seen) and selection.step not in seen.doubtful:
         return [] if seen.same(value, values[0]) else None
     # no record, or several: a person chooses, and only among the values there are
     return [Open(argument=name, kind="undetermined")] if any(seen.same(value, item) for item in values) else None
+
+
+def _template(name: str, source: Tmpl, value: JSON, seen: Known) -> list[Open] | None:
+    """The planned words stand; only in the holes may there be something else, and only what their sources allow."""
+    outcome = _computed(name, source, value, seen)
+    if not outcome or not isinstance(value, str):
+        return outcome
+    pieces = re.split(r"\{([^{}]*)\}", source.tmpl)
+    pattern = "".join("(.+?)" if at % 2 else re.escape(seen.reveal(piece)) for at, piece in enumerate(pieces))
+    found = re.fullmatch(pattern, seen.reveal(value), re.DOTALL)
+    if found is None:
+        return None
+    fits = all(_fills(source.parts[hole], text, seen) for hole, text in zip(pieces[1::2], found.groups(), strict=True))
+    return outcome if fits else None
+
+
+def _fills(part: Any, text: str, seen: Known) -> bool:
+    if isinstance(part, Rec):
+        return any(seen.same(text, item if isinstance(item, str) else str(item)) for item in _found(part.rec, seen))
+    if isinstance(part, Sel):
+        return any(seen.same(text, item if isinstance(item, str) else str(item)) for item in _tied(part.sel, seen))
+    worked = _worked_out(part, seen)
+    return worked is None or seen.same(text, str(worked))
 
 
 def _computed(name: str, source: Any, value: JSON, seen: Known) -> list[Open] | None:
@@ -209,6 +250,8 @@ def _computed(name: str, source: Any, value: JSON, seen: Known) -> list[Open] | 
     if any(not seen.results.get(step) for step in _steps(source)):
         return None
     determined = _worked_out(source, seen)
+    if isinstance(source, Expr) and determined is None:
+        return [Open(argument=name, kind="late")]  # nothing that the gateway knows speaks for this value
     if determined is None or not seen.doubtful.isdisjoint(_steps(source)):
         possible = _tied(source.sel, seen) if isinstance(source, Sel) else None
         fits = possible is None or any(seen.same(value, item) for item in possible)
@@ -233,7 +276,7 @@ def _worked_out(source: Any, seen: Known) -> JSON:
             return source.const
         case Rec():
             found = _found(source.rec, seen)
-            return found[0] if len(found) == 1 else None
+            return found[0] if _one(found, seen) else None
         case Sel():
             return _chosen(source.sel, seen)
         case Expr():
@@ -305,11 +348,23 @@ def _found(selection: Selection, seen: Known) -> list[JSON]:
     return [row[selection.field.split(".")[-1]] for row in _rows(selection, seen)]
 
 
+def _one(values: Sequence[JSON], seen: Known) -> bool:
+    """Whether there is a value, and no other."""
+    return 0 < len(values) <= RECORDS_MAX and all(seen.same(values[0], item) for item in values[1:])
+
+
 def _records(results: Sequence[JSON], selection: Selection, seen: Known) -> Iterator[Mapping[str, JSON]]:
     *above, last = selection.field.split(".")
     for node in _down(list(results), above, last):
-        if last in node and all(seen.same(node.get(key), wanted) for key, wanted in selection.where.items()):
+        if last in node and all(_is(node.get(key), wanted, seen) for key, wanted in selection.where.items()):
             yield node
+
+
+def _is(value: JSON, wanted: Any, seen: Known) -> bool:
+    if not isinstance(wanted, Has):
+        return seen.same(value, wanted)
+    phrase = re.escape(plain(seen.reveal(wanted.has)))
+    return isinstance(value, str) and re.search(rf"(?<!\w){phrase}", plain(seen.reveal(value))) is not None
 
 
 def _down(node: JSON, path: Sequence[str], last: str) -> Iterator[Mapping[str, JSON]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from agent_guard.arguments import screen
+from agent_guard.arguments import TOKEN, screen
 from agent_guard.audit import AuditEvent
 from agent_guard.core import Core
 from agent_guard.errors import PlanError
@@ -24,7 +24,7 @@ __all__ = ["adopt"]
 
 TOO_LATE = "text of outsiders was read since the user spoke; a plan is made before that"
 
-_WRITTEN = frozenset({"lit", "const", "tmpl"})
+_WRITTEN = frozenset({"lit", "const", "tmpl", "has"})
 """The words of the format after which the planner's own values stand."""
 
 
@@ -64,6 +64,9 @@ def adopt(core: Core, thread: ThreadRow, plan: Plan | Mapping[str, Any]) -> Plan
             core.policy_of(thread.scenario),
             environment=core.environment,
             scope=thread.scope,
+            reveal=lambda value: TOKEN.sub(
+                lambda found: entry.value if (entry := vault.find(found[0])) else found[0], value
+            ),
         )
         if problems:
             raise PlanError(problems)
@@ -98,7 +101,12 @@ def _source(core: Core, tool: Tool | None, name: str, node: JSON, vault: ThreadV
 
 def _part(core: Core, tool: Tool | None, name: str, key: str, item: JSON, vault: ThreadVault) -> JSON:
     if key == "where" and isinstance(item, Mapping):  # the names of fields are the contract's
-        return {path: masked_value(core, tool, name, value, vault) for path, value in item.items()}
+        return {
+            path: _source(core, tool, name, value, vault)
+            if isinstance(value, Mapping)
+            else masked_value(core, tool, name, value, vault)
+            for path, value in item.items()
+        }
     if key in _WRITTEN:
         return masked_value(core, tool, name, item, vault)
     return _source(core, tool, name, item, vault)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
@@ -51,10 +52,13 @@ def values(gathered: Gathered, facts: Facts, trail: Trail) -> tuple[ValueFact, .
     if not judged and not tool.writes:
         return ()
     found: list[ValueFact] = []
+    usual = defaults(tool.args_model)
     for name, value in gathered.arguments.masked.items():
         if name in tool.refs and name in judged and value is not None:
             found.append(_named(name, str(value), _record_seen(gathered, facts, trail, name), "text"))
             continue
+        if name in judged and isinstance(value, str) and not value.strip() and value != usual.get(name):
+            found.append(_named(name, "(empty)", {}, "text"))  # emptying a field is a decision, and nobody said it
         for leaf in _leaves(value):
             found += _leaf(gathered, trail, name, leaf, judged=name in judged)
     return tuple(dict.fromkeys(found))
@@ -82,7 +86,7 @@ def sightings(gathered: Gathered, facts: Facts, trail: Trail, content: JSON, sou
                 led = evidence is True or (evidence is None and (not listed or _asked_for(gathered, item, trail)))
                 linked = led and index < ITEMS_MAX
                 where = f"{source} {index}" if listed else f"{source} {name}"
-                made.append(Sighting(origin="trusted", source=where, text=_text(item), linked=linked))
+                made.append(Sighting(origin="trusted", source=where, text=_text(item, tool.ids), linked=linked))
     return [item for item in made if item.text]
 
 
@@ -205,7 +209,7 @@ def _record_seen(gathered: Gathered, facts: Facts, trail: Trail, name: str) -> S
     """
     value, record = gathered.arguments.masked.get(name), facts.records.get(name)
     kind = gathered.tool.refs[name] if gathered.tool else ""
-    seen: dict[Origin, str] = dict(trail.seen(value, _cues(name, kind)))
+    seen: dict[Origin, str] = dict(trail.seen(str(value), _cues(name, kind)))
     if str(value) in gathered.thread.refs.values():
         seen.setdefault("trusted", HOST)
     if record is not None and record.party is not None and record.party == facts.party:
@@ -241,8 +245,19 @@ def _leaves(value: JSON) -> Iterator[Any]:
         yield value
 
 
-def _text(value: JSON) -> str:
-    return "\n".join(str(leaf) for leaf in _leaves(value))
+def _text(value: JSON, ids: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The texts and numbers of a value, one a line; a record's id after the word for its kind, so that the 42 of an
+    event is no contact's.
+    """
+    named = {str(item): ids[key] for node in _objects(value) for key, item in node.items() if key in ids}
+    return "\n".join(f"{named[str(leaf)]} {leaf}" if str(leaf) in named else str(leaf) for leaf in _leaves(value))
+
+
+def _objects(value: JSON) -> Iterator[Mapping[str, JSON]]:
+    if isinstance(value, Mapping):
+        yield value
+    for item in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+        yield from _objects(item)
 
 
 @lru_cache(maxsize=256)

@@ -61,6 +61,8 @@ class Tool:
         untrusted: result fields whose text was written by outsiders.
         result_fields: result field, or a dotted path in one, -> one of ``FIELD_CLASSES``. Text that is not named is
             analysed.
+        ids: field of the result, at any depth -> kind of the record whose id it holds, e.g. ``{"id": "event"}``: the 42
+            of an event is then no contact's.
         post_check: ``(args, result, description after) -> None or the problem in one word``.
         dry_run: ``(args, *resources) -> Description`` of the record as it would be; shown to the approver.
     """
@@ -83,6 +85,7 @@ class Tool:
     unmask: frozenset[str] = frozenset()
     untrusted: frozenset[str] = frozenset()
     result_fields: Mapping[str, str] = field(default_factory=dict)
+    ids: Mapping[str, str] = field(default_factory=dict)
     post_check: Callable[..., str | None] | None = None
     dry_run: Callable[..., Any] | None = None
 

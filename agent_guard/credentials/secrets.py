@@ -42,7 +42,7 @@ class Secrets:
         if self._over:
             raise ToolUnavailable(f"the call is over; {self._words(name)} is not given", code="secret_withheld")
         try:
-            found = self._credentials.secret(name, environment=self._environment, agent=self._agent)
+            found: object = self._credentials.secret(name, environment=self._environment, agent=self._agent)
         except ConfigError as error:
             log.warning("a tool asked for %s: %s", self._words(name), error)
             code = "secret_missing"

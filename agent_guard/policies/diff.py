@@ -28,6 +28,8 @@ UNSEEN = "no call was found that shows it"
 
 _LEVEL: Mapping[Mode | None, int] = {None: 0, "suggest": 1, "approve": 2, "execute": 3}
 _ASKING = ("approve", "execute")
+_OF_ARGUMENTS = ("args", "where")
+"""Keys that are about what a call says, so that a call of their own can show them."""
 
 Cell = tuple[str, str]
 
@@ -39,8 +41,8 @@ class Change:
     Args:
         argument: the argument that the aspect is about, or None.
         example: ``{"tool": ..., "args": {...}}``, a call that one version denies for this aspect and the other does
-            not; None where none was found, or the aspect is not about a call. Where it is about ``where``, both
-            versions were evaluated on it.
+            not; None where none was found, or the aspect is not about a call. Where it is about ``args`` or ``where``,
+            both versions were evaluated on it.
     """
 
     role: str
@@ -87,9 +89,10 @@ def _tool(name: str, old: Policy, new: Policy, tool: Tool | None) -> Iterator[Ch
         return
     for found in entry_shifts(name, old, new, tool):
         shift = found
-        about_values = shift.aspect.startswith("where.")
-        call = _call_for(name, old, new, tool, shift) if about_values else shown.get(shift.direction)
-        if about_values and tool is not None and call is None:
+        key = shift.aspect.split(".")[0]
+        own = key in _OF_ARGUMENTS and shift.direction != "changed"
+        call = _call_for(name, old, new, tool, shift, key) if own else shown.get(shift.direction)
+        if own and tool is not None and call is None:
             shift = replace(shift, note=f"{shift.note}; {UNSEEN}" if shift.note else UNSEEN)
         for role, environment in shared:
             yield _change(role, name, environment, shift, call)
@@ -125,12 +128,12 @@ def _change(role: str, tool: str, environment: str, shift: Shift, call: JSON) ->
 def _call(name: str, old: Policy, new: Policy, tool: Tool | None, direction: str) -> JSON:
     """A call that the freer side takes, for what is not about its arguments."""
     freer = (new if direction == "wider" else old).tools.get(name)
-    args = example(tool, freer.where) if freer else None
+    args = example(tool, freer) if freer else None
     return None if args is None else {"tool": name, "args": args}
 
 
-def _call_for(name: str, old: Policy, new: Policy, tool: Tool | None, shift: Shift) -> JSON:
-    """A call whose arguments one side's ``where`` takes and the other's refuses."""
-    freer, stricter = (new, old) if shift.direction == "wider" else (old, new)
-    args = example(tool, freer.tools[name].where, stricter.tools[name].where, argument=shift.argument)
+def _call_for(name: str, old: Policy, new: Policy, tool: Tool | None, shift: Shift, key: str) -> JSON:
+    """A call that the freer side takes, and would refuse if this one key of it were the other side's."""
+    freer, stricter = (policy.tools[name] for policy in ((new, old) if shift.direction == "wider" else (old, new)))
+    args = example(tool, freer, freer.model_copy(update={key: getattr(stricter, key)}), argument=shift.argument)
     return None if args is None else {"tool": name, "args": args}

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from agent_guard.policies.regexes import PROBES, texts
 from agent_guard.policies.shapes import Shape, leaf_shapes, shapes
-from agent_guard.policy import Where, WhereRule
+from agent_guard.policy import ToolRule, Where, WhereRule
 from agent_guard.tool import Tool
 from agent_guard.types import JSON
 from agent_guard.where import failures
@@ -34,28 +34,33 @@ _LONGEST = 5_000
 
 @dataclass(frozen=True, kw_only=True)
 class _Search:
-    """What is looked for: arguments that one ``where`` takes and, if given, another refuses."""
+    """What is looked for: arguments that ``args`` and ``where`` of one entry take and, if given, another's refuse."""
 
     tool: Tool | None
-    takes: Where
-    refuses: Where | None
+    takes: ToolRule
+    refuses: ToolRule | None
     hints: Sequence[Where]
+
+    def settable(self, name: str) -> bool:
+        """Whether the call that is looked for may set an argument."""
+        return self.takes.args is None or name in self.takes.args
 
 
 def example(
-    tool: Tool | None, takes: Where, refuses: Where | None = None, *, argument: str | None = None
+    tool: Tool | None, takes: ToolRule, refuses: ToolRule | None = None, *, argument: str | None = None
 ) -> dict[str, JSON] | None:
-    """Arguments that the tool's model and ``takes`` accept and ``refuses`` does not, or None where none was found.
+    """Arguments that the tool's model and the entry ``takes`` accept and ``refuses`` does not, or None where none was
+    found.
 
     Args:
         tool: its contract; without it only the arguments that the rules name are given.
         argument: the one that makes the difference.
     """
-    search = _Search(tool=tool, takes=takes, refuses=refuses, hints=[item for item in (takes, refuses) if item])
+    search = _Search(tool=tool, takes=takes, refuses=refuses, hints=[rule.where for rule in (takes, refuses) if rule])
     base = _base(search, argument)
     if argument is None:
         return base if _fits(search, base, argument) else None
-    for value in islice(_values(search, argument), _TRIES):
+    for value in islice(_values(search, argument), _TRIES) if search.settable(argument) else ():
         args = {**base, argument: value}
         if _fits(search, args, argument):
             return args
@@ -65,12 +70,18 @@ def example(
 
 def _fits(search: _Search, args: Mapping[str, JSON], argument: str | None) -> bool:
     real = _read(search.tool, args)
-    if real is None or list(failures(search.takes, real)):
+    if real is None or _refused(search.takes, args, real):
         return False
     if search.refuses is None:
         return True
-    broken = [name for name, _ in failures(search.refuses, real)]
+    broken = _refused(search.refuses, args, real)
     return bool(broken) if argument is None else argument in broken
+
+
+def _refused(rule: ToolRule, args: Mapping[str, JSON], real: Mapping[str, JSON]) -> list[str]:
+    """The arguments that an entry refuses: those that a call may not set, and those whose value does not pass."""
+    closed = [name for name in args if rule.args is not None and name not in rule.args]
+    return closed + [name for name, _ in failures(rule.where, real)]
 
 
 def _read(tool: Tool | None, args: Mapping[str, JSON]) -> Mapping[str, JSON] | None:
@@ -92,7 +103,7 @@ def _base(search: _Search, but: str | None) -> dict[str, JSON]:
         if name == but:
             base.setdefault(name, next(_values(search, name), None))
             continue
-        rule = search.takes.properties.get(name)
+        rule = search.takes.where.properties.get(name)
         for value in islice(_values(search, name), _TRIES):
             alone = Where(properties={name: rule} if rule else {})
             if not list(failures(alone, {name: value})) and not _blamed(search.tool, {**base, name: value}, name):
@@ -102,9 +113,10 @@ def _base(search: _Search, but: str | None) -> dict[str, JSON]:
 
 
 def _needed(search: _Search) -> list[str]:
-    ruled = [*search.takes.properties, *search.takes.required]
+    ruled = [*search.takes.where.properties, *search.takes.where.required]
     fields = search.tool.args_model.model_fields if search.tool else {}
-    return list(dict.fromkeys([name for name, item in fields.items() if item.is_required()] + ruled))
+    needed = [name for name, item in fields.items() if item.is_required()] + ruled
+    return [name for name in dict.fromkeys(needed) if search.settable(name)]
 
 
 def _blamed(tool: Tool | None, args: Mapping[str, JSON], name: str) -> bool:

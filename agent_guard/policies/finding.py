@@ -55,6 +55,7 @@ class Rule(StrEnum):
     NO_KEY = "no_key"
     REGION_WITHOUT_RECORD = "region_without_record"
     NO_STOP_WORDS = "no_stop_words"
+    ARGS_OPEN = "args_open"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,8 @@ __all__ = ["asked", "lines"]
 MEANING = {
     "none": "no gate: the same calls straight at the tools",
     "believed": "T1: the plan is believed. The planner saw the user's words, the tools and the policy; all after\n"
-    "the first byte of outside text is compromised. It is SIMULATED and knows the ground truth: an upper bound.",
+    "the first byte of outside text is compromised. It is SIMULATED and knows the ground truth: an upper bound.\n"
+    "A step without open values is one of the user's own calls, so residual 0 holds partly by construction.",
     "ignored": "T2: nothing that the model says is believed, and there is no plan; what is left is provenance.",
 }
 

@@ -77,7 +77,11 @@ def parts(name):
         optional={"same": st.sampled_from(arguments)},
     )
     numbers = [item for item in ("days", "amount") if item in arguments]
+    given = [item for item, field in tool.args_model.model_fields.items() if field.is_required()]
+    left = [item for item in arguments if item not in given]
+    settable = some(left).map(lambda chosen: [*given, *chosen]) if left else st.just(given)
     optional = {
+        "args": settable,
         "region": st.just("own") | some(REGIONS),
         "fields": some(list(tool.result_model.model_fields)),
         "where": wheres(name),
@@ -151,7 +155,9 @@ def pairs(draw):
     new = json.loads(json.dumps(old))
     (name,) = new["tools"]
     known = {"roles": ALWAYS["roles"], "mode": MODE} | parts(name)
-    for key in draw(st.lists(st.sampled_from([*sorted(known), *["where"] * 4]), min_size=1, max_size=2, unique=True)):
+    for key in draw(
+        st.lists(st.sampled_from([*sorted(known), *["where"] * 4, *["args"] * 3]), min_size=1, max_size=2, unique=True)
+    ):
         for rules in (old, new):
             rule = rules["tools"][name]
             rule.pop(key, None)

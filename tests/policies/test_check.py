@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from pydantic import BaseModel, Field, HttpUrl, SecretStr
+from pydantic import BaseModel, Field, HttpUrl, SecretStr, field_validator
 
 from agent_guard.policies.check import check
 from agent_guard.policies.finding import Finding, Rule, Source
@@ -15,7 +15,7 @@ from agent_guard.policies.house import ENVIRONMENTS
 from agent_guard.policy import Policy
 from agent_guard.scenario import load_app
 from agent_guard.types import Subject
-from tests.policies.desk import APPROVERS, DELETE, DRAFT, READ, SEND, TOOLS, contract, policy
+from tests.policies.desk import APPROVERS, DELETE, DRAFT, READ, SEND, TOOLS, Deal, Offer, contract, policy
 from tests.policies.strategies import DATA
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +68,7 @@ class Table(BaseModel):
 
 
 @pytest.mark.req("B18")
-@pytest.mark.parametrize("key", ["from", "where"])
+@pytest.mark.parametrize("key", ["from", "where", "args"])
 def test_published_error_two_swapped_field_lists(key):
     """Two entries in each other's place: each names the other's arguments, and the finding asks about the swap."""
     car = contract("travel.reserve_car", "write", Car, key=("company",))
@@ -78,6 +78,8 @@ def test_published_error_two_swapped_field_lists(key):
     rules = {
         name: {"from": {item: ["user"] for item in listed}}
         if key == "from"
+        else {"args": listed}
+        if key == "args"
         else {"where": {"properties": {item: {} for item in listed}}}
         for name, listed in names.items()
     }
@@ -212,6 +214,7 @@ def test_a_sound_entry_has_nothing_to_tell():
     """An entry that binds, limits and asks gives no finding at all."""
     rule = {
         "region": "own",
+        "args": ["deal_id", "kind", "subject", "days"],
         "where": {"properties": {"subject": {"maxLength": 100, "pattern": "^[^<>]*$"}, "kind": {"enum": ["call"]}}},
         "limits": ["3/day/subject", "5/day/thread"],
         "mode": "approve",
@@ -222,7 +225,7 @@ def test_a_sound_entry_has_nothing_to_tell():
 
 def test_what_must_come_first_must_be_able_to():
     """A required tool that nobody of these roles may call, or that never runs where this one does, is an error."""
-    after = {"requires": [{"tool": "crm.read", "within": "1h"}]}
+    after = {"args": list(DRAFT.args_model.model_fields), "requires": [{"tool": "crm.read", "within": "1h"}]}
     assert has(
         {"crm.read": {"roles": ["boss"]}, "crm.offer": after}, "error", "requires_impossible", "crm.offer.requires.0"
     )
@@ -382,6 +385,92 @@ def test_roles_that_look_alike_are_two_roles():
         assert "roles_alike" in {item[1] for item in words(rules)}, strange
     rules = {"crm.offer": {"mode": "approve", "approvers": {"roles": ["manager"]}}, "crm.read": {"roles": ["managers"]}}
     assert "roles_alike" not in {item[1] for item in words(rules)}
+
+
+# ---- what a call may set
+
+
+class Late(BaseModel):
+    deal_id: str = Field(max_length=20)
+    contact_id: str | None = Field(default=None, max_length=20)
+    note: str | None = Field(default=None, max_length=50)
+    reference: str = Field(default="none", max_length=20)
+    due: str | None = Field(default=None, max_length=10)
+    days: int = 0
+    urgent: bool = False
+    made: str = Field(default_factory=lambda: "x", max_length=5)
+    checked: str = Field(default="a", max_length=5)
+
+    @field_validator("checked")
+    @classmethod
+    def _looked_at(cls, value: str) -> str:
+        return value
+
+
+LATE = contract("crm.late", "write", Late, refs={"deal_id": "deal", "contact_id": "contact"}, key=("deal_id",))
+
+
+@pytest.mark.req("A1", "B18")
+@pytest.mark.parametrize(
+    ("tool", "rule", "expected"),
+    [
+        (DRAFT, {}, True),
+        (DRAFT, {"args": ["deal_id", "kind", "subject"]}, False),
+        (SEND, {}, False),  # each argument must be given
+        (contract("crm.list", "read", Offer, Deal), {}, False),  # it changes nothing
+        (contract("web.get", "egress", Offer, Deal), {}, True),
+    ],
+)
+def test_a_tool_with_effects_says_what_a_call_may_set(tool, rule, expected):
+    """A contract may grow: where it has optional arguments, a tool with effects and without a list is a warning."""
+    assert has({tool.name: rule}, "warning", "args_open", f"{tool.name}.args", tools=[tool]) is expected
+
+
+@pytest.mark.req("A1", "B18")
+@pytest.mark.parametrize(
+    ("rule", "level", "word", "key"),
+    [
+        ({"where": {"properties": {"days": {"maximum": 5}}}}, "warning", "never_fires", "where.properties.days"),
+        ({"where": {"properties": {"days": {"minimum": 1}}}}, "error", "never_allows", "where.properties.days"),
+        ({"where": {"properties": {"note": {}}}}, "error", "never_allows", "where.properties.note"),
+        ({"where": {"required": ["note"]}}, "error", "never_allows", "where.required"),
+        ({"where": {"required": ["days"]}}, "warning", "never_fires", "where.required"),
+        ({"from": {"note": ["user"]}}, "warning", "never_fires", "from.note"),
+        ({"from": {"urgent": ["user"]}}, "warning", "never_fires", "from.urgent"),
+        ({"bind": {"contact_id": "party"}}, "error", "never_allows", "bind.contact_id"),
+        ({"totals": [{"arg": "note", "max": 3, "per": "thread"}]}, "error", "never_allows", "totals"),
+        ({"not_after": {"due": "30d"}}, "error", "never_allows", "not_after.due"),
+        ({"requires": [{"tool": "crm.read", "within": "1h", "same": "note"}]}, "error", "never_allows", "requires.0.same"),
+        ({"args": []}, "error", "never_allows", "args"),  # deal_id must be given
+        ({"args": ["deal_id", "dael"]}, "error", "name_unknown", "args"),
+    ],
+)  # fmt: skip
+def test_a_rule_about_an_argument_that_no_call_may_set(rule, level, word, key):
+    """What may not be set has its default: a rule that the default keeps never fires, one that it breaks always does."""
+    assert has({"crm.late": {"args": ["deal_id"]} | rule}, level, word, f"crm.late.{key}", tools=[LATE, READ])
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"from": {"reference": ["user"]}},  # the default is judged as well, and nobody said it
+        {"from": {"days": ["user"]}},
+        {"totals": [{"arg": "days", "max": 3, "per": "thread"}]},  # the default is added up
+        {"where": {"properties": {"made": {"const": "y"}}}},  # a default that is made anew may pass
+        {"where": {"properties": {"checked": {"const": "y"}}}},
+        {"args": ["deal_id", "days"], "where": {"properties": {"days": {"maximum": 5}}}},
+        {"args": None, "where": {"properties": {"days": {"maximum": 5}}}},
+    ],
+)
+def test_a_rule_that_may_still_fire_is_left_alone(rule):
+    """Where the default is judged, or not known, nothing is said of the rule."""
+    quiet = {item for item in words({"crm.late": {"args": ["deal_id"]} | rule}, tools=[LATE]) if item[0] == "error"}
+    assert quiet == set()
+    assert not [
+        item
+        for item in found({"crm.late": {"args": ["deal_id"]} | rule}, tools=[LATE])
+        if item.rule is Rule.NEVER_FIRES
+    ]
 
 
 # ---- effects

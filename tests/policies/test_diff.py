@@ -6,15 +6,18 @@ import json
 import math
 from collections import Counter
 from random import Random
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import assume, given, settings, strategies as st
+from pydantic import BaseModel
 
+from agent_guard.arguments import read
 from agent_guard.policies.diff import EVERY, diff
 from agent_guard.policies.regexes import texts, width
+from agent_guard.policies.shifts.entry import entry_shifts
 from agent_guard.policies.shifts.where import PATTERN_NOTE, where_shifts
-from agent_guard.policy import Policy
+from agent_guard.policy import Approvers, Limits, Loops, PlanRule, Policy, Requires, ToolRule, Total, Where, WhereRule
 from agent_guard.where import failures
 from tests.policies.desk import APPROVERS, DRAFT, TOOLS, policy
 from tests.policies.strategies import DATA, pairs, ruled
@@ -120,6 +123,68 @@ def test_a_role_and_a_mode_are_cells_of_their_own():
 def test_a_key_became_wider_or_narrower(old, new, expected):
     """Each key of an entry is compared by what it lets through, and both ways where neither holds the other."""
     assert directions(old, new) == expected
+
+
+@pytest.mark.req("A1", "B18")
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (["deal_id", "kind", "subject"], ["deal_id", "kind", "subject", "note"], {"args.note": "wider"}),
+        (["deal_id", "kind", "subject", "note"], ["subject", "deal_id", "kind"], {"args.note": "narrower"}),
+        (["deal_id", "note"], ["deal_id", "days"], {"args.note": "narrower", "args.days": "wider"}),
+        (["deal_id", "note"], ["note", "deal_id"], {}),
+        (["deal_id"], ["deal_id", "unknown"], {}),  # refused whatever the policy says
+        (["deal_id", "kind", "subject", "days"], None, {"args.urgent": "wider", "args.note": "wider", "args": "changed"}),
+        (None, ["deal_id", "kind", "subject", "days", "urgent"], {"args.note": "narrower", "args": "changed"}),
+        (list(DRAFT.args_model.model_fields), None, {"args": "changed"}),  # as wide today, and not when the contract grows
+    ],
+)  # fmt: skip
+def test_arguments_that_a_call_may_set(old, new, expected):
+    """Each argument that a call may set in one version alone is a cell; no list stands for all that the contract has."""
+    assert directions({"args": old}, {"args": new}) == expected
+
+
+@pytest.mark.req("A1")
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (["a"], ["a", "b"], {"args.b": "wider"}),
+        (["a"], ["b"], {"args.a": "narrower", "args.b": "wider"}),
+        (["a"], None, {"args": "wider"}),
+        (None, ["a"], {"args": "narrower"}),
+    ],
+)
+def test_without_a_contract_no_list_is_wider_than_any(old, new, expected):
+    """What else a tool takes is not known without its contract, so no list of arguments is all of them."""
+    assert directions({"args": old}, {"args": new}, tools=None) == expected
+
+
+@pytest.mark.req("A1", "B18")
+@pytest.mark.parametrize(("version", "name"), [(["note"], "note"), (["urgent"], "urgent"), (None, "days")])
+@pytest.mark.parametrize("key", ["args", "where"])
+def test_an_example_sets_the_argument_that_was_opened(version, name, key):
+    """The example of an opened argument is read without a problem under the new version, and refused for it under the
+    old; an example for another key sets nothing that its version closes.
+    """
+    needed = ["deal_id", "kind", "subject"]
+    entry = {"where": {"properties": {"subject": {"maxLength": 5}, "days": {"maximum": 9}}}, "args": needed}
+    other = {"args": None if version is None else [*needed, *version]}
+    if key == "where":
+        other = {"where": {"properties": {"subject": {"maxLength": 6}, "days": {"maximum": 9}}}}
+    old, new = policy({"crm.offer": entry}), policy({"crm.offer": entry | other})
+    changes = [
+        c for c in diff(old, new, TOOLS) if c.aspect == (f"args.{name}" if key == "args" else "where.subject.maxLength")
+    ]
+    assert changes
+    for change in changes:
+        problems = [
+            {
+                item.path
+                for item in read(DRAFT, rules.tools["crm.offer"], change.example["args"], lambda _: None).problems
+            }
+            for rules in (old, new)
+        ]
+        assert problems == [{name if key == "args" else "subject"}, set()]
 
 
 def where(**properties: Any) -> dict[str, Any]:
@@ -229,6 +294,106 @@ def test_samples_match_their_pattern(pattern):
     assert all(low <= len(text) <= (math.inf if high is None else high) for text in made)
 
 
+# ---- every key
+
+APPROVING = {"mode": "approve", "approvers": APPROVERS}
+TOTAL = {"arg": "days", "max": 3, "per": "day/subject"}
+REQUIRED = {"tool": "crm.read", "within": "1h"}
+UNCOMPARED = {(Policy, "version"): "format 1 is the only one that can be read"}
+ENTRY: dict[tuple[type[BaseModel], str], tuple[dict[str, Any], dict[str, Any]]] = {
+    (ToolRule, "roles"): ({"roles": ["sales"]}, {"roles": ["sales", "intern"]}),
+    (ToolRule, "mode"): ({"mode": "suggest"}, {"mode": "execute"}),
+    (ToolRule, "region"): ({"region": "own"}, {"region": ["kz"]}),
+    (ToolRule, "args"): ({"args": ["deal_id"]}, {"args": ["deal_id", "note"]}),
+    (ToolRule, "fields"): ({"fields": []}, {"fields": ["id"]}),
+    (ToolRule, "where"): ({}, {"where": {"required": ["note"]}}),
+    (ToolRule, "bind"): ({"bind": {"deal_id": "party"}}, {"bind": {"deal_id": "subject"}}),
+    (ToolRule, "limits"): ({"limits": ["3/day/subject"]}, {"limits": ["4/day/subject"]}),
+    (ToolRule, "approvers"): ({}, {"approvers": APPROVERS}),
+    (ToolRule, "origins"): ({"from": {"note": ["user"]}}, {"from": {"note": ["user", "party"]}}),
+    (ToolRule, "domains"): ({"domains": ["a.example"]}, {"domains": ["b.example"]}),
+    (ToolRule, "requires"): ({}, {"requires": [REQUIRED]}),
+    (ToolRule, "totals"): ({}, {"totals": [TOTAL]}),
+    (ToolRule, "not_after"): ({}, {"not_after": {"note": "1d"}}),
+    (Where, "properties"): ({"where": {}}, {"where": {"properties": {"note": {}}}}),
+    (Where, "required"): ({"where": {}}, {"where": {"required": ["note"]}}),
+    **{
+        (WhereRule, name): ({"where": {"properties": {"subject": {}}}}, {"where": {"properties": {"subject": {written: value}}}})
+        for name, written, value in (
+            ("type", "type", "string"), ("enum", "enum", ["a"]), ("const", "const", "a"), ("minimum", "minimum", 1),
+            ("maximum", "maximum", 1), ("min_length", "minLength", 1), ("max_length", "maxLength", 1),
+            ("max_items", "maxItems", 1), ("pattern", "pattern", "^a$"),
+        )
+    },
+    **{
+        (Approvers, name): (APPROVING, {"mode": "approve", "approvers": APPROVERS | {name: value}})
+        for name, value in (("roles", ["lead"]), ("not_requester", False), ("expires", "1h"), ("review", "raw"))
+    },
+    **{
+        (Requires, name): ({"requires": [REQUIRED]}, {"requires": [REQUIRED | {name: value}]})
+        for name, value in (("tool", "mail.send"), ("within", "2h"), ("same", "deal_id"))
+    },
+    **{
+        (Total, name): ({"totals": [TOTAL]}, {"totals": [TOTAL | {name: value}]})
+        for name, value in (("arg", "subject"), ("max", 4), ("per", "thread"))
+    },
+}  # fmt: skip
+WHOLE: dict[tuple[type[BaseModel], str], tuple[dict[str, Any], dict[str, Any]]] = {
+    (Policy, "name"): ({}, {"name": "other"}),
+    (Policy, "limits"): ({}, {"limits": {"actions_per_thread": 3}}),
+    (Policy, "loops"): ({}, {"loops": {"cycle": 2}}),
+    (Policy, "stop_words"): ({}, {"stop_words": ["en.txt"]}),
+    (Policy, "plan"): ({}, {"plan": {}}),
+    (Policy, "model_regions"): ({}, {"model_regions": ["kz"]}),
+    (Policy, "contact_caps"): ({}, {"contact_caps": {"a": 1}}),
+    (PlanRule, "outside"): ({"plan": {"outside": "deny"}}, {"plan": {"outside": "ask"}}),
+    **{(Limits, name): ({}, {"limits": {name: 3}}) for name in (
+        "actions_per_thread", "steps_per_thread", "attempts_per_thread", "tokens_per_thread", "tokens_per_day_per_tenant",
+    )},
+    **{(Loops, name): ({}, {"loops": {name: 5}}) for name in ("same_call", "cycle")},
+}  # fmt: skip
+VERSIONS = {
+    **{key: tuple(policy({"crm.offer": side}) for side in sides) for key, sides in ENTRY.items()},
+    **{key: tuple(policy({"crm.offer": {}}, **side) for side in sides) for key, sides in WHOLE.items()},
+    (Policy, "tools"): (policy({"crm.offer": {}}), policy({"crm.offer": {}, "crm.read": {}})),
+}
+
+
+def models(annotation: Any) -> set[type[BaseModel]]:
+    """The models that stand in an annotation, and those in them."""
+    if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        return set().union(*(models(part) for part in get_args(annotation)))
+    inner = (models(field.annotation) for field in annotation.model_fields.values())
+    return {annotation}.union(*inner)
+
+
+@pytest.mark.req("A1")
+def test_every_key_has_two_versions_to_compare():
+    """A key that is added to the format must be added to the comparison: here first, then where it is compared."""
+    keys = {(model, name) for model in models(Policy) for name in model.model_fields}
+    assert keys == VERSIONS.keys() | UNCOMPARED.keys()
+
+
+@pytest.mark.req("A1")
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("key", VERSIONS, ids=lambda key: f"{key[0].__name__}.{key[1]}")
+def test_every_key_is_compared(key, known):
+    """Two versions that differ in one key alone differ, with the tool's contract and without."""
+    old, new = VERSIONS[key]
+    assert all(key[1] in path for path in differing(old.model_dump(), new.model_dump()))
+    assert diff(old, new, TOOLS if known else None) and diff(new, old, TOOLS if known else None)
+
+
+def differing(old: Any, new: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The paths of what differs, and never none; the items of two equally long lists are compared one by one."""
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        old, new = dict(enumerate(old)), dict(enumerate(new))
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = [key for key in old | new if old.get(key) != new.get(key)]
+        return [item for key in keys for item in differing(old.get(key), new.get(key), (*path, key))] or [()]
+    return [path]
+
+
 # ---- properties: policies at random
 
 
@@ -290,16 +455,45 @@ def test_where_nothing_is_wider_no_more_arguments_pass(case, known):
         assert list(failures(new, args)) or not list(failures(old, args))
 
 
+@pytest.mark.req("A1", "B18")
+@given(pairs(), st.integers(0, 2**32), st.booleans())
+@settings(max_examples=200)
+def test_where_nothing_is_wider_no_more_calls_are_read(pair, seed, known):
+    """If neither ``args`` nor ``where`` is wider, a call that is read without a problem was so before; where a contract
+    is known, each argument that is said to be opened or closed is one that a call may set in one version alone.
+    """
+    old, new = pair
+    (name,) = old.tools
+    tool, rng = TOOLS[name], Random(seed)
+    shifts = list(entry_shifts(name, old, new, tool if known else None))
+    if known:
+        sides = [set(side.tools[name].args or tool.args_model.model_fields) for side in pair]
+        for way, names in (("wider", sides[1] - sides[0]), ("narrower", sides[0] - sides[1])):
+            assert {s.argument for s in shifts if s.aspect.startswith("args.") and s.direction == way} == names
+    if any(item.direction == "wider" and item.aspect.split(".")[0] in ("args", "where") for item in shifts):
+        return
+    for _ in range(40):
+        around = world(rng, name, new.tools[name])
+        problems = [read(tool, side.tools[name], around[1], lambda _: None).problems for side in pair]
+        assert problems[1] or not problems[0]
+
+
 @given(pairs())
 @settings(max_examples=80)
 def test_examples_show_what_they_stand_for(pair):
-    """Each example of a ``where`` that differs is refused by the stricter version's rules and taken by the freer's."""
+    """Each example of an ``args`` or a ``where`` that differs is refused for its argument by the stricter version, and
+    taken by the freer.
+    """
     old, new = pair
     for change in diff(old, new, TOOLS):
-        if not change.aspect.startswith("where.") or change.example is None:
+        if change.aspect.split(".")[0] not in ("args", "where") or change.example is None:
             continue
         freer, stricter = (new, old) if change.direction == "wider" else (old, new)
         name = change.example["tool"]
-        real = TOOLS[name].args_model.model_validate(change.example["args"]).model_dump(mode="json")
-        assert not list(failures(freer.tools[name].where, real))
-        assert change.argument in [item for item, _ in failures(stricter.tools[name].where, real)]
+        read_by = [
+            read(TOOLS[name], side.tools[name], change.example["args"], lambda _: None) for side in (freer, stricter)
+        ]
+        assert not read_by[0].problems
+        assert change.argument in [item.path for item in read_by[1].problems]
+        if change.aspect.startswith("where."):
+            assert change.argument in [item for item, _ in failures(stricter.tools[name].where, read_by[1].real)]

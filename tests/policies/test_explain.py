@@ -10,9 +10,10 @@ from string import Formatter
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from agent_guard.arguments import read
 from agent_guard.decide import decide
 from agent_guard.errors import ConfigError
-from agent_guard.facts import LimitFact, OpenFact, PlanFact, Problem, Twin, ValueFact
+from agent_guard.facts import Facts, LimitFact, OpenFact, PlanFact, Problem, Twin, ValueFact
 from agent_guard.guards import GUARDS
 from agent_guard.guards.base import Guard, deny
 from agent_guard.policies.explain import explain
@@ -118,6 +119,72 @@ def test_limits_are_counted_in_words(language, expected):
         limit = LimitFact(limit=f"{n}/minute/subject", code=Code.LIMIT_RATE, count=n, reached=False)
         made = told(rule(limits=[limit.limit]), language=language, limits=(limit,))
         assert words in line(made, "limits").text
+
+
+@pytest.mark.req("A3", "A10")
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [
+        ("en", ["Left before this call: 0 of 1 call a minute for this user", "1 of 2 calls", "4 of 5 calls", "20 of 21 calls"]),
+        ("ru", ["До этого вызова осталось: 0 из 1 вызова в минуту для этого пользователя", "1 из 2 вызовов", "4 из 5 вызовов", "20 из 21 вызова в"]),
+        ("pl", ["Przed tym wywołaniem zostało: 0 z 1 wywołania na minutę dla tego użytkownika", "1 z 2 wywołań", "4 z 5 wywołań", "20 z 21 wywołań"]),
+    ],
+)  # fmt: skip
+def test_what_is_left_is_told(language, expected):
+    """How many are left is told with the plural form of how many there are."""
+    for n, words in zip((1, 2, 5, 21), expected, strict=True):
+        limit = LimitFact(limit=f"{n}/minute/subject", code=Code.LIMIT_RATE, count=n, reached=False, used=1)
+        assert words in line(told(rule(limits=[limit.limit]), language=language, limits=(limit,)), "limits").text
+
+
+@pytest.mark.req("A3", "A10")
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [
+        (LimitFact(limit="5 actions a thread", code=Code.LIMIT_ACTIONS, count=5, reached=False, used=2), "3 of 5 actions a conversation"),
+        (LimitFact(limit="9 attempts a thread", code=Code.LIMIT_ATTEMPTS, count=9, reached=False, used=0), "9 of 9 attempts a conversation"),
+        (LimitFact(limit="9 tokens a thread", code=Code.LIMIT_TOKENS, count=9, reached=True, used=12), "Used up: 9 tokens a conversation."),
+        (LimitFact(limit="9 tokens a day for the tenant", code=Code.LIMIT_TOKENS, count=9, reached=False, used=1), "8 of 9 tokens a day for the whole company"),
+        (LimitFact(limit="20 of days per day/subject", code=Code.LIMIT_TOTAL, count=200_000, reached=False, used=75_000), "Left before this call: 12.5 of a sum of 20 of days a day for this user"),
+        (LimitFact(limit="20 of days per day/subject", code=Code.LIMIT_TOTAL, count=200_000, reached=True, used=190_000), "Too little left for this call: 1 of a sum of 20 of days"),
+        (LimitFact(limit="20 of days per day/subject", code=Code.LIMIT_TOTAL, count=200_000, reached=True, used=200_000), "Used up: a sum of 20 of days"),
+        (LimitFact(limit="4/hour/party", code=Code.LIMIT_RATE, count=4, reached=False, used=1), "3 (4/hour/party)"),  # of an older policy
+        (LimitFact(limit="200/hour/party", code=Code.LIMIT_RATE, count=200, reached=False), "Still free: 200/hour/party"),  # not counted
+    ],
+)  # fmt: skip
+def test_every_limit_says_what_is_left(limit, words):
+    """Calls, tokens and sums are told with what was left; what was not counted is told as free, as it always was."""
+    permission = rule(totals=[{"arg": "days", "max": 20, "per": "day/subject"}])
+    assert words in line(told(permission, limits=(limit,)), "limits").text
+
+
+@pytest.mark.req("A5")
+def test_facts_of_before_the_count_are_read():
+    """A record whose limits do not say how many were used is read; any other strange field is still refused."""
+    limit = LimitFact(limit="5 actions a thread", code=Code.LIMIT_ACTIONS, count=5, reached=False, used=2)
+    written = facts(limits=(limit,)).as_json()
+    assert Facts.from_json(written).limits == (limit,)
+    del written["limits"][0]["used"]
+    assert Facts.from_json(written).limits == (replace(limit, used=None),)
+    for wrong in (written | {"more": 1}, {key: value for key, value in written.items() if key != "idle"}):
+        with pytest.raises(TypeError, match="another format"):
+            Facts.from_json(wrong)
+
+
+@pytest.mark.req("A1", "A10")
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_closed_argument_is_left_out_and_not_corrected(language):
+    """An argument that the policy lets no call set is told apart from one whose value breaks a rule."""
+    permission = rule(args=["deal_id", "subject"], where={"properties": {"subject": {"maxLength": 1}}})
+    rules = policy({TOOL: permission})
+    problems = read(
+        contract(), rules.tools[TOOL], {"deal_id": "42", "subject": "Call", "days": 3}, lambda _: None
+    ).problems
+    made = told(permission, language=language, problems=problems)
+    say = Speech(language).say
+    assert made.changes == (say("arguments.change", paths="subject"), say("arguments.change_closed", paths="days"))
+    text = line(made, "arguments").text
+    assert say("problem.argument_closed", path="days") in text and "maxLength" in text
 
 
 def test_a_language_that_there_is_not():

@@ -9,12 +9,12 @@ from random import Random
 from typing import Any
 
 from agent_guard import domains, stop_words
+from agent_guard.arguments import read
 from agent_guard.decide import decide
 from agent_guard.facts import Facts, LimitFact, OpenFact, PlanFact, Problem, RecordFact, ValueFact
 from agent_guard.policy import Policy, ToolRule
 from agent_guard.types import Code, ToolCall
 from agent_guard.units import parse_duration
-from agent_guard.where import failures
 from tests.policies.desk import TOOLS
 from tests.policies.strategies import NAMES, ORIGINS, ROLES
 
@@ -44,9 +44,10 @@ def world(rng: Random, name: str, rule: ToolRule):
     def mostly(usual: Any, *others: Any) -> Any:
         return usual if rng.random() < 0.85 else rng.choice(others)
 
-    args = {item: rng.choice(VALUES[item]) for item in TOOLS[name].args_model.model_fields}
+    fields = TOOLS[name].args_model.model_fields
+    args = {item: rng.choice(VALUES[item]) for item in fields if fields[item].is_required() or rng.random() < 0.5}
     for item, asked in rule.where.properties.items():  # so that rules are kept often enough to tell
-        if asked.enum and rng.random() < 0.7:
+        if asked.enum and item in args and rng.random() < 0.7:
             args[item] = rng.choice(asked.enum)
     record = RecordFact(
         ref="r:1",
@@ -96,9 +97,8 @@ def gathered(rules: Policy, around) -> Facts:
     tool, rule = TOOLS[name], rules.tools.get(name)
     if rule is None:
         return facts
-    problems = [
-        Problem(code=Code.ARGUMENT_NOT_PERMITTED, path=item, message=word) for item, word in failures(rule.where, args)
-    ]
+    arguments = read(tool, rule, args, lambda token: None)
+    args = arguments.real
     judged = set(rule.origins) | (tool.sensitive if tool.writes else set())
     values = [
         ValueFact(
@@ -128,7 +128,7 @@ def gathered(rules: Policy, around) -> Facts:
         limits.append((Code.LIMIT_TOTAL, taken + float(args[total.arg]) > total.max))
     return replace(
         facts,
-        problems=tuple(problems),
+        problems=arguments.problems,
         values=tuple(values),
         limits=tuple(LimitFact(limit="x", code=code, count=1, reached=full) for code, full in limits),
         content=tuple(content(rules, rule, tool, args)),

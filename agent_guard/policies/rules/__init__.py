@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from agent_guard.policies.finding import Finding
 from agent_guard.policies.house import Entry, House
 from agent_guard.policies.rules.approvers import approvers
+from agent_guard.policies.rules.args import args
 from agent_guard.policies.rules.effects import effects
 from agent_guard.policies.rules.emptiness import emptiness
 from agent_guard.policies.rules.everywhere import everywhere
@@ -20,6 +21,6 @@ from agent_guard.policies.rules.values import amounts, values
 __all__ = ["ENTRY_RULES", "HOUSE_RULES"]
 
 ENTRY_RULES: tuple[Callable[[Entry], Iterator[Finding]], ...] = (
-    names, values, amounts, emptiness, order, origins, looks, approvers, rates, effects,
+    names, values, amounts, emptiness, order, origins, looks, approvers, rates, effects, args,
 )  # fmt: skip
 HOUSE_RULES: tuple[Callable[[House], Iterator[Finding]], ...] = (everywhere,)

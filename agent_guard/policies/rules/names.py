@@ -14,7 +14,7 @@ from agent_guard.tool import Tool
 
 __all__ = ["named", "names"]
 
-KEYS = ("where", "bind", "fields", "from", "totals", "not_after")
+KEYS = ("args", "where", "bind", "fields", "from", "totals", "not_after")
 
 
 def names(entry: Entry) -> Iterator[Finding]:

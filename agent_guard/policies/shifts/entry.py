@@ -8,6 +8,7 @@ from datetime import date
 from typing import get_args
 
 from agent_guard.guards.provenance import DEFAULT_ORIGINS
+from agent_guard.policies.shifts.args import args_shifts
 from agent_guard.policies.shifts.base import Shift, both, ordered, subsets, weakened
 from agent_guard.policies.shifts.records import record_shifts
 from agent_guard.policies.shifts.where import where_shifts
@@ -30,6 +31,7 @@ def entry_shifts(name: str, old: Policy, new: Policy, tool: Tool | None) -> Iter
         tool: its contract, or None where it is not known: then what depends on it counts as wider and narrower.
     """
     before, after = old.tools[name], new.tools[name]
+    yield from args_shifts(before.args, after.args, tuple(tool.args_model.model_fields) if tool else None)
     yield from where_shifts(before.where, after.where, tool.args_model if tool else None)
     yield from record_shifts(name, before, after, old, tool)
     yield from _origins(before, after, tool)

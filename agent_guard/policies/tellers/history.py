@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from itertools import chain
+from typing import Literal
 
-from agent_guard.facts import LimitFact
+from agent_guard.facts import AMOUNT_SCALE, LimitFact
 from agent_guard.policies.speech import Clause
 from agent_guard.policies.tellers.base import Case, Told
 from agent_guard.policy import RateLimit, Total
@@ -14,6 +16,10 @@ __all__ = ["duplicates", "limits", "loops"]
 
 _UNITS = {1: "second", 60: "minute", 3600: "hour", 86_400: "day"}
 _BY_TIME = (Code.LIMIT_RATE, Code.LIMIT_TOTAL)
+
+State = Literal["reached", "short", "left", "free"]
+_STATES: tuple[State, ...] = ("reached", "short", "left", "free")
+"""``short`` has something left and too little for this call; ``free`` was not counted."""
 
 
 def duplicates(case: Case) -> Told:
@@ -43,44 +49,68 @@ def loops(case: Case) -> Told:
 
 
 def limits(case: Case) -> Told:
-    """Every limit that holds, those that are used up first."""
+    """Every limit that holds, those that are used up first, and how much of each is left."""
     say = case.speech.say
-    full = [limit for limit in case.facts.limits if limit.reached]
-    free = [limit for limit in case.facts.limits if not limit.reached]
     told = Told([])
-    for key, listed in (("limits.reached", full), ("limits.free", free)):
-        if listed:
-            told.clauses.append(say(key, limits=", ".join(_named(case, limit) for limit in listed)))
+    for state in _STATES:
+        if listed := [limit for limit in case.facts.limits if _state(limit) == state]:
+            told.clauses.append(say(f"limits.{state}", limits=", ".join(_named(case, limit) for limit in listed)))
+    full = [limit for limit in case.facts.limits if limit.reached]
     words = ["limits.change_window" if limit.code in _BY_TIME else "limits.change_thread" for limit in full]
     told.changes.extend(say(key) for key in dict.fromkeys(words))
     return told if told.clauses else Told([say("limits.none")])
 
 
+def _state(limit: LimitFact) -> State:
+    if limit.reached:
+        return "short" if _left(limit) else "reached"
+    return "free" if limit.used is None else "left"
+
+
+def _left(limit: LimitFact) -> int:
+    return 0 if limit.used is None else max(limit.count - limit.used, 0)
+
+
 def _named(case: Case, limit: LimitFact) -> Clause:
-    say, rule = case.speech.say, case.rule
+    """A limit in words; with what is left of it where that is told."""
+    say, rule, left = case.speech.say, case.rule, _left(limit)
+    family = "left" if _state(limit) in ("short", "left") else "limit"
     match limit.code:
         case Code.LIMIT_ACTIONS:
-            return say("limit.actions", limit.count)
+            return say(f"{family}.actions", limit.count, left=left)
         case Code.LIMIT_ATTEMPTS:
-            return say("limit.attempts", limit.count)
+            return say(f"{family}.attempts", limit.count, left=left)
         case Code.LIMIT_TOKENS:
-            return say("limit.tokens_tenant" if limit.limit.endswith("tenant") else "limit.tokens", limit.count)
+            whose = "tokens_tenant" if limit.limit.endswith("tenant") else "tokens"
+            return say(f"{family}.{whose}", limit.count, left=left)
         case _:
-            rates = (_rate(case, rate) for rate in (rule.rates if rule else ()) if limit.limit == rate.text)
-            totals = (_total(case, total) for total in (rule.totals if rule else ()) if limit.limit == _written(total))
-            return next(chain(rates, totals), say("limit.other", text=limit.limit))
+            amount = _amount(left) if limit.code is Code.LIMIT_TOTAL else str(left)
+            rates = (rate for rate in (rule.rates if rule else ()) if limit.limit == rate.text)
+            totals = (total for total in (rule.totals if rule else ()) if limit.limit == _written(total))
+            told = chain(
+                (_rate(case, f"{family}.rate", rate, amount) for rate in rates),
+                (_total(case, f"{family}.total", total, amount) for total in totals),
+            )
+            return next(told, say(f"{family}.other", text=limit.limit, left=amount))
 
 
-def _rate(case: Case, rate: RateLimit) -> Clause:
+def _amount(scaled: int) -> str:
+    """A total's amount as it is written: ``12.5``."""
+    whole = scaled % AMOUNT_SCALE == 0
+    return str(scaled // AMOUNT_SCALE) if whole else f"{(Decimal(scaled) / AMOUNT_SCALE).normalize():f}"
+
+
+def _rate(case: Case, key: str, rate: RateLimit, left: str) -> Clause:
     say = case.speech.say
-    return say("limit.rate", rate.count, unit=say(f"unit.{_UNITS[rate.window_s]}"), scope=say(f"whose.{rate.scope}"))
+    unit, scope = say(f"unit.{_UNITS[rate.window_s]}"), say(f"whose.{rate.scope}")
+    return say(key, rate.count, unit=unit, scope=scope, left=left)
 
 
 def _written(total: Total) -> str:
     return f"{total.max} of {total.arg} per {total.per}"
 
 
-def _total(case: Case, total: Total) -> Clause:
+def _total(case: Case, key: str, total: Total, left: str) -> Clause:
     say = case.speech.say
     unit = say("unit.always" if total.window_s is None else f"unit.{_UNITS[int(total.window_s)]}")
-    return say("limit.total", most=total.max, argument=total.arg, unit=unit, scope=say(f"whose.{total.scope}"))
+    return say(key, most=total.max, argument=total.arg, unit=unit, scope=say(f"whose.{total.scope}"), left=left)

@@ -62,7 +62,7 @@ def binding(case: Case) -> Told:
     for argument in rule.bind:
         if argument not in facts.records and facts.problems:
             told.clauses.append(say("binding.not_read", argument=argument))
-            told.changes.append(corrected(case))
+            told.changes.extend(corrected(case))
         elif argument not in facts.records:
             told.clauses.append(say("binding.no_record", argument=argument))
             told.changes.append(say("binding.change_no_record", argument=argument))

@@ -18,16 +18,26 @@ _SHOWN = 5
 
 
 def arguments(case: Case) -> Told:
-    """Contract and ``where``."""
+    """Contract, ``args`` and ``where``."""
     problems = case.facts.problems
     if not problems:
         return Told([case.speech.say("arguments.fine")])
-    return Told([_refused(case, "arguments.problems", problems)], [corrected(case)])
+    return Told([_refused(case, "arguments.problems", problems)], corrected(case))
 
 
-def corrected(case: Case) -> Clause:
+def corrected(case: Case) -> list[Clause]:
     """What would have to change in the arguments."""
-    return case.speech.say("arguments.change", paths=_paths(case, case.facts.problems))
+    closed = [problem for problem in case.facts.problems if _closed(case, problem)]
+    wrong = [problem for problem in case.facts.problems if not _closed(case, problem)]
+    pairs = (("arguments.change", wrong), ("arguments.change_closed", closed))
+    return [case.speech.say(key, paths=_paths(case, problems)) for key, problems in pairs if problems]
+
+
+def _closed(case: Case, problem: Problem) -> bool:
+    """Whether an argument is refused because the policy lets no call set it, and not for its value."""
+    permitted = case.rule.args if case.rule else None
+    by_value = problem.code is not Code.ARGUMENT_NOT_PERMITTED or _KEYWORD.fullmatch(problem.message)
+    return permitted is not None and not by_value and problem.path not in permitted
 
 
 def content(case: Case) -> Told:
@@ -65,7 +75,7 @@ def _paths(case: Case, problems: Sequence[Problem]) -> str:
 
 
 def _problem(case: Case, problem: Problem) -> Clause:
-    key = f"problem.{problem.code}"
+    key = "problem.argument_closed" if _closed(case, problem) else f"problem.{problem.code}"
     keyword = _KEYWORD.fullmatch(problem.message)
     detail = keyword[1] if keyword else problem.message
     return case.speech.say(key if case.speech.has(key) else "problem.other", path=problem.path, detail=detail)

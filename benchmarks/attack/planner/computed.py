@@ -81,7 +81,8 @@ def _dictated(records: Records, index: int, wanted: str, value: str) -> Found | 
 
 def _own(records: Records, index: int, value: str) -> Found | None:
     """The planner's words around names of records: what is left without the names must be his."""
-    text, values = value, {}
+    text = value
+    values: dict[str, str] = {}
     for name in records.names(index):
         found = re.search(rf"(?<![\w{{]){re.escape(name)}(?![\w}}])", text)
         if found is not None:

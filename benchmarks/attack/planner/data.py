@@ -54,7 +54,7 @@ def alike(left: JSON, right: JSON) -> bool:
     if isinstance(left, str) and isinstance(right, str):
         same_moment = day_of(left) is not None and day_of(left) == day_of(right) and time_of(left) == time_of(right)
         return same_moment or plain(left).split() == plain(right).split()
-    return left == right
+    return bool(left == right)
 
 
 def texts(value: JSON) -> Iterator[str]:

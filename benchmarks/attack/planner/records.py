@@ -37,6 +37,17 @@ _AFTER = 3
 """How many words after a superlative may name what is measured."""
 
 
+def _is(value: JSON, wanted: JSON) -> bool:
+    """Whether a field is what a condition wants: a value, or a text with a word of the user's in it."""
+    if not isinstance(wanted, Mapping):
+        return bool(value == wanted)
+    return isinstance(value, str) and _holds(value, wanted["has"])
+
+
+def _holds(text: str, word: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(word.casefold())}", text.casefold()) is not None
+
+
 class Records:
     """What the calls returned, as a planner may speak of it before they have run.
 
@@ -55,7 +66,7 @@ class Records:
         for step, path in self._places(index, key, value):
             for where in self._wheres(step, path):
                 rows = self._rows(step, path, where)
-                if len(rows) == 1 and alike(rows[0][_last(path)], value):
+                if rows and all(alike(row[_last(path)], value) for row in rows):
                     return Found("rec", {"rec": _selection(step, path, where)}, (step,)), None
             several = several or Found("undetermined", {"rec": _selection(step, path, {})}, (step,))
         return None, several
@@ -89,7 +100,7 @@ class Records:
             for path, value in every:
                 for where in self._wheres(step, path):
                     rows = self._rows(step, path, where)
-                    if len(rows) == 1 and rows[0][_last(path)] == value:
+                    if rows and all(row[_last(path)] == value for row in rows):
                         yield value, Found("rec", {"rec": _selection(step, path, where)}, (step,))
                         break
 
@@ -129,7 +140,7 @@ class Records:
         return [
             node
             for node in at({"trusted": self.calls[step].trusted}, above)
-            if last in node and all(node.get(key) == wanted for key, wanted in where.items())
+            if last in node and all(_is(node.get(key), wanted) for key, wanted in where.items())
         ]
 
     def _wheres(self, step: int, path: str) -> Iterator[dict[str, JSON]]:
@@ -152,6 +163,17 @@ class Records:
             for chosen in combinations(pairs, size):
                 if len({key for key, _ in chosen}) == size:
                     yield dict(chosen)
+        yield from self._held_wheres(step, last)
+
+    def _held_wheres(self, step: int, last: str) -> Iterator[dict[str, JSON]]:
+        """One field beside the value that holds a name of the user's text: a word with a capital letter."""
+        beside = [node for node in nodes(self.calls[step].trusted) if last in node]
+        for word in dict.fromkeys(re.findall(r"\b(?=\w*[A-Z])\w{3,}", self.user.shown)):
+            held = (
+                key for node in beside for key, item in node.items() if isinstance(item, str) and _holds(item, word)
+            )
+            for key in dict.fromkeys(held):
+                yield {key: {"has": word}}
 
 
 def _last(path: str) -> str:

@@ -59,10 +59,27 @@ class User:
             phrase = self._phrase(value)
             if phrase is not None:
                 return phrase if dictated is None or self._dictated(phrase, dictated) else None
+            for raw, token in self.hide.items():
+                if (
+                    dictated is None
+                    and token in self.text
+                    and len(words(value)) > 1
+                    and said(value, raw)
+                    and value != raw
+                ):
+                    at = self.text.index(token)
+                    return at, at + len(token)
             if not re.match(r"\d", value):
                 return None  # neither a number nor a moment, and not said as a phrase
         spans = [*self.clauses, *self.sentences, (0, len(self.text))]
         return next((span for span in spans if said(value, self.text[slice(*span)])), None)
+
+    def _part(self, value: str) -> tuple[int, int] | None:
+        """Where the user wrote a whole place or name that the value is a part of."""
+        for raw, token in self.hide.items():
+            if token in self.text and len(words(value)) > 1 and value != raw and said(value, raw):
+                return self.text.index(token), self.text.index(token) + len(token)
+        return None
 
     def _phrase(self, value: str) -> tuple[int, int] | None:
         wanted = [word for word in words(value) if word != "\n"]
