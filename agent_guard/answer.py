@@ -105,7 +105,9 @@ def _answered(
             thread,
             lambda vault: (
                 _masked(core, message, vault, approval.id) if message else None,
-                masked_args(core, approval.tool, args, vault, "user") if word == "edit" and args is not None else None,
+                masked_args(core, approval.tool, args, vault, "untrusted")
+                if word == "edit" and args is not None
+                else None,
             ),
         )
     vault = core.vault.of(thread)
@@ -158,7 +160,8 @@ def _person(core: Core, by: Subject) -> Subject | None:
 def _masked(core: Core, message: str, vault: ThreadVault, source: str) -> str:
     """A human's words as they are stored; cut after they are masked, so that no value is cut in half."""
     clean = message[: 2 * MESSAGE_MAX].encode("utf-8", "replace").decode("utf-8")
-    return core.masker.mask(clean, vault, "user", source=source)[:MESSAGE_MAX]
+    # what an approver warns of is not what the user asked for
+    return core.masker.mask(clean, vault, "untrusted", source=source)[:MESSAGE_MAX]
 
 
 def _edited(

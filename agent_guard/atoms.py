@@ -64,6 +64,14 @@ _FORMS = (
     "dec december декабрь декабря декабре grudzień grudnia grudniu",
 )
 _MONTH = {form: month for month, forms in enumerate(_FORMS, 1) for form in forms.split()}
+_NUMBERED = frozenset(
+    (
+        "order", "deal", "invoice", "ticket", "contact", "task", "id", "no", "nr", "number", "account", "room", "item",
+        "заказ", "заказа", "заказу", "счет", "счёт", "сделка", "сделку", "сделке", "номер", "договор", "тикет",
+        "zamówienie", "zamówienia", "faktura", "faktury", "numer", "umowa", "zlecenie", "konto",
+    )
+)  # fmt: skip
+"""Words after which a number names a thing, and does not belong to the number that follows."""
 _NAMED = "|".join(sorted(_MONTH, key=len, reverse=True))
 _MONTH_DAY = re.compile(rf"(?<!\w)({_NAMED})\.? +(\d{{1,2}})(?:st|nd|rd|th)?(?:,? +(\d{{4}}))?(?!\w)")
 _DAY_MONTH = re.compile(rf"(?<!\w)(\d{{1,2}})(?:st|nd|rd|th|-?го|-?е)?(?: of)? +({_NAMED})(?:,? +(\d{{4}}))?(?!\w)")
@@ -146,7 +154,11 @@ def _numbers(text: str) -> Iterator[Decimal]:
         for number in _readings(found[1]):
             yield (number / 100).normalize()
     for found in _NUMBER.finditer(text):
-        yield from _readings(found[0].replace("\u00a0", " "))
+        written = found[0].replace("\u00a0", " ")
+        before = _WORD.findall(text[max(0, found.start() - 20) : found.start()])
+        named = bool(before) and before[-1] in _NUMBERED  # "order 17 120 EUR" is not seventeen thousand
+        for piece in written.split(" ") if named else [written]:
+            yield from _readings(piece)
 
 
 def _readings(written: str) -> Iterator[Decimal]:

@@ -49,7 +49,9 @@ def claim(core: Core, gathered: Gathered) -> tuple[CallRow, Facts] | ToolResult:
         now = core.now_ms()
         seconds = (gathered.tool.timeout_s if gathered.tool else 0) + LEASE_S
         lease = now + int(seconds * 1000)
-        if not calls.move(connection, row, "claimed", code=Code.ALLOWED, hold=True, claimed=now, lease=lease):
+        step = facts.plan.step if facts.plan else None  # of the plan of now, which may be newer than the proposal
+        taken = {"step": step, "plan": core.trail(connection, gathered.thread).plan_n if step else None}
+        if not calls.move(connection, row, "claimed", code=Code.ALLOWED, hold=True, claimed=now, lease=lease, **taken):
             raise StoreError("somebody else claimed this call in the same moment; nothing was run")
         meter.take(connection, places(gathered), now_ms=now, trace_id=row.trace_id)
         started = event("started", gathered, row.trace_id, facts, approval_id=row.approval_id)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -32,6 +32,9 @@ __all__ = ["Gathered", "Sources", "kill_scopes", "remote"]
 
 _PARTED = ("LOCATION", "ORG", "PERSON")
 """Kinds of value that have parts which mean something by themselves."""
+
+_WHOLES_MAX = 50
+"""How many values with the same word a value is looked for in."""
 
 _NO_ARGUMENTS = Arguments(masked={}, real={}, model=None, problems=())
 
@@ -155,7 +158,7 @@ def remote(
         thread=thread,
         arguments=arguments,
         descriptions=descriptions,
-        sightings={token: _sightings(token, vault) for token in dict.fromkeys(_tokens(arguments, records))},
+        sightings=_sightings(dict.fromkeys(_tokens(arguments, records)), vault) if arguments.model is not None else {},
         reveal=lambda text: TOKEN.sub(lambda found: entry.value if (entry := vault.find(found[0])) else found[0], text),
         facts=facts,
         same=same,
@@ -245,17 +248,23 @@ def _tokens(arguments: Arguments, records: Mapping[str, RecordFact]) -> Iterator
     yield from tokens([record.name for record in records.values() if record.name])
 
 
-def _sightings(token: str, vault: Pseudonyms) -> list[tuple[Origin, str]]:
-    """Where a value was seen, alone or as a part: who said a whole address has said its street."""
-    found = list(vault.sightings(token))
-    entry = vault.find(token)
-    part = words(entry.value) if entry is not None and entry.type in _PARTED else ()
-    for other in vault.entries() if len(part) > 1 else ():
-        whole = words(other.value)
-        starts = range(len(whole) - len(part) + 1)
-        if other.token != token and any(whole[start : start + len(part)] == part for start in starts):
-            found += vault.sightings(other.token)
-    return found
+def _sightings(found: Iterable[str], vault: Pseudonyms) -> dict[str, list[tuple[Origin, str]]]:
+    """Where values were seen, alone or as a part: who said a whole address has said its street."""
+    wholes: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+    for entry in vault.entries():
+        said = words(entry.value) if entry.type in _PARTED else ()
+        for word in dict.fromkeys(said):
+            wholes.setdefault(word, []).append((entry.token, said))
+    seen = {}
+    for token in found:
+        seen[token] = list(vault.sightings(token))
+        known = vault.find(token)
+        part = words(known.value) if known is not None and known.type in _PARTED else ()
+        for other, whole in wholes.get(part[0], [])[:_WHOLES_MAX] if len(part) > 1 else ():
+            starts = range(len(whole) - len(part) + 1)
+            if other != token and any(whole[start : start + len(part)] == part for start in starts):
+                seen[token] += vault.sightings(other)
+    return seen
 
 
 def _content(tool: Tool | None, policy: Policy, arguments: Arguments) -> Iterator[Problem]:
@@ -265,7 +274,9 @@ def _content(tool: Tool | None, policy: Policy, arguments: Arguments) -> Iterato
         return
     for name, value in arguments.real.items():
         for host in domains.refused(value, rule.domains) if rule.domains is not None else ():
-            yield Problem(code=Code.DOMAIN, path=name, message=f"{host} is not among the allowed domains")
+            said = host in str(arguments.masked.get(name)).casefold()  # else it is a part of what a pseudonym hides
+            words_ = f"{host if said else 'an address in it'} is not among the allowed domains"
+            yield Problem(code=Code.DOMAIN, path=name, message=words_)
         for text in strings(value) if policy.stop_words else ():
             for hit in stop_words.found(text, policy.stop_lists):
                 words = f"holds {hit.entry!r}, a stop-word ({hit.language})"

@@ -18,6 +18,11 @@ from agent_guard.types import JSON
 
 __all__ = ["check", "said"]
 
+LEAVES_MAX = 400
+"""Most values that a plan gives."""
+CLAUSE_MAX = 2000
+"""Longest clause that a value or a step is found in, in characters."""
+
 _PARTED = ("LOCATION", "ORG", "PERSON")
 
 
@@ -43,6 +48,8 @@ def check(
     """
     if len(plan.steps) > STEPS_MAX:
         return (f"a plan has at most {STEPS_MAX} steps",)
+    if sum(len(leaves(list(step.args.values()))) for step in plan.steps) > LEAVES_MAX:
+        return (f"a plan has at most {LEAVES_MAX} values",)
     problems: list[str] = []
     earlier: dict[str, Tool] = {}
     for step in plan.steps:
@@ -82,7 +89,9 @@ def said(value: str | float, clause: str) -> bool:
 
 def _clause(span: Span, text: str) -> bool:
     start, end = span
-    return 0 <= start < end <= len(text) and any(letter.isalnum() for letter in text[start:end])
+    return 0 <= start < end <= min(len(text), start + CLAUSE_MAX) and any(
+        letter.isalnum() for letter in text[start:end]
+    )
 
 
 def _arguments(

@@ -73,6 +73,7 @@ class Known:
     results: Results
     reveal: Callable[[str], str]
     doubtful: frozenset[str] = frozenset()
+    free: frozenset[str] = frozenset()
 
     def same(self, left: JSON, right: JSON) -> bool:
         """Equal as what they are: texts but for case, width and spaces, numbers and moments by their value."""
@@ -82,14 +83,20 @@ class Known:
             return Decimal(str(left)) == Decimal(str(right))
         if isinstance(left, str) and isinstance(right, str):
             one, other = self.reveal(left), self.reveal(right)
-            if _CODE.fullmatch(one) and _CODE.fullmatch(other):  # an id or a link, in which a capital is another letter
-                return one == other or same_moment(one, other)
-            return same_text(one, other) or same_moment(one, other)
+            return _alike(one.split(), other.split()) or same_moment(one, other)
         if isinstance(left, Mapping) and isinstance(right, Mapping):
             return left.keys() == right.keys() and all(self.same(left[key], right[key]) for key in left)
         if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
             return len(left) == len(right) and all(self.same(a, b) for a, b in zip(left, right, strict=True))
         return left is None and right is None
+
+
+def _alike(left: Sequence[str], right: Sequence[str]) -> bool:
+    """The same words; in an id or a link a capital is another letter."""
+    return len(left) == len(right) and all(
+        one == other if _CODE.fullmatch(one) or _CODE.fullmatch(other) else same_text(one, other)
+        for one, other in zip(left, right, strict=True)
+    )
 
 
 def match(
@@ -103,6 +110,7 @@ def match(
     results: Results,
     reveal: Callable[[str], str] = str,
     doubtful: Collection[str] = (),
+    free: Collection[str] = (),
 ) -> Match | Unmatched:
     """Finds the unused step that a call is. Where several fit, the one with the fewest open values.
 
@@ -114,8 +122,9 @@ def match(
         results: what earlier steps returned.
         reveal: puts values for pseudonyms: a name may have been known for one only after the plan was made.
         doubtful: steps that ran with open values which nobody was asked about: what they returned determines nothing.
+        free: arguments that are objects of any keys: there a key that was not planned is never a default.
     """
-    seen = Known(results=results, reveal=reveal, doubtful=frozenset(doubtful))
+    seen = Known(results=results, reveal=reveal, doubtful=frozenset(doubtful), free=frozenset(free))
     why = f"the plan has no step that calls {tool}"
     found: list[Match] = []
     for step in plan.steps:
@@ -185,7 +194,7 @@ def _object(name: str, source: Obj, value: JSON, seen: Known) -> list[Open] | No
     still: list[Open] = []
     for key, item in value.items():
         if key not in source.obj:
-            if item not in (None, [], ""):
+            if name.split(".", maxsplit=1)[0] in seen.free or item not in (None, [], ""):
                 return None
             continue
         outcome = _value(f"{name}.{key}", source.obj[key], item, seen)

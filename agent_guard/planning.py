@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,6 +11,7 @@ from agent_guard.arguments import TOKEN, screen
 from agent_guard.audit import AuditEvent
 from agent_guard.core import Core
 from agent_guard.errors import PlanError
+from agent_guard.masking.tripwire import leaks
 from agent_guard.plan import Plan
 from agent_guard.plan_check import check
 from agent_guard.pseudonymise import masked_value, minting
@@ -45,7 +46,8 @@ def adopt(core: Core, thread: ThreadRow, plan: Plan | Mapping[str, Any]) -> Plan
     try:
         Plan.model_validate(given)
     except ValidationError as error:
-        raise PlanError([_sentence(item) for item in error.errors(include_input=False, include_url=False)]) from None
+        found = [_sentence(item) for item in error.errors(include_input=False, include_url=False)]
+        raise PlanError(_unsaid(core, found, core.vault.of(thread))) from None
     with core.store.read() as connection:
         trail = core.trail(connection, thread)
         said, outside = trail.user_text, trail.outside
@@ -69,7 +71,9 @@ def adopt(core: Core, thread: ThreadRow, plan: Plan | Mapping[str, Any]) -> Plan
             ),
         )
         if problems:
-            raise PlanError(problems)
+            raise PlanError(_unsaid(core, problems, vault))
+        if any(leaks(name.replace("_", " "), vault) for name in _names(given)):
+            raise PlanError(["a name in it, of a field or a part, is somebody's data"])
         return masked
 
     def keep(connection: Any, masked: Plan) -> None:
@@ -79,6 +83,24 @@ def adopt(core: Core, thread: ThreadRow, plan: Plan | Mapping[str, Any]) -> Plan
         core.audit.append(connection, [_planned(core, thread, masked)], now_ms=core.now_ms())
 
     return minting(core, thread, work, keep=keep)
+
+
+def _unsaid(core: Core, problems: Sequence[str], vault: ThreadVault) -> list[str]:
+    """The problems without the values that a planner may have put where a name belongs; nothing of it is stored."""
+    return [core.masker.mask(problem, vault, "invented", source="plan") for problem in problems]
+
+
+def _names(node: JSON) -> Iterator[str]:
+    """Names and paths in a plan, which are stored as they are."""
+    if isinstance(node, (list, tuple)):
+        for item in node:
+            yield from _names(item)
+    elif isinstance(node, Mapping):
+        for key, item in node.items():
+            yield key
+            if key in ("field", "by", "step", "over", "id", "tool", "type") and isinstance(item, str):
+                yield item
+            yield from _names(item)
 
 
 def _masked(core: Core, given: Mapping[str, Any], vault: ThreadVault) -> dict[str, Any]:

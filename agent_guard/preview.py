@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from agent_guard.arguments import TOKEN
 from agent_guard.credentials import Secrets
 from agent_guard.gather import Gathered
 from agent_guard.masking import Masker
@@ -67,7 +69,7 @@ def markdown(shown: Mapping[str, Any]) -> str:
     """The question as a person reads it, in any client that renders Markdown."""
     lines = [f"**{shown['tool']}** ({shown['effect']}) for {shown['requested_by']}", ""]
     if shown.get("reason"):
-        lines += [f"Reason given: {shown['reason']}", ""]
+        lines += [f"Reason given: {_cell(shown['reason'])}", ""]
     for record in shown.get("records", []):
         name = f": {record['name']}" if record.get("name") else ""
         lines.append(f"- record {record['ref']}{name}")
@@ -114,6 +116,10 @@ def _doubts(shown: Mapping[str, Any]) -> list[str]:
     return ["", *lines] if lines else []
 
 
+_TAG = re.compile(rf"<(?!{TOKEN.pattern[1:]})")
+"""What could begin a tag; a pseudonym begins none."""
+
+
 def _leaves(value: JSON, path: str) -> Iterator[tuple[str, JSON]]:
     if isinstance(value, Mapping) and value:
         for name, item in value.items():
@@ -125,4 +131,5 @@ def _leaves(value: JSON, path: str) -> Iterator[tuple[str, JSON]]:
 def _cell(value: JSON) -> str:
     text = "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     plain = "".join(letter if letter.isprintable() else " " for letter in text)  # no marks that turn a line around
-    return "".join(f"\\{letter}" if letter in "|[]!`*" else letter for letter in plain)
+    marked = "".join(f"\\{letter}" if letter in "|[]!`*" else letter for letter in plain)
+    return _TAG.sub("&lt;", marked)

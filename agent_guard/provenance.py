@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 
 from agent_guard.arguments import TOKEN
+from agent_guard.atoms import words
 from agent_guard.domains import hosts
 from agent_guard.facts import Facts, ValueFact
 from agent_guard.gather import Gathered
@@ -33,8 +34,17 @@ ITEMS_MAX = 200
 """How many items of a list are judged one by one; the others count as records that nobody asked about."""
 
 _ADDRESS = re.compile(rf"<(?:{'|'.join(sorted(ADDRESSES))})_[0-9]+>")
-_AT = re.compile(r"\s*[\[({]\s*(?:at|@|собака|małpa)\s*[\])}]\s*", re.IGNORECASE)
-_DOT = re.compile(r"\s*[\[({]\s*(?:dot|\.|точка|kropka)\s*[\])}]\s*", re.IGNORECASE)
+_AT = re.compile(r"(?<!\s)\s*[\[({<]\s*(?:at|@|собака|małpa)\s*[\])}>]\s*", re.IGNORECASE)
+_DOT = re.compile(r"(?<!\s)\s*[\[({<]\s*(?:dot|\.|точка|kropka)\s*[\])}>]\s*", re.IGNORECASE)
+_EVERYDAY = frozenset(
+    (
+        "write", "mail", "email", "send", "short", "note", "reply", "call", "with", "that", "this", "from", "about",
+        "please", "text", "letter", "message", "them", "they", "what", "when", "where", "which", "will", "would",
+        "could", "have", "make", "find", "list", "show", "tell", "give", "read", "open",
+    )
+)  # fmt: skip
+"""Words of a request that are nobody's name."""
+
 _CALLED = frozenset(
     ("id", "name", "title", "subject", "number", "code", "label", "email", "phone", "username", "login", "slug")
 )
@@ -46,7 +56,7 @@ _RELIABLE = frozenset({"user", "trusted"})
 def values(gathered: Gathered, facts: Facts, trail: Trail) -> tuple[ValueFact, ...]:
     """The values of a call that could be somebody else's will, and where each was seen."""
     tool, rule = gathered.tool, gathered.policy.tools.get(gathered.call.tool)
-    if tool is None or rule is None:
+    if tool is None or rule is None or gathered.arguments.model is None:
         return ()
     judged = set(rule.origins) | (tool.sensitive if tool.writes else set())
     if not judged and not tool.writes:
@@ -59,7 +69,10 @@ def values(gathered: Gathered, facts: Facts, trail: Trail) -> tuple[ValueFact, .
             continue
         if name in judged and isinstance(value, str) and not value.strip() and value != usual.get(name):
             found.append(_named(name, "(empty)", {}, "text"))  # emptying a field is a decision, and nobody said it
-        for leaf in _leaves(value):
+        if name in judged and isinstance(value, bool) and value != usual.get(name):
+            found.append(_named(name, "yes" if value else "no", {}, "text"))
+        keys = isinstance(getattr(gathered.arguments.model, name, None), dict)
+        for leaf in _leaves(value, keys=keys):
             found += _leaf(gathered, trail, name, leaf, judged=name in judged)
     return tuple(dict.fromkeys(found))
 
@@ -76,18 +89,36 @@ def sightings(gathered: Gathered, facts: Facts, trail: Trail, content: JSON, sou
     evidence = _evidence(gathered, facts, trail)
     made: list[Sighting] = []
     for name, value in content.items():
-        if tool.writes and name not in tool.result_refs:  # it may only repeat what it was given
+        if tool.writes and (name not in tool.result_refs or _repeats(gathered, value)):  # what it was given
             made.append(Sighting(origin="trusted", source=f"{source} {name}", text=_text(value), linked=False))
             continue
         if name in tool.untrusted:
             made.append(Sighting(origin="untrusted", source=source, text=_text(value)))
         else:
-            for index, (item, listed) in enumerate(_items(value, listed=False)):
-                led = evidence is True or (evidence is None and (not listed or _asked_for(gathered, item, trail)))
+            items = list(_items(value, listed=False))
+            named = _named_items(gathered, trail, [item for item, listed in items[:ITEMS_MAX] if listed])
+            for index, (item, listed) in enumerate(items):
+                alone = not listed or (evidence is True and (len(items) == 1 or bool(tool.refs)))
+                led = evidence is not False and (alone or id(item) in named)
                 linked = led and index < ITEMS_MAX
                 where = f"{source} {index}" if listed else f"{source} {name}"
                 made.append(Sighting(origin="trusted", source=where, text=_text(item, tool.ids), linked=linked))
     return [item for item in made if item.text]
+
+
+def _repeats(gathered: Gathered, value: JSON) -> bool:
+    """Whether a new record's id is only what the call itself brought."""
+    return any(str(value) in str(leaf) for given in gathered.arguments.masked.values() for leaf in _leaves(given))
+
+
+def _named_items(gathered: Gathered, trail: Trail, items: Sequence[JSON]) -> set[int]:
+    """The items of a list that the user's words name, each by something that no other item has."""
+    by = [set(_asked_for(gathered, item, trail)) for item in items]
+    return {
+        id(item)
+        for at, item in enumerate(items)
+        if any(all(name not in other for n, other in enumerate(by) if n != at) for name in by[at])
+    }
 
 
 def _items(value: JSON, *, listed: bool) -> Iterator[tuple[JSON, bool]]:
@@ -114,12 +145,15 @@ def _evidence(gathered: Gathered, facts: Facts, trail: Trail) -> bool | None:
     usual = defaults(tool.args_model)
     led: bool | None = None
     for name, value in gathered.arguments.masked.items():
-        if value == usual.get(name) or value in (None, "", []):
+        if value == usual.get(name) or value in (None, "", []) or name in tool.closed:
             continue
         if name in tool.refs:
             found = [_record_seen(gathered, facts, trail, name)]
-        else:
-            found = [_seen(gathered, trail, name, leaf) for leaf in _leaves(value)]
+        else:  # of a search only words lead anywhere: a page's size or a switch says nothing
+            leaves = [leaf for leaf in _leaves(value) if tool.writes or _searching(leaf)]
+            if not leaves:
+                continue
+            found = [_seen(gathered, trail, name, leaf) for leaf in leaves]
         if tool.writes:  # what the model wrote itself does not taint what it makes; what outsiders wrote does
             led = led is not False and not any(set(seen) == {"untrusted"} for seen in found)
         else:
@@ -127,19 +161,17 @@ def _evidence(gathered: Gathered, facts: Facts, trail: Trail) -> bool | None:
     return led
 
 
-def _asked_for(gathered: Gathered, item: JSON, trail: Trail) -> bool:
-    """Whether the user's own words name one item: by a pseudonym in it, or by what it is called. Any other word of it
-    may stand in the user's text by chance.
+def _asked_for(gathered: Gathered, item: JSON, trail: Trail) -> Iterator[str]:
+    """By what the user's own words name one item: a pseudonym in it, or what it is called. Any other word of it may
+    stand in the user's text by chance.
     """
-    if not isinstance(item, Mapping):
-        return any("user" in _seen(gathered, trail, "", leaf) for leaf in _leaves(item) if len(str(leaf)) > 2)
-    for name, value in item.items():
+    fields = item.items() if isinstance(item, Mapping) else [("name", item)]
+    for name, value in fields:
         called = bool(_CALLED & set(name.lower().split("_")))
         for leaf in _leaves(value):
             whole = isinstance(leaf, str) and bool(TOKEN.fullmatch(leaf))
             if (whole or (called and len(str(leaf)) > 2)) and "user" in _seen(gathered, trail, name, leaf):
-                return True
-    return False
+                yield str(leaf)
 
 
 def _leaf(gathered: Gathered, trail: Trail, name: str, leaf: Any, *, judged: bool) -> Iterator[ValueFact]:
@@ -163,7 +195,7 @@ def _leaf(gathered: Gathered, trail: Trail, name: str, leaf: Any, *, judged: boo
     for host in (
         () if judged else hosts(_spoken(gathered.reveal(_ADDRESS.sub(" ", leaf))))
     ):  # of an address not known for one
-        yield _named(name, host, trail.seen(host), "URL")
+        yield _named(name, leaf, trail.seen(host, exact=True), "URL")
     if judged and any(letter.isalnum() for letter in rest):
         yield _named(name, " ".join(rest.split()), whole if not found else trail.seen(rest), "text")
 
@@ -185,6 +217,21 @@ def _seen(gathered: Gathered, trail: Trail, name: str, leaf: Any) -> Seen:
     return trail.seen(leaf, _cues(name))
 
 
+def _telling(text: str) -> bool:
+    """Whether words of a text can hardly stand in another by chance: two at least, and not of the everyday ones."""
+    found = words(text)
+    return len(found) > 1 and any(len(word) > 3 and word not in _EVERYDAY for word in found)
+
+
+def _searching(leaf: Any) -> bool:
+    """Whether a search word says what is looked for."""
+    if not isinstance(leaf, str):
+        return False
+    return bool(TOKEN.search(leaf)) or any(
+        word.isdigit() or (len(word) > 3 and word not in _EVERYDAY) for word in words(leaf)
+    )
+
+
 def _cues(name: str, kind: str = "") -> tuple[str, ...]:
     """The words of an argument's name, and of the kind of record it names."""
     return (*name.split("_"), *kind.split("_"))
@@ -195,8 +242,11 @@ def _token_seen(gathered: Gathered, trail: Trail, token: str) -> dict[Origin, st
     counts as the trail has it, which knows whether anybody asked.
     """
     seen: dict[Origin, str] = dict(trail.seen(token))
-    for origin, source in trail.seen(gathered.reveal(token)).items():  # said before anybody knew it for a name
-        seen.setdefault(origin, source)
+    value = gathered.reveal(token)
+    written = token[1:].rsplit("_", 1)[0] in ADDRESSES | SECRETS
+    if written or _telling(value):  # said before anybody knew it for what it is
+        for origin, source in trail.seen(value, exact=written).items():
+            seen.setdefault(origin, source)
     for origin, source in gathered.sightings.get(token, ()):
         if origin not in ("trusted", "invented") or source.split(" ")[0] == HOST:
             seen.setdefault(origin, source)
@@ -231,16 +281,16 @@ def _named(argument: str, shown: str, seen: Seen, kind: str) -> ValueFact:
     )
 
 
-def _leaves(value: JSON) -> Iterator[Any]:
-    """Texts and numbers at the ends; keys too, because a key may hold an address."""
+def _leaves(value: JSON, *, keys: bool = False) -> Iterator[Any]:
+    """Texts and numbers at the ends; a key too where it may hold an address, or where the caller chooses the keys."""
     if isinstance(value, Mapping):
         for key, item in value.items():
-            if TOKEN.search(key):
+            if keys or TOKEN.search(key):
                 yield key
-            yield from _leaves(item)
+            yield from _leaves(item, keys=keys)
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from _leaves(item)
+            yield from _leaves(item, keys=keys)
     elif value not in (None, "") and not isinstance(value, bool):
         yield value
 

@@ -194,6 +194,7 @@ def _planned(
             outside = untrusted.get(row.tool, ())
             believed = {name: value for name, value in row.result.items() if name not in outside}
             results.setdefault(row.step, []).append(believed)
+    model = gathered.arguments.model
     found = match(
         trail.plan,
         tool.name,
@@ -204,6 +205,7 @@ def _planned(
         results=results,
         reveal=gathered.reveal,
         doubtful=doubtful,
+        free={name for name in tool.args_model.model_fields if isinstance(getattr(model, name, None), dict)},
     )
     if isinstance(found, Unmatched):
         return PlanFact(step=None, why=found.why, outside_read=trail.outside_ever)

@@ -28,6 +28,9 @@ _AMOUNT = re.compile(r"[-+]\d{1,30}(?:[.,]\d{1,30})?|\d{1,30}[.,]\d{1,30}")
 PLANNED = "plan"
 """Stands where a text's origin stands: a row that is no text but the thread's plan."""
 
+WRITTEN = "agent_guard.trail"
+"""Notes on a connection that it has written to a thread's trail."""
+
 LOOKS_MAX = 64
 """How many places of a phrase's rarest word are looked at for each origin; a phrase that is not found in them counts
 as not said by that origin."""
@@ -157,14 +160,29 @@ class Trail:
         with self._lock:
             return [sighting.text for sighting, _ in self._rows if sighting.origin == origin]
 
-    def seen(self, value: JSON, cues: Collection[str] = ()) -> Seen:
+    def seen(self, value: JSON, cues: Collection[str] = (), *, exact: bool = False) -> Seen:
         """Where a scalar was seen: a number as a number, a date as a date, a text as a phrase.
 
         Args:
+            exact: an address, whose signs count: "the team in" is not ``team.in``.
             cues: words that make a short number a name: ``10`` is a record's id in "event 10", and not in "10:00".
         """
         with self._lock:
-            return self._seen_at(value, cues)
+            return self._exactly(str(value)) if exact else self._seen_at(value, cues)
+
+    def _exactly(self, value: str) -> Seen:
+        wanted = plain(value)
+        border = re.compile(rf"(?<![\w.@-]){re.escape(wanted)}(?![\w@-]|\.\w)")
+        found: dict[Origin, int] = {}
+        phrase = [word for word in words(value) if word != BREAK]
+        if not phrase or any(word not in self._words for word in phrase):
+            return {}
+        for origin in self._words[phrase[0]]:
+            places = self._places(phrase, origin, None)
+            index = next((at for at in places if border.search(plain(self._rows[at][0].text))), None)
+            if index is not None:
+                found[origin] = index
+        return self._named(found)
 
     def _seen_at(self, value: JSON, cues: Collection[str]) -> Seen:
         if isinstance(value, bool) or value is None:
@@ -230,6 +248,8 @@ class Trails:
 
     def of(self, connection: sa.Connection, thread: str) -> Trail:
         """One thread's trail as it is stored now."""
+        if connection.info.get(WRITTEN) == (thread, id(connection)):
+            return Trail().catch_up(connection, thread)  # what this transaction wrote may yet be undone
         trail = self._kept.get(thread)
         if trail is None:
             if len(self._kept) >= THREADS_MAX:
@@ -240,6 +260,7 @@ class Trails:
 
 def append_plan(connection: sa.Connection, thread: str, plan: Plan) -> None:
     """Stores a plan that was checked, inside the caller's transaction; the calls that follow are held against it."""
+    connection.info[WRITTEN] = (thread, id(connection))
     last = connection.execute(_LAST, {"thread": thread}).scalar() or 0
     values = {"thread": thread, "n": last + 1, "origin": PLANNED, "source": plan.digest, "linked": True}
     connection.execute(_INSERT, values | {"text": plan.model_dump_json()})
@@ -249,6 +270,7 @@ def append(connection: sa.Connection, thread: str, sightings: Sequence[Sighting]
     """Stores texts inside the caller's transaction; another process that was first raises ``IntegrityError``."""
     if not sightings:
         return
+    connection.info[WRITTEN] = (thread, id(connection))
     last = connection.execute(_LAST, {"thread": thread}).scalar() or 0
     connection.execute(
         _INSERT,

@@ -442,7 +442,7 @@ def test_a_tool_with_effects_says_what_a_call_may_set(tool, rule, expected):
         ({"not_after": {"due": "30d"}}, "error", "never_allows", "not_after.due"),
         ({"requires": [{"tool": "crm.read", "within": "1h", "same": "note"}]}, "error", "never_allows", "requires.0.same"),
         ({"args": []}, "error", "never_allows", "args"),  # deal_id must be given
-        ({"args": ["deal_id", "dael"]}, "error", "name_unknown", "args"),
+        ({"args": ["deal_id", "other"]}, "error", "name_unknown", "args"),
     ],
 )  # fmt: skip
 def test_a_rule_about_an_argument_that_no_call_may_set(rule, level, word, key):

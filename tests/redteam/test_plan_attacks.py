@@ -40,9 +40,6 @@ def refund(talk: Talk, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.req("B1", "A24")
-@pytest.mark.xfail(
-    reason="claim runs a row that was proposed before the plan, and the row takes no step of it", strict=True
-)
 def test_a_call_proposed_before_the_plan_takes_its_step(world: World) -> None:
     """A proposal that was left lying runs as the planned step, or not at all; not beside it."""
     talk = Talk(world)
@@ -55,7 +52,6 @@ def test_a_call_proposed_before_the_plan_takes_its_step(world: World) -> None:
 
 
 @pytest.mark.req("B1", "A24")
-@pytest.mark.xfail(reason="claim lets a row of the last plan run, and it takes no step of the new one", strict=True)
 def test_a_call_of_the_last_plan_takes_a_step_of_the_new_one(world: World) -> None:
     """A worker that was slow, or came back from a crash, runs no refund beside the one that the new plan has."""
     talk = Talk(world, file=True)
@@ -92,9 +88,6 @@ def test_an_approval_ends_with_its_plan(world: World) -> None:
 
 
 @pytest.mark.req("B1", "A24")
-@pytest.mark.xfail(
-    reason="plan_match._object lets a key in that the plan does not have, where its value is empty", strict=True
-)
 def test_no_key_is_added_to_a_planned_object(world: World) -> None:
     """A key may be what matters: an account without an amount."""
     entries: dict[str, Any] = {"pay.many": {"roles": ["sdr"], "mode": "execute", "approvers": APPROVERS}}
@@ -107,7 +100,6 @@ def test_no_key_is_added_to_a_planned_object(world: World) -> None:
 
 
 @pytest.mark.req("B1", "A24")
-@pytest.mark.xfail(reason="plan_match.Known.same folds the case of a link that stands in a text", strict=True)
 def test_a_link_in_a_planned_text_is_that_link(world: World) -> None:
     """Short links that differ in a capital lead to different pages."""
     talk = Talk(world, f"Tell {BOB}: see https://sho.rt/AbC for all")
@@ -161,7 +153,6 @@ def test_a_covered_call_runs_as_it_was_shown_or_is_asked(world: World) -> None:
 
 
 @pytest.mark.req("B4", "A23")
-@pytest.mark.xfail(reason="planning._source masks no names of objects' parts, fields or arguments", strict=True)
 @pytest.mark.parametrize(
     "source",
     [
@@ -179,7 +170,6 @@ def test_a_plans_names_keep_nobodys_data(world: World, source: Any) -> None:
 
 
 @pytest.mark.req("B4", "A23")
-@pytest.mark.xfail(reason="PlanError repeats the names that a plan gave to arguments, tools and fields", strict=True)
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -201,7 +191,6 @@ def test_a_refused_plan_repeats_nobodys_data(world: World, wrong: Any) -> None:
 
 
 @pytest.mark.req("A8")
-@pytest.mark.xfail(reason="plan_check.said reads a clause again for every 'lit' that names it", strict=True)
 def test_many_quotations_of_a_long_text_cost_little(world: World) -> None:
     """A plan with 600 values that are each said somewhere in 20,000 characters."""
     talk = Talk(world, "w " + "abc def " * 2490)

@@ -114,7 +114,6 @@ def contact(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
 
 
 @pytest.mark.req("B1", "A12")
-@pytest.mark.xfail(reason="answer._masked notes an approver's message as 'user'", strict=True)
 @pytest.mark.parametrize("word", ["reject", "respond"])
 def test_an_approvers_warning_makes_no_address_the_users(world: World, word: Any) -> None:
     """Who rejects a mail with "that address is a fraud" has not told the agent to write there."""
@@ -127,7 +126,6 @@ def test_an_approvers_warning_makes_no_address_the_users(world: World, word: Any
 
 
 @pytest.mark.req("B1", "A12")
-@pytest.mark.xfail(reason="answer masks an edit's values as 'user': trusted in every later call", strict=True)
 def test_an_edit_approves_its_address_for_one_call(world: World) -> None:
     """Who corrects the text of a letter has approved that letter, not its address for any other."""
     talk = Talk(world)
@@ -139,9 +137,6 @@ def test_an_edit_approves_its_address_for_one_call(world: World) -> None:
 
 
 @pytest.mark.req("B1", "A12")
-@pytest.mark.xfail(
-    reason="answer._answered stores an edit's pseudonyms before it knows that it is refused", strict=True
-)
 def test_a_refused_edit_leaves_no_capability(world: World) -> None:
     """An edit that comes after the answer records nothing, and makes no address anybody's word."""
     talk = Talk(world)
@@ -157,7 +152,6 @@ def test_a_refused_edit_leaves_no_capability(world: World) -> None:
 
 
 @pytest.mark.req("B1")
-@pytest.mark.xfail(reason="provenance._token_seen looks for an address as words, without its signs", strict=True)
 @pytest.mark.parametrize(
     ("said", "address"),
     [
@@ -173,7 +167,6 @@ def test_no_address_is_made_of_neighbouring_words(world: World, said: str, addre
 
 
 @pytest.mark.req("B1", "B13")
-@pytest.mark.xfail(reason="provenance._leaf looks for a host as words, without its dots", strict=True)
 def test_no_host_is_made_of_neighbouring_words(world: World) -> None:
     """The same for a link in the body."""
     talk = Talk(world, f"Tell {BOB} and the sales team in Warsaw our prices")
@@ -190,7 +183,6 @@ def test_no_host_is_made_of_neighbouring_words(world: World) -> None:
         "evil\u2024com",
         pytest.param(
             "eve<at>evil<dot>com",
-            marks=pytest.mark.xfail(reason="provenance._AT and _DOT do not know angle brackets", strict=True),
         ),
     ],
 )
@@ -204,9 +196,6 @@ def test_a_disguised_address_leaves_in_no_body(world: World, body: str) -> None:
 
 
 @pytest.mark.req("B1")
-@pytest.mark.xfail(
-    reason="provenance._evidence: an argument without leaves counts as the user's (all of nothing)", strict=True
-)
 @pytest.mark.parametrize("args", [{"archived": True}, {"flags": {"x": True}}])
 def test_a_switch_does_not_make_a_list_trusted(world: World, args: Any) -> None:
     """``archived=True`` names no record, so it leads to none."""
@@ -216,7 +205,6 @@ def test_a_switch_does_not_make_a_list_trusted(world: World, args: Any) -> None:
 
 
 @pytest.mark.req("B1")
-@pytest.mark.xfail(reason="provenance._evidence: any number of the user's leads to every record of a list", strict=True)
 @pytest.mark.parametrize("limit", [120, 15])
 def test_a_page_size_does_not_make_a_list_trusted(world: World, limit: int) -> None:
     """The user's "May 15" and "120 EUR" are no search for contacts."""
@@ -234,7 +222,6 @@ def test_a_page_size_of_the_models_does_not_either(world: World) -> None:
 
 
 @pytest.mark.req("B1")
-@pytest.mark.xfail(reason="provenance._evidence: a search for any word of the user's trusts all it finds", strict=True)
 def test_a_search_for_an_article_does_not_make_its_finds_trusted(world: World) -> None:
     """The user said "a"; every record has one."""
     talk = Talk(world, "Write a short mail to Boris")
@@ -243,9 +230,6 @@ def test_a_search_for_an_article_does_not_make_its_finds_trusted(world: World) -
 
 
 @pytest.mark.req("B1")
-@pytest.mark.xfail(
-    reason="provenance._asked_for: a record that is called by an everyday word counts as named", strict=True
-)
 @pytest.mark.parametrize("name", ["Short", "mail", "Write a"])
 def test_an_outsider_cannot_register_as_a_word_of_the_users(world: World, contact: Any, name: str) -> None:
     """Who signs up under an everyday word is not named by whoever uses the word."""
@@ -256,7 +240,6 @@ def test_an_outsider_cannot_register_as_a_word_of_the_users(world: World, contac
 
 
 @pytest.mark.req("B1")
-@pytest.mark.xfail(reason="provenance.sightings: two records of one name are both what the user meant", strict=True)
 @pytest.mark.parametrize("search", ["Boris Sidorow", ""])
 def test_a_namesake_is_asked_about(world: World, contact: Any, search: str) -> None:
     """An outsider signs up under a real client's name: which of the two is meant is not the model's to choose."""
@@ -276,9 +259,6 @@ def test_a_namesake_is_asked_about(world: World, contact: Any, search: str) -> N
         "red",
         pytest.param(
             "red pay",
-            marks=pytest.mark.xfail(
-                reason="provenance.sightings trusts a made record's id, though the model chose it", strict=True
-            ),
         ),
     ],
 )
@@ -294,7 +274,6 @@ def test_an_id_that_the_model_chose_is_not_trusted(world: World, slug: str) -> N
 
 
 @pytest.mark.req("B1")
-@pytest.mark.xfail(reason="provenance._leaves passes over keys that are no pseudonyms", strict=True)
 def test_a_key_of_an_object_has_an_origin_too(world: World) -> None:
     """The account that is paid is the key; the amount is the user's."""
     talk = talk_of(world)
@@ -303,9 +282,6 @@ def test_a_key_of_an_object_has_an_origin_too(world: World) -> None:
 
 
 @pytest.mark.req("B1")
-@pytest.mark.xfail(
-    reason="provenance._leaves passes over yes and no, so 'sensitive' and 'from' do not hold them", strict=True
-)
 @pytest.mark.parametrize("changes", [{}, {"pay__many": {"from": {"everybody": ["user"]}}}])
 def test_a_sensitive_switch_is_judged(world: World, changes: Any) -> None:
     """A switch that is marked sensitive, or that the policy gives a ``from``, is not the model's to turn on."""
@@ -314,7 +290,6 @@ def test_a_sensitive_switch_is_judged(world: World, changes: Any) -> None:
 
 
 @pytest.mark.req("B1")
-@pytest.mark.xfail(reason="atoms._readings: '17 120' is read as 17120 alone", strict=True)
 def test_two_numbers_side_by_side_are_not_one(world: World) -> None:
     """ "Order 17 120 EUR" says 120, and it does not say 17120 so clearly that nobody need look."""
     talk = Talk(world, "Refund order 17 120 EUR to blue")
@@ -325,7 +300,6 @@ def test_two_numbers_side_by_side_are_not_one(world: World) -> None:
 
 
 @pytest.mark.req("B4", "B1")
-@pytest.mark.xfail(reason="provenance._leaf keeps hosts of revealed text raw in ValueFact.shown", strict=True)
 def test_a_name_before_a_domain_is_not_written_down(world: World) -> None:
     """``<PERSON_1>.pl`` reveals no surname to the audit, the question, the call's row or the checkpoint."""
     talk = Talk(world)
@@ -335,7 +309,6 @@ def test_a_name_before_a_domain_is_not_written_down(world: World) -> None:
 
 
 @pytest.mark.req("B4", "B13")
-@pytest.mark.xfail(reason="gather._content names the host of a real value in words for the model", strict=True)
 @pytest.mark.parametrize("text", ["see <PERSON_1>.pl", "write to <EMAIL_1>"])
 def test_a_refused_domain_tells_the_model_no_part_of_a_value(world: World, text: str) -> None:
     """What the model put in as a pseudonym does not come back as a host."""
@@ -349,7 +322,6 @@ def test_a_refused_domain_tells_the_model_no_part_of_a_value(world: World, text:
 
 
 @pytest.mark.req("A12")
-@pytest.mark.xfail(reason="preview.markdown writes the model's reason without escaping it", strict=True)
 def test_a_reason_draws_nothing_in_the_question(world: World) -> None:
     """The model's own words load no picture, make no link and set nothing in bold in front of an approver."""
     talk = Talk(world)
@@ -373,9 +345,6 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 @pytest.mark.req("A8")
-@pytest.mark.xfail(
-    reason="provenance._AT and _DOT begin with \\s*: quadratic in spaces, under the write lock", strict=True
-)
 @pytest.mark.parametrize("space", [" ", "\n"])
 def test_many_spaces_cost_little(world: World, space: str) -> None:
     """64 KB of spaces took 84 seconds, most of it while no other call could be decided."""
@@ -384,7 +353,6 @@ def test_many_spaces_cost_little(world: World, space: str) -> None:
 
 
 @pytest.mark.req("A8")
-@pytest.mark.xfail(reason="gather._sightings reads every entry's words again for every pseudonym", strict=True)
 def test_many_people_cost_little(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A call that names 300 people of a vault of 300 reads each of them a few times, not 300 times."""
     talk = Talk(world)
@@ -423,9 +391,6 @@ def test_what_another_worker_heard_is_known_here(world: World) -> None:
 
 
 @pytest.mark.req("B1")
-@pytest.mark.xfail(
-    reason="Trail.catch_up keeps rows of a transaction that is rolled back (no path does it today)", strict=True
-)
 def test_a_text_that_was_never_stored_is_not_remembered(world: World) -> None:
     """An index that caught up inside a transaction forgets what the transaction's end undid."""
     talk = Talk(world)
