@@ -38,10 +38,10 @@ attack: $(ATTACK)/.installed
 	$(ATTACK)/bin/python -m benchmarks.attack $(ARGS)
 
 # AgentDojo's model clients need an older tenacity than ours: that one pin is lifted.
-$(ATTACK)/.installed: $(INPUTS) | $(VENV)/.python
+$(ATTACK)/.installed: $(INPUTS) benchmarks/attack/constraints.txt | $(VENV)/.python
 	@rm -rf $(ATTACK) && mkdir -p .bench && $(BIN)/python -m venv $(ATTACK)
 	@grep -v '^tenacity==' constraints.txt > $(ATTACK)/constraints.txt
-	@$(ATTACK)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(ATTACK)/constraints.txt agentdojo==0.1.35 --editable '.[sqlite]'
+	@$(ATTACK)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(ATTACK)/constraints.txt --constraint benchmarks/attack/constraints.txt agentdojo==0.1.35 --editable '.[sqlite]'
 	@touch $@
 
 $(VENV)/.demo: EXTRAS = ru,en,sqlite

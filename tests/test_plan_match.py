@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from agent_guard.plan import Plan
-from agent_guard.plan_match import RECORDS_MAX, Match, Open, Unmatched, match
+from agent_guard.plan_match import Match, Open, Unmatched, match
+from agent_guard.plan_values import RECORDS_MAX
 from agent_guard.types import JSON
 
 pytestmark = pytest.mark.req("A24", "B1")
