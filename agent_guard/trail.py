@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from threading import RLock
+from weakref import ref
 
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
@@ -248,7 +249,8 @@ class Trails:
 
     def of(self, connection: sa.Connection, thread: str) -> Trail:
         """One thread's trail as it is stored now."""
-        if connection.info.get(WRITTEN) == (thread, id(connection)):
+        written, by = connection.info.get(WRITTEN, (None, None))
+        if written == thread and by is not None and by() is connection:
             return Trail().catch_up(connection, thread)  # what this transaction wrote may yet be undone
         trail = self._kept.get(thread)
         if trail is None:
@@ -260,7 +262,7 @@ class Trails:
 
 def append_plan(connection: sa.Connection, thread: str, plan: Plan) -> None:
     """Stores a plan that was checked, inside the caller's transaction; the calls that follow are held against it."""
-    connection.info[WRITTEN] = (thread, id(connection))
+    connection.info[WRITTEN] = (thread, ref(connection))
     last = connection.execute(_LAST, {"thread": thread}).scalar() or 0
     values = {"thread": thread, "n": last + 1, "origin": PLANNED, "source": plan.digest, "linked": True}
     connection.execute(_INSERT, values | {"text": plan.model_dump_json()})
@@ -270,7 +272,7 @@ def append(connection: sa.Connection, thread: str, sightings: Sequence[Sighting]
     """Stores texts inside the caller's transaction; another process that was first raises ``IntegrityError``."""
     if not sightings:
         return
-    connection.info[WRITTEN] = (thread, id(connection))
+    connection.info[WRITTEN] = (thread, ref(connection))
     last = connection.execute(_LAST, {"thread": thread}).scalar() or 0
     connection.execute(
         _INSERT,
