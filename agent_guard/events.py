@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from agent_guard.audit import AuditEvent
 from agent_guard.facts import Facts
 from agent_guard.gather import Gathered
+from agent_guard.threads import ThreadRow
 from agent_guard.types import JSON, Code, Decision
 
-__all__ = ["decided", "decision_json", "error_json", "event"]
+__all__ = ["decided", "decision_json", "error_json", "event", "thread_event"]
 
 
 def event(kind: str, gathered: Gathered, trace_id: str, known: Facts, /, **more: Any) -> AuditEvent:
@@ -41,6 +43,25 @@ def event(kind: str, gathered: Gathered, trace_id: str, known: Facts, /, **more:
         idempotency_key=gathered.key,
         digest=gathered.digest,
         record_version=known.record_version,
+        **more,
+    )
+
+
+def thread_event(
+    kind: str, thread: ThreadRow, /, *, at: datetime, environment: str, agent: str, **more: Any
+) -> AuditEvent:
+    """One event about a thread itself, of which its subject is the actor; ``more`` as in :func:`event`."""
+    person = thread.subject
+    return AuditEvent(
+        kind=kind,
+        timestamp=at.isoformat(timespec="milliseconds"),
+        thread=thread.id,
+        tenant=person.tenant,
+        scenario=thread.scenario,
+        environment=environment,
+        actor={"user_id": person.id, "tenant": person.tenant, "roles": sorted(person.roles)},
+        agent=agent,
+        party=thread.party,
         **more,
     )
 

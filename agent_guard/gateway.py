@@ -20,6 +20,7 @@ from agent_guard.audit import AuditEvent
 from agent_guard.button import set_flag
 from agent_guard.core import ENVIRONMENTS, Core
 from agent_guard.errors import ConfigError
+from agent_guard.events import thread_event
 from agent_guard.execution import execute
 from agent_guard.guarded import GuardedThread
 from agent_guard.kill_switch import EVERYTHING
@@ -144,17 +145,7 @@ class Gateway(Core):
                 vault.mint(type_, value, "trusted", source)
 
     def _opened(self, row: ThreadRow) -> AuditEvent:
-        return AuditEvent(
-            kind="opened",
-            timestamp=self.clock().isoformat(timespec="milliseconds"),
-            thread=row.id,
-            tenant=row.subject.tenant,
-            scenario=row.scenario,
-            environment=self.environment,
-            actor={"user_id": row.subject.id, "tenant": row.subject.tenant, "roles": sorted(row.subject.roles)},
-            agent=self.agent,
-            party=row.party,
-        )
+        return thread_event("opened", row, at=self.now(), environment=self.environment, agent=self.agent)
 
     # ---- a call
 

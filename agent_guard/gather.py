@@ -25,7 +25,7 @@ from agent_guard.scopes import DEFAULT_AGENT, agent_flags
 from agent_guard.spelling import skeleton
 from agent_guard.threads import ThreadRow
 from agent_guard.tool import Tool
-from agent_guard.types import JSON, Code, Description, Directory, Origin, Pseudonyms, Records, Ref, ToolCall
+from agent_guard.types import JSON, Code, Description, Directory, Entry, Origin, Pseudonyms, Records, Ref, ToolCall
 from agent_guard.units import canonical, parse_duration, sha256
 
 __all__ = ["Gathered", "Sources", "kill_scopes", "remote"]
@@ -250,21 +250,24 @@ def _tokens(arguments: Arguments, records: Mapping[str, RecordFact]) -> Iterator
 
 def _sightings(found: Iterable[str], vault: Pseudonyms) -> dict[str, list[tuple[Origin, str]]]:
     """Where values were seen, alone or as a part: who said a whole address has said its street."""
-    wholes: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
-    for entry in vault.entries():
-        said = words(entry.value) if entry.type in _PARTED else ()
-        for word in dict.fromkeys(said):
-            wholes.setdefault(word, []).append((entry.token, said))
-    seen = {}
-    for token in found:
-        seen[token] = list(vault.sightings(token))
-        known = vault.find(token)
-        part = words(known.value) if known is not None and known.type in _PARTED else ()
-        for other, whole in wholes.get(part[0], [])[:_WHOLES_MAX] if len(part) > 1 else ():
-            starts = range(len(whole) - len(part) + 1)
-            if other != token and any(whole[start : start + len(part)] == part for start in starts):
-                seen[token] += vault.sightings(other)
+    seen = {token: list(vault.sightings(token)) for token in found}
+    parts = {token: _parted(vault.find(token)) for token in seen}
+    if any(len(part) > 1 for part in parts.values()):  # the others have no part that could stand alone
+        wholes: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+        for entry in vault.entries():
+            for word in dict.fromkeys(_parted(entry)):
+                wholes.setdefault(word, []).append((entry.token, _parted(entry)))
+        for token, part in parts.items():
+            for other, whole in wholes[part[0]][:_WHOLES_MAX] if len(part) > 1 else ():
+                starts = range(len(whole) - len(part) + 1)
+                if other != token and any(whole[start : start + len(part)] == part for start in starts):
+                    seen[token] += vault.sightings(other)
     return seen
+
+
+def _parted(entry: Entry | None) -> tuple[str, ...]:
+    """The words of a value that has parts which mean something by themselves; of any other none."""
+    return words(entry.value) if entry is not None and entry.type in _PARTED else ()
 
 
 def _content(tool: Tool | None, policy: Policy, arguments: Arguments) -> Iterator[Problem]:
@@ -275,8 +278,8 @@ def _content(tool: Tool | None, policy: Policy, arguments: Arguments) -> Iterato
     for name, value in arguments.real.items():
         for host in domains.refused(value, rule.domains) if rule.domains is not None else ():
             said = host in str(arguments.masked.get(name)).casefold()  # else it is a part of what a pseudonym hides
-            words_ = f"{host if said else 'an address in it'} is not among the allowed domains"
-            yield Problem(code=Code.DOMAIN, path=name, message=words_)
+            told = host if said else "an address in it"
+            yield Problem(code=Code.DOMAIN, path=name, message=f"{told} is not among the allowed domains")
         for text in strings(value) if policy.stop_words else ():
             for hit in stop_words.found(text, policy.stop_lists):
                 words = f"holds {hit.entry!r}, a stop-word ({hit.language})"

@@ -24,6 +24,7 @@ from langgraph.types import Command, interrupt
 
 from agent_guard.answer import edited_call
 from agent_guard.approvals import Approval
+from agent_guard.approver import approver_of
 from agent_guard.errors import AgentGuardError, ApprovalError, ConfigError, StoreError, UnknownThread
 from agent_guard.gateway import Gateway
 from agent_guard.guarded import GuardedThread, rejection, settled
@@ -32,7 +33,7 @@ from agent_guard.masking.tripwire import leaks
 from agent_guard.plan_node import make_plan
 from agent_guard.state import STATE_VERSION, GuardContext, GuardState, Refine, Step
 from agent_guard.tool import Tool
-from agent_guard.types import Code, Subject, ToolResult
+from agent_guard.types import Code, ToolResult
 from agent_guard.vault import ThreadVault
 from agent_guard.wire import (
     answered,
@@ -307,24 +308,9 @@ class GuardNodes:
             raise Unreadable("an edit is not accepted here: its values would be stored unmasked; use the Session")
         if parsed.approval_id is None and self._gateway.thread_row(approval.thread, fresh=True).replaced:
             raise Unreadable("an earlier question of this thread was replaced; name the approval_id you answer")
-        by = self._approver(approval, context, runtime)
+        user = runtime.server_info.user if runtime.server_info is not None else None
+        by = approver_of(approval, user, context.approver, anonymous=self._anonymous)
         self._gateway.answer(approval.id, parsed.word, by=by, args=parsed.args, message=parsed.message)
-
-    def _approver(self, approval: Approval, context: GuardContext, runtime: Runtime[GuardContext]) -> Subject:
-        server = runtime.server_info
-        user = server.user if server is not None else None
-        if user is not None:
-            try:
-                return Subject(
-                    id=user.identity, tenant=_of(user, "tenant") or "-", roles=frozenset(_of(user, "roles") or ())
-                )
-            except (TypeError, ValueError):
-                raise Unreadable("the server's user has no usable identity, tenant and roles") from None
-        if isinstance(context.approver, Subject):
-            return context.approver
-        if self._anonymous:
-            return Subject(id="anonymous", tenant=approval.tenant, roles=approval.roles)
-        raise Unreadable("nobody is known to answer: the host must pass the approver in the run's context")
 
     def _go_on(self, state: GuardState, approval: Approval) -> Command[Step]:
         """What the recorded answer says, whoever brought it."""
@@ -363,14 +349,6 @@ class GuardNodes:
     def _broken(self, error: AgentGuardError) -> Command[Step]:
         code = Code.STORE_UNAVAILABLE if isinstance(error, StoreError) else Code.INTERNAL
         return self._escalate(code, str(error))
-
-
-def _of(user: Any, name: str) -> Any:
-    """A field that the server's auth handler put on its user, or None."""
-    try:
-        return user[name]
-    except KeyError:
-        return None
 
 
 def guard_graph(nodes: GuardNodes) -> StateGraph[GuardState, GuardContext]:

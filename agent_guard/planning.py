@@ -11,6 +11,7 @@ from agent_guard.arguments import TOKEN, screen
 from agent_guard.audit import AuditEvent
 from agent_guard.core import Core
 from agent_guard.errors import PlanError
+from agent_guard.events import thread_event
 from agent_guard.masking.tripwire import leaks
 from agent_guard.plan import Plan
 from agent_guard.plan_check import check
@@ -135,16 +136,12 @@ def _part(core: Core, tool: Tool | None, name: str, key: str, item: JSON, vault:
 
 
 def _planned(core: Core, thread: ThreadRow, plan: Plan) -> AuditEvent:
-    return AuditEvent(
-        kind="planned",
-        timestamp=core.now().isoformat(timespec="milliseconds"),
-        thread=thread.id,
-        tenant=thread.subject.tenant,
-        scenario=thread.scenario,
+    return thread_event(
+        "planned",
+        thread,
+        at=core.now(),
         environment=core.environment,
-        actor={"user_id": thread.subject.id, "tenant": thread.subject.tenant, "roles": sorted(thread.subject.roles)},
         agent=core.agent,
-        party=thread.party,
         digest=plan.digest,
         args_redacted=plan.model_dump(mode="json"),
     )

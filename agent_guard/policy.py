@@ -22,6 +22,7 @@ from agent_guard.errors import ConfigError
 from agent_guard.stop_words import StopList
 from agent_guard.types import JSON, Mode, Origin
 from agent_guard.units import parse_duration, sha256
+from agent_guard.yaml_lines import line_of, lines_of
 
 __all__ = ["Approvers", "Limits", "Loops", "Policy", "RateLimit", "ToolRule", "Where", "WhereRule"]
 
@@ -287,9 +288,7 @@ class Policy(_Closed):
             folder: where the stop-words' files lie; without it the built-in lists are meant.
         """
         try:
-            root = yaml.compose(text, Loader=yaml.SafeLoader)
-            lines: dict[tuple[Hashable, ...], int] = {}
-            _walk(root, (), lines)
+            lines = lines_of(yaml.compose(text, Loader=yaml.SafeLoader))
             data = yaml.safe_load(text)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
@@ -348,29 +347,7 @@ class Policy(_Closed):
         return sha256({**rules, "stop_words": stop_words.digest(self.stop_lists)} if self.stop_words else rules)
 
 
-def _walk(node: yaml.Node | None, path: tuple[Hashable, ...], lines: dict[tuple[Hashable, ...], int]) -> None:
-    """Notes the line of every key, and refuses a key that is written twice: YAML would keep the last in silence."""
-    if node is None:
-        return
-    lines.setdefault(path, node.start_mark.line + 1)
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.MarkedYAMLError(problem="a key must be one word", problem_mark=key.start_mark)
-            here = (*path, key.value)
-            if here in lines:
-                raise yaml.MarkedYAMLError(problem=f"{key.value!r} is written twice", problem_mark=key.start_mark)
-            lines[here] = key.start_mark.line + 1
-            _walk(value, here, lines)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            _walk(value, (*path, index), lines)
-
-
 def _sentence(source: str, lines: Mapping[tuple[Hashable, ...], int], loc: Sequence[Any], message: str) -> str:
     path = tuple(part for part in loc if not str(part).startswith(("function-", "literal[", "dict[", "list[")))
-    known = path
-    while known and known not in lines:
-        known = known[:-1]
     where = ".".join(str(part) for part in path) or "the whole file"
-    return f"policy {source}, line {lines.get(known, 1)}: {where}: {message}"
+    return f"policy {source}, line {line_of(lines, path)}: {where}: {message}"

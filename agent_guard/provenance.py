@@ -89,11 +89,10 @@ def sightings(gathered: Gathered, facts: Facts, trail: Trail, content: JSON, sou
     evidence = _evidence(gathered, facts, trail)
     made: list[Sighting] = []
     for name, value in content.items():
-        if tool.writes and (name not in tool.result_refs or _repeats(gathered, value)):  # what it was given
-            made.append(Sighting(origin="trusted", source=f"{source} {name}", text=_text(value), linked=False))
-            continue
-        if name in tool.untrusted:
+        if name in tool.untrusted:  # first of all: a page that was fetched is outside text, whatever its tool does
             made.append(Sighting(origin="untrusted", source=source, text=_text(value)))
+        elif tool.writes and (name not in tool.result_refs or _repeats(gathered, value)):  # what it was given
+            made.append(Sighting(origin="trusted", source=f"{source} {name}", text=_text(value), linked=False))
         else:
             items = list(_items(value, listed=False))
             named = _named_items(gathered, trail, [item for item, listed in items[:ITEMS_MAX] if listed])
@@ -179,8 +178,9 @@ def _leaf(gathered: Gathered, trail: Trail, name: str, leaf: Any, *, judged: boo
         if judged:
             yield _named(name, str(leaf), trail.seen(leaf), "number")
         return
-    if judged and _is_amount(gathered, name):
-        yield _named(name, leaf, trail.seen(Decimal(leaf)), "number")
+    amount = getattr(gathered.arguments.model, name, None)
+    if judged and isinstance(amount, Decimal):  # an amount that is written as text
+        yield _named(name, leaf, trail.seen(amount), "number")
         return
     found = TOKEN.findall(leaf)
     whole = trail.seen(leaf, _cues(name)) if judged and not TOKEN.fullmatch(leaf) else {}
@@ -192,23 +192,17 @@ def _leaf(gathered: Gathered, trail: Trail, name: str, leaf: Any, *, judged: boo
         if judged or kind in ADDRESSES | SECRETS:
             yield _named(name, token, _token_seen(gathered, trail, token), kind)
     rest = TOKEN.sub(" ", leaf)
-    for host in (
-        () if judged else hosts(_spoken(gathered.reveal(_ADDRESS.sub(" ", leaf))))
-    ):  # of an address not known for one
+    if judged:
+        if any(letter.isalnum() for letter in rest):
+            yield _named(name, " ".join(rest.split()), whole if not found else trail.seen(rest), "text")
+        return
+    for host in hosts(_spoken(gathered.reveal(_ADDRESS.sub(" ", leaf)))):  # of an address not known for one
         yield _named(name, leaf, trail.seen(host, exact=True), "URL")
-    if judged and any(letter.isalnum() for letter in rest):
-        yield _named(name, " ".join(rest.split()), whole if not found else trail.seen(rest), "text")
 
 
 def _spoken(text: str) -> str:
     """An address as it would be typed: ``eve(at)evil[.]example``."""
     return _DOT.sub(".", _AT.sub("@", text))
-
-
-def _is_amount(gathered: Gathered, name: str) -> bool:
-    """Whether the contract takes an amount that is written as text."""
-    model = gathered.arguments.model
-    return isinstance(getattr(model, name, None), Decimal)
 
 
 def _seen(gathered: Gathered, trail: Trail, name: str, leaf: Any) -> Seen:

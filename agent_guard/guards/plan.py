@@ -25,10 +25,10 @@ def _check(call: ToolCall, tool: Tool | None, policy: Policy, facts: Facts) -> O
         return None
     if facts.plan.step is None:
         return _outside(tool, policy, facts)
-    open_ = asked_about(tool, facts.plan)
-    if not open_:
+    left = asked_about(tool, facts.plan)
+    if not left:
         return None
-    parts = "; ".join(f"{item.argument}: {_KINDS.get(item.kind, item.kind)}" for item in open_)
+    parts = "; ".join(f"{item.argument}: {_KINDS.get(item.kind, item.kind)}" for item in left)
     return Objection(
         outcome="require_approval",
         code=Code.PLAN_VALUES,

@@ -11,6 +11,7 @@ from typing import Literal
 import yaml
 
 from agent_guard.errors import ConfigError
+from agent_guard.yaml_lines import line_of, lines_of
 
 __all__ = ["Finding", "Level", "Rule", "Source"]
 
@@ -92,26 +93,12 @@ class Source:
         Raises:
             ConfigError: it cannot be read any more.
         """
-        lines: dict[Path_, int] = {}
         try:
-            _walk(yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.SafeLoader), (), lines)
+            lines = lines_of(yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.SafeLoader))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise ConfigError(f"policy {path}: cannot be read: {error}") from None
         return cls(file=str(path), lines=lines)
 
     def line(self, path: Path_) -> int:
         """The line of a key, or of the nearest one above it."""
-        while path and path not in self.lines:
-            path = path[:-1]
-        return self.lines.get(path, 1)
-
-
-def _walk(node: yaml.Node | None, path: Path_, lines: dict[Path_, int]) -> None:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            lines[(*path, key.value)] = key.start_mark.line + 1
-            _walk(value, (*path, key.value), lines)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            lines[(*path, index)] = value.start_mark.line + 1
-            _walk(value, (*path, index), lines)
+        return line_of(self.lines, path)

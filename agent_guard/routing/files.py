@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent_guard.errors import ConfigError
+from agent_guard.yaml_lines import Lines, line_of, lines_of
 
 __all__ = ["LANGUAGES", "Closed", "Language", "Text", "load"]
 
@@ -20,7 +21,6 @@ Text = Annotated[str, Field(min_length=1, max_length=2000)]
 
 _MESSAGES = {"extra_forbidden": "no such key in format 1", "missing": "is required"}
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # both safe; the one in C reads the same ten times faster
-_Lines = dict[tuple[Hashable, ...], int]
 
 
 class Closed(BaseModel):
@@ -32,18 +32,17 @@ class Closed(BaseModel):
 Model = TypeVar("Model", bound=Closed)
 
 
-def load(path: Path, model: type[Model]) -> tuple[Model, _Lines]:
+def load(path: Path, model: type[Model]) -> tuple[Model, Lines]:
     """Reads a file; returns it with the line of each key.
 
     Raises:
         ConfigError: no such file, not UTF-8, not YAML, a key written twice, an unknown key or a wrong value.
     """
-    lines: _Lines = {}
     try:
         text = path.read_text(encoding="utf-8")
         loader = _Loader(text)
         node = loader.get_single_node()
-        _note(node, (), lines)
+        lines = lines_of(node)
         data = loader.construct_document(node) if node is not None else None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from None
@@ -65,25 +64,5 @@ def load(path: Path, model: type[Model]) -> tuple[Model, _Lines]:
 def sentence(path: Path, lines: Mapping[tuple[Hashable, ...], int], loc: Sequence[Any], message: str) -> str:
     """One error: file, line, key and what is wrong."""
     parts = tuple(part for part in loc if part != "[key]")
-    known = parts
-    while known and known not in lines:
-        known = known[:-1]
     where = ".".join(str(part) for part in parts) or "the whole file"
-    return f"{path}, line {lines.get(known, 1)}: {where}: {message}"
-
-
-def _note(node: yaml.Node | None, path: tuple[Hashable, ...], lines: _Lines) -> None:
-    """Notes the line of every key and item; a key written twice is refused: YAML would keep the last in silence."""
-    if node is None:
-        return
-    lines.setdefault(path, node.start_mark.line + 1)
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            here = (*path, getattr(key, "value", None))
-            if here in lines:
-                raise yaml.MarkedYAMLError(problem=f"{here[-1]!r} is written twice", problem_mark=key.start_mark)
-            lines[here] = key.start_mark.line + 1
-            _note(value, here, lines)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            _note(value, (*path, index), lines)
+    return f"{path}, line {line_of(lines, parts)}: {where}: {message}"

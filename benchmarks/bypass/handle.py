@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -67,7 +68,7 @@ class Answer:
     question: str = ""
 
 
-class Handle:
+class Handle(ABC):
     """One conversation in a system that was opened with a need. Adapters write the methods of the second half."""
 
     def __init__(self, need: Need) -> None:
@@ -100,37 +101,39 @@ class Handle:
 
     # ---- an adapter's own
 
+    @abstractmethod
     def ask(self, tool: str, args: Mapping[str, JSON] | str, call_id: str | None) -> Answer:
-        raise NotImplementedError
+        """What the system makes of a call."""
 
+    @abstractmethod
     def agree(self, question: str, by: Person, edit: tuple[str, Mapping[str, JSON]] | None) -> Answer:
-        raise NotImplementedError
+        """What a person's yes leads to."""
 
+    @abstractmethod
     def reject(self, question: str, by: Person = BOSS) -> None:
         """A person says no."""
-        raise NotImplementedError
 
     def batch(self, calls: Sequence[tuple[str, Mapping[str, JSON]]]) -> None:
         """The model makes several calls in one message; questions wait in :meth:`pending`."""
         for tool, args in calls:
             self.propose(tool, args)
 
+    @abstractmethod
     def pending(self) -> list[Question]:
         """The questions that can be answered now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def change(self, need: Need) -> None:
         """The policy is changed while questions wait."""
-        raise NotImplementedError
 
+    @abstractmethod
     def wait(self, seconds: int) -> None:
         """Time passes."""
-        raise NotImplementedError
 
-    def rewind(self) -> None:
+    def rewind(self) -> None:  # noqa: B027 - most systems keep none
         """Back to the state in which the last question was asked, where a system keeps such states."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most systems hold nothing
         """Gives everything back."""
 
 
