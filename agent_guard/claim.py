@@ -49,14 +49,26 @@ def claim(core: Core, gathered: Gathered) -> tuple[CallRow, Facts] | ToolResult:
         now = core.now_ms()
         seconds = (gathered.tool.timeout_s if gathered.tool else 0) + LEASE_S
         lease = now + int(seconds * 1000)
-        step = facts.plan.step if facts.plan else None  # of the plan of now, which may be newer than the proposal
-        taken = {"step": step, "plan": core.trail(connection, gathered.thread).plan_n if step else None}
+        taken = _taken(core, connection, gathered, row, facts)
         if not calls.move(connection, row, "claimed", code=Code.ALLOWED, hold=True, claimed=now, lease=lease, **taken):
             raise StoreError("somebody else claimed this call in the same moment; nothing was run")
         meter.take(connection, places(gathered), now_ms=now, trace_id=row.trace_id)
         started = event("started", gathered, row.trace_id, facts, approval_id=row.approval_id)
         core.audit.append(connection, [started], now_ms=now)
     return replace(row, state="claimed", claimed=now, lease=lease), facts
+
+
+def _taken(
+    core: Core, connection: sa.Connection, gathered: Gathered, row: CallRow, facts: Facts
+) -> dict[str, str | int | bool | None]:
+    """The step that the call takes, of the plan of now, which may be newer than the proposal."""
+    if facts.plan is None or facts.plan.step is None:
+        return {"plan": None, "step": None, "unasked": None}
+    return {
+        "plan": core.trail(connection, gathered.thread).plan_n,
+        "step": facts.plan.step,
+        "unasked": bool(facts.plan.open) and row.state == "proposed",
+    }
 
 
 def _refusal(

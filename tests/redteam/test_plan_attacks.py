@@ -69,6 +69,18 @@ def test_a_call_of_the_last_plan_takes_a_step_of_the_new_one(world: World) -> No
 
 
 @pytest.mark.req("B1", "A24")
+def test_a_look_up_proposed_before_the_plan_determines_nothing(world: World) -> None:
+    """A look-up that was left lying and runs as a step with an open value is as open as one proposed after the plan."""
+    talk = Talk(world, "Find who it is about and mail them that it ships.")
+    call = talk.thread.masked_call("crm.find", {"name": "Mallory"}, "c1", "asked for")
+    assert talk.gateway.propose(talk.thread.row, call).row.state == "proposed"
+    found = {"rec": {"step": "s1", "field": "items.email"}}
+    talk.plan(step("crm.find", name={"late": {}}), step("mail.send", to=found, text=talk.lit("it ships")))
+    assert talk.gateway.execute(talk.thread.row, call).status == "executed"
+    assert talk.call("mail.send", "c2", to=EVIL, text="it ships").status != "executed"
+
+
+@pytest.mark.req("B1", "A24")
 def test_an_approval_ends_with_its_plan(world: World) -> None:
     """What a person approved for one plan does not run under the next, in whatever worker it was taken."""
     talk = Talk(world, file=True)
