@@ -25,6 +25,8 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.conversation
 	$(BIN)/python -m benchmarks.call
 	$(BIN)/python -m benchmarks.decision
+	$(BIN)/python -m benchmarks.audit
+	$(BIN)/python -m benchmarks.flight
 
 bench-router: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.router $(ARGS)
@@ -45,7 +47,7 @@ $(ATTACK)/.installed: $(INPUTS) benchmarks/attack/constraints.txt | $(VENV)/.pyt
 	@touch $@
 
 $(VENV)/.demo: EXTRAS = ru,en,sqlite
-$(VENV)/.dev:  EXTRAS = ru,en,sqlite,langchain,keyring,test,check
+$(VENV)/.dev:  EXTRAS = ru,en,sqlite,postgres,langchain,keyring,test,check
 # The stamp is set after a good install only and renewed when a pin or a dependency changes: a second run needs no network.
 $(VENV)/.demo $(VENV)/.dev: $(INPUTS) | $(VENV)/.python
 	@echo 'installing into $(VENV) ...'

@@ -1,17 +1,44 @@
-"""A statement that is read again and again: built once by SQLAlchemy, run on the driver.
+"""Statements that run at every call: built once by SQLAlchemy, run on the driver.
 
-SQLAlchemy's own execution costs ten times what the driver takes for a row by its key; a decision asks eight of them.
+SQLAlchemy's own execution costs ten times what the driver takes for a row by its key; a decision asks eight of them,
+and a call that runs writes a dozen rows.
 """
 
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
-__all__ = ["Query"]
+__all__ = ["Command", "Query"]
+
+
+class _Compiled:
+    """One statement in the words of each kind of database."""
+
+    def __init__(self, statement: Any) -> None:
+        self._statement = statement
+        self._texts: dict[tuple[str, ...], tuple[str, list[str] | None, Mapping[str, Any]]] = {}
+
+    def of(self, connection: sa.Connection, *columns: str) -> tuple[str, list[str] | None, Mapping[str, Any]]:
+        """The driver's text, the order of its parameters where they have no names, and the values that are fixed."""
+        key = (connection.dialect.name, *columns)
+        made = self._texts.get(key)
+        if made is None:
+            compiled = self._statement.compile(dialect=connection.dialect, column_keys=columns or None)
+            order = list(compiled.positiontup) if compiled.positional and compiled.positiontup is not None else None
+            # a value that stands in the statement, NULL included; the others are given with each run
+            fixed = {name: value for name, value in compiled.params.items() if not compiled.binds[name].required}
+            made = self._texts[key] = (compiled.string, order, fixed)
+        return made
+
+
+def _driver(connection: sa.Connection) -> Any:
+    return connection.connection.driver_connection
 
 
 class Query:
@@ -24,12 +51,11 @@ class Query:
     """
 
     def __init__(self, statement: Any) -> None:
-        self._statement = statement
+        self._compiled = _Compiled(statement)
         columns = list(statement.selected_columns)
         names = [column.key or f"c{index}" for index, column in enumerate(columns)]
         self._row: Any = namedtuple("Row", names)  # type: ignore[misc]  # noqa: PYI024 - its fields are the statement's
         self._flags = [index for index, column in enumerate(columns) if isinstance(column.type, sa.Boolean)]
-        self._compiled: dict[str, tuple[str, list[str] | None, Mapping[str, Any]]] = {}
 
     def all(self, connection: sa.Connection, given: Mapping[str, Any]) -> list[Any]:
         """Every row.
@@ -37,18 +63,14 @@ class Query:
         Args:
             given: a value for each bound parameter.
         """
-        text, order, fixed = self._for(connection.dialect)
+        text, order, fixed = self._compiled.of(connection)
         values = {**fixed, **given}
-        driver: Any = connection.connection.driver_connection
-        cursor = driver.cursor()
-        try:
-            cursor.execute(text, [values[name] for name in order] if order is not None else values)
-            rows = cursor.fetchall()
-        finally:
-            cursor.close()
-        if not self._flags:
-            return [self._row._make(row) for row in rows]
-        return [self._row._make(self._plain(row)) for row in rows]
+        rows = (
+            _driver(connection).execute(text, values if order is None else [values[name] for name in order]).fetchall()
+        )
+        if self._flags:
+            rows = map(self._plain, rows)
+        return list(map(self._row._make, rows))
 
     def first(self, connection: sa.Connection, given: Mapping[str, Any]) -> Any:
         """The first row, or None."""
@@ -61,15 +83,39 @@ class Query:
             values[index] = None if values[index] is None else bool(values[index])
         return values
 
-    def _for(self, dialect: sa.Dialect) -> tuple[str, list[str] | None, Mapping[str, Any]]:
-        made = self._compiled.get(dialect.name)
-        if made is None:
-            compiled = self._statement.compile(dialect=dialect)
-            order = list(compiled.positiontup) if compiled.positional and compiled.positiontup is not None else None
-            made = (
-                compiled.string,
-                order,
-                {name: value for name, value in compiled.params.items() if value is not None},
-            )
-            self._compiled[dialect.name] = made
-        return made
+
+class Command:
+    """One INSERT, UPDATE or DELETE with bound parameters.
+
+    Args:
+        statement: SQLAlchemy's.
+
+    Raises of ``run`` and ``many``: ``sqlalchemy.exc.IntegrityError`` without the values where a constraint refused a
+    row; else the driver's own errors, which the store's transactions explain.
+    """
+
+    def __init__(self, statement: Any) -> None:
+        self._compiled = _Compiled(statement)
+        self._inserts = isinstance(statement, sa.Insert)
+
+    def run(self, connection: sa.Connection, given: Mapping[str, Any]) -> int:
+        """Runs it once and returns how many rows it changed."""
+        text, order, fixed = self._compiled.of(connection, *(given if self._inserts else ()))
+        values = {**fixed, **given}
+        with _refused(connection, text):
+            done = _driver(connection).execute(text, values if order is None else [values[name] for name in order])
+        return int(done.rowcount)
+
+    def many(self, connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Runs it once for each row; all have the same keys."""
+        for row in rows:
+            self.run(connection, row)
+
+
+@contextmanager
+def _refused(connection: sa.Connection, text: str) -> Iterator[None]:
+    driver = connection.dialect.loaded_dbapi
+    try:
+        yield
+    except driver.IntegrityError as error:
+        raise IntegrityError(text, None, error, hide_parameters=True) from None

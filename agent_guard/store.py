@@ -1,32 +1,33 @@
-"""One database behind every table of the guard: connections, transactions and the schema's revision. No queries.
+"""One database behind every table of the guard: transactions, and the schema's revision. No queries.
 
-SQLite in WAL mode. A write transaction begins with ``BEGIN IMMEDIATE``, so that what it reads is what it changes; the
-one that claims a call is flushed to disk before it returns, because a claim that a power cut forgets is a call done
-twice. Other write transactions survive a crash of the process, and may lose the last moments in a power cut.
+A write transaction is alone on what it names (``agent_guard.locks``): what it reads is what it changes. SQLite in WAL
+mode has one writer at a time, whatever it names; PostgreSQL lets writers pass that name nothing in common.
+
+A durable write is on disk before it returns. The one that claims a call is, because a claim that is forgotten is a call
+done twice. Other writes survive a crash of the process that made them. What may forget the last moments of them is a
+power cut with SQLite (``synchronous=NORMAL``), and a crash of the server with PostgreSQL (``synchronous_commit=off``,
+about half a second); a later durable write to the same database keeps all that came before it.
 """
 
 from __future__ import annotations
 
-import random
-import sqlite3
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError, TimeoutError as PoolTimeout
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
 
-from agent_guard.errors import ConfigError, StoreError
+from agent_guard.databases import database_of
+from agent_guard.errors import StoreError
+from agent_guard.locks import SCHEMA
 
 __all__ = ["LOCK_WAIT_S", "REVISION", "VERSION_TABLE", "Store", "metadata"]
 
 metadata = sa.MetaData()
 """Every table of the guard; ``agent_guard.schema`` imports all owners."""
 
-REVISION = "0002"
+REVISION = "0003"
 """The migration this code was written for."""
 
 VERSION_TABLE = "agent_guard_version"
@@ -38,50 +39,40 @@ class Store:
     """The database of one gateway.
 
     Args:
-        url: ``sqlite:///path.db``, or ``sqlite://`` for one that lives and dies with this object.
-        lock_wait_s: how long to wait for another writer, in seconds.
+        url: ``sqlite:///path.db``, or ``sqlite://`` for one that lives and dies with this object, or
+            ``postgresql+psycopg://user:password@host/database``.
+        lock_wait_s: how long to wait for another writer, and for a server to answer, in seconds.
 
     Raises:
         ConfigError: the url is not readable or names another kind of database.
     """
 
     def __init__(self, url: str, *, lock_wait_s: float = LOCK_WAIT_S) -> None:
-        try:
-            self.url = sa.make_url(url)
-        except sa.exc.ArgumentError:
-            raise ConfigError(f"{url!r} is not a database url; write e.g. 'sqlite:///guard.db'") from None
-        if self.url.drivername not in ("sqlite", "sqlite+pysqlite"):
-            raise ConfigError(
-                f"the database {self.url.drivername!r} is not supported by this release; "
-                "write e.g. 'sqlite:///guard.db'"
-            )
-        self.memory = self.url.database in (None, "", ":memory:")
-        self._lock_wait_s = lock_wait_s
-        self._turn: AbstractContextManager[object] = threading.RLock() if self.memory else nullcontext()
-        arguments = {"check_same_thread": False, "isolation_level": None, "timeout": 0}
-        if self.memory:
-            self._engine = sa.create_engine(
-                "sqlite://", connect_args=arguments, poolclass=StaticPool, hide_parameters=True
-            )
-        else:
-            self._engine = sa.create_engine(
-                self.url, connect_args=arguments, pool_size=8, max_overflow=56, hide_parameters=True
-            )
+        self._database = database_of(url, lock_wait_s=lock_wait_s)
+        self._troubles: tuple[type[Exception], ...] = (DBAPIError, PoolTimeout, self._database.errors)
 
     @property
     def path(self) -> Path | None:
-        """The database's file, or None for one in memory."""
-        return None if self.memory else Path(str(self.url.database))
+        """The database's file, or None for one in memory or on a server."""
+        return self._database.path
+
+    @property
+    def key_file(self) -> Path | None:
+        """Where a master key lies that is made on first use; None for a database in memory."""
+        return self._database.key_file
+
+    @property
+    def name(self) -> str:
+        """The database without a password, for messages."""
+        return self._database.name
 
     def open(self) -> None:
         """Creates the schema in an empty database and refuses a database of another revision.
 
         Raises:
-            StoreError: it cannot be opened or written, or its revision is not this code's; the message says what
-                to do.
+            StoreError: it cannot be opened or written, or its revision is not this code's; the message says what to
+                do.
         """
-        if self.path is not None and not self.path.parent.is_dir():
-            raise StoreError(f"the folder of the database {self.path} does not exist; make it first")
         try:
             self._ready()
         except BaseException:
@@ -89,8 +80,8 @@ class Store:
             raise
 
     def _ready(self) -> None:
-        with self._explained(), self._turn, self._engine.connect() as connection:
-            self._patiently(connection, "PRAGMA journal_mode=WAL")
+        with self._explained():
+            self._database.prepare()
         found = self.revision()
         if found is None:
             self._create()
@@ -100,11 +91,6 @@ class Store:
                 f"the database {self.name} has the revision {found}, this release needs {REVISION}; "
                 "make a copy of it and run 'agent-guard db upgrade'"
             )
-
-    @property
-    def name(self) -> str:
-        """The database without a password, for messages."""
-        return self.url.render_as_string(hide_password=True)
 
     def revision(self) -> str | None:
         """The revision of the schema, or None where there is no schema yet.
@@ -129,8 +115,12 @@ class Store:
                 )
             return None
 
+    def found(self) -> str | None:
+        """As :meth:`revision`, of what is there already: looking for a file makes none."""
+        return None if self.path is not None and not self.path.is_file() else self.revision()
+
     def _create(self) -> None:
-        with self.write() as connection:
+        with self.write(durable=True, locks=[SCHEMA]) as connection:
             if VERSION_TABLE in sa.inspect(connection).get_table_names():
                 return  # another process was first
             metadata.create_all(connection)
@@ -145,74 +135,39 @@ class Store:
         Raises:
             StoreError: the database cannot be used; nothing was read.
         """
-        with self._explained(), self._turn, self._engine.connect() as connection:
-            _driver(connection).execute("BEGIN")
+        with self._explained(), self._database.reading() as connection:
             yield connection
 
     @contextmanager
-    def write(self, *, durable: bool = False) -> Iterator[sa.Connection]:
-        """A transaction that is alone in writing; committed at the end, undone by any exception.
+    def write(self, *, locks: Collection[str], durable: bool = False) -> Iterator[sa.Connection]:
+        """A transaction that is alone in writing what it names; committed at the end, undone by any exception.
 
         Args:
-            durable: wait until it is on disk, so that a power cut cannot forget it.
+            locks: what it reads in order to change it, by the names of ``agent_guard.locks``.
+            durable: wait until it is on disk, so that nothing can forget it.
 
         Raises:
-            StoreError: another writer held the lock longer than ``lock_wait_s``, or the database cannot be used;
-                nothing was written.
+            StoreError: another writer held a lock longer than ``lock_wait_s``, or the database cannot be used. Nothing
+                was written, unless a server was lost in the very moment of the commit: then all of it was, or nothing.
+            ValueError: no lock is named.
         """
-        with self._explained(), self._turn, self._engine.connect() as connection:
-            _driver(connection).execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-            self._patiently(connection, "BEGIN IMMEDIATE")
-            connection.begin()
+        if not locks or isinstance(locks, str):
+            raise ValueError("a write names what it must be alone on, as a list; see agent_guard.locks")
+        with self._explained(), self._database.writing(locks, durable=durable) as connection:
             yield connection
-            connection.commit()
-
-    def _patiently(self, connection: sa.Connection, statement: str) -> None:
-        # SQLite's own busy handler backs off and starves a writer under load; short random sleeps do not
-        driver = _driver(connection)
-        deadline = time.monotonic() + self._lock_wait_s
-        while True:
-            try:
-                driver.execute(statement)
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error) and "busy" not in str(error):
-                    raise
-                if time.monotonic() > deadline:
-                    raise StoreError(
-                        f"the database {self.name} was locked for {self._lock_wait_s:g} seconds; "
-                        "find the process that holds it, or use one with fewer writers"
-                    ) from None
-                time.sleep(random.uniform(0.0002, 0.002))  # noqa: S311 - no secret
-            else:
-                return
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except PoolTimeout as error:
-            raise StoreError(f"the database {self.name} cannot be used: {error}; use fewer threads") from None
-        except (DBAPIError, sqlite3.Error) as error:
-            if isinstance(error, DBAPIError) and type(error) not in (OperationalError, DatabaseError):
-                raise  # a broken constraint is the caller's to judge; a damaged file is a plain DatabaseError
-            # the driver's words name the trouble and hold no values; SQLAlchemy's would repeat the parameters
-            words = str(getattr(error, "orig", error))
-            advice = {
-                "readonly": "make the file and its folder writable for this user",
-                "unable to open": "check that the folder exists and is writable for this user",
-                "not a database": "it is another kind of file; choose another path",
-                "malformed": "restore it from a copy",
-                "locked": "find the process that holds it",
-                "full": "free some disk space",
-            }
-            found = next((text for word, text in advice.items() if word in words), "look at the database")
-            raise StoreError(f"the database {self.name} cannot be used: {words}; {found}") from None
+        except self._troubles as error:
+            if isinstance(error, PoolTimeout):
+                raise StoreError(f"the database {self.name} cannot be used: {error}; use fewer threads") from None
+            told = self._database.told(error)
+            if told is None:
+                raise
+            raise told from None
 
     def close(self) -> None:
         """Closes every connection; the object cannot be used afterwards."""
-        self._engine.dispose()
-
-
-def _driver(connection: sa.Connection) -> sqlite3.Connection:
-    """The driver's own connection: what begins a transaction needs none of SQLAlchemy's bookkeeping."""
-    return connection.connection.driver_connection  # type: ignore[return-value]
+        self._database.close()

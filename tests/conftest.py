@@ -13,7 +13,9 @@ from typing import Any, Literal
 import pytest
 from hypothesis import HealthCheck, settings
 from pydantic import BaseModel, Field
+from sqlalchemy import make_url
 
+from agent_guard.credentials.key import VARIABLE, encoded
 from agent_guard.gateway import Gateway
 from agent_guard.guarded import GuardedThread
 from agent_guard.masking import Masker
@@ -22,6 +24,7 @@ from agent_guard.store import metadata
 from agent_guard.testing import FixedClock
 from agent_guard.tool import tool
 from agent_guard.types import Description, Party, Ref, Subject
+from tests.postgres import MISSING, Databases, Server, binaries, shared
 
 # how fast a machine is says nothing about a property
 settings.register_profile("guard", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -61,6 +64,122 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     if report.skipped and os.environ.get("AGENT_GUARD_REQUIRE") == "all" and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped, and AGENT_GUARD_REQUIRE=all: {report.longrepr}"
+
+
+# ---- where stores live: tests marked ``databases`` run once on each kind
+
+
+class Database:
+    """SQLite: new databases in memory, and one file in the test's folder.
+
+    Args:
+        folder: the test's.
+        shared: the url of the one database, for another process of the test, whatever its kind.
+    """
+
+    kind = "sqlite"
+
+    def __init__(self, folder: Path, shared: str | None = None) -> None:
+        self.folder = folder
+        self._shared = shared
+        self._empty = 0
+
+    def new(self) -> str:
+        """The url of another database with nothing in it."""
+        return "sqlite://"
+
+    def empty(self) -> str:
+        """The url of another database without any table, which processes can share."""
+        self._empty += 1
+        return f"sqlite:///{self.folder}/empty{self._empty}.db"
+
+    @property
+    def shared(self) -> str:
+        """The url of one database, the same for all who ask in this test; ready to be opened."""
+        return self._shared or f"sqlite:///{self.folder}/guard.db"
+
+    @property
+    def checkpoints(self) -> str:
+        """The url of one database for LangGraph's checkpoints."""
+        on_server = self._shared is not None and not self._shared.startswith("sqlite")
+        return str(self._shared) if on_server else f"sqlite:///{self.folder}/threads.db"
+
+    @property
+    def key_file(self) -> Path:
+        """Where ``dev`` keeps the key of the shared one."""
+        return self.folder / "guard.db.key"
+
+
+class OnServer(Database):
+    """PostgreSQL: databases with the guard's tables, emptied after the test."""
+
+    kind = "postgres"
+
+    def __init__(self, folder: Path, databases: Databases) -> None:
+        super().__init__(folder)
+        self._databases = databases
+
+    def new(self) -> str:
+        return self._databases.ready()
+
+    def empty(self) -> str:
+        return self._databases.empty()
+
+    @property
+    def shared(self) -> str:
+        self._shared = self._shared or self._databases.ready()
+        return self._shared
+
+    @property
+    def checkpoints(self) -> str:
+        return self.shared
+
+    @property
+    def key_file(self) -> Path:
+        return self.folder / ".agent_guard" / f"{make_url(self.shared).database}.key"
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """Databases on a real server, which all workers of the run share."""
+    worker, folder = os.environ.get("PYTEST_XDIST_WORKER"), tmp_path_factory.getbasetemp()
+    with shared(folder.parent if worker else folder) as url:
+        if url is None:
+            pytest.skip(MISSING)
+        made = Databases(url, f"guard_{os.getpid()}")
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A server of this worker's own, for tests that kill it; each of them starts it again."""
+    if binaries() is None:
+        pytest.skip(MISSING)
+    made = Server()
+    made.start()
+    yield made
+    made.stop()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs a test that is marked ``databases`` on each of those it names, on all when it names none."""
+    mark = metafunc.definition.get_closest_marker("databases")
+    if mark is not None and "database" in metafunc.fixturenames:
+        metafunc.parametrize("database", mark.args or ("sqlite", "postgres"), indirect=True)
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """Where this test's stores live."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield Database(tmp_path)
+        return
+    monkeypatch.chdir(tmp_path)  # the keys of dev lie below the current folder, those of other environments nowhere
+    monkeypatch.setenv(VARIABLE, encoded(b"k" * 32).decode())
+    databases: Databases = request.getfixturevalue("postgres")
+    yield OnServer(tmp_path, databases)
+    databases.taken_back()
 
 
 # ---- the life of a call: one small system of record, its tools, a policy, and gateways over them
@@ -235,6 +354,7 @@ class World:
     Args:
         folder: where databases and the desk's file live.
         masker: shared; building its engine takes a second.
+        database: where its gateways live; SQLite by default.
     """
 
     sdr = Subject(id="u1", tenant="acme", roles={"sdr"}, region="kz")
@@ -247,12 +367,24 @@ class World:
     )
     read_deal, create_task, set_stage, send_note = read_deal, create_task, set_stage, send_note
 
-    def __init__(self, folder: Path, masker: Masker) -> None:
+    def __init__(self, folder: Path, masker: Masker, database: Database | None = None) -> None:
         self.folder = folder
         self.masker = masker
+        self.database = database or Database(folder)
         self.desk = Desk(folder / "desk.jsonl")
         self.clock = FixedClock()
         self._gateways: list[Gateway] = []
+
+    @property
+    def home(self) -> tuple[str, str]:
+        """What another process needs to be in the same world: see :meth:`at`."""
+        return str(self.folder), self.database.shared
+
+    @classmethod
+    def at(cls, home: tuple[str, str]) -> World:
+        """The same world in another process: the folder, and the shared database."""
+        folder = Path(home[0])
+        return cls(folder, Masker(profile="patterns"), Database(folder, home[1]))
 
     @staticmethod
     def policy(tools: Mapping[str, Mapping[str, Any]] | None = None, **top: Any) -> Policy:
@@ -270,11 +402,11 @@ class World:
         return Policy.model_validate({"version": 1, "name": "desk.v1", "limits": limits, "tools": rules} | top)
 
     def gateway(self, policy: Policy | None = None, *, file: bool = False, **options: Any) -> Gateway:
-        """A gateway over this desk; in memory unless ``file``, then all gateways of this world share one database."""
+        """A gateway over this desk, in a database of its own unless ``file``: then all gateways of this world share one."""
         given: dict[str, Any] = {
             "tools": [read_deal, create_task, set_stage, send_note],
             "policies": policy or self.policy(),
-            "url": f"sqlite:///{self.folder}/guard.db" if file else "sqlite://",
+            "url": self.database.shared if file else self.database.new(),
             "environment": "dev",
             "resources": {"desk": self.desk},
             "records": self.desk,
@@ -284,6 +416,12 @@ class World:
         made = Gateway(**(given | options))
         self._gateways.append(made)
         return made
+
+    @staticmethod
+    def impatient(gateway: Gateway) -> None:
+        """From now on its store waits 0.02 seconds for another writer."""
+        gateway.store._database._lock_wait_s = 0.02
+        gateway.store._database._engine.dispose()  # what is connected anew waits as it is told now
 
     def thread(self, policy: Policy | None = None, **options: Any) -> GuardedThread:
         """A conversation of the sdr about Anna, at a new gateway in memory."""
@@ -315,8 +453,8 @@ def quick_masker() -> Masker:
 
 
 @pytest.fixture
-def world(tmp_path: Path, quick_masker: Masker) -> Iterator[World]:
+def world(tmp_path: Path, quick_masker: Masker, database: Database) -> Iterator[World]:
     """A company with one desk, in a folder of its own."""
-    made = World(tmp_path, quick_masker)
+    made = World(tmp_path, quick_masker, database)
     yield made
     made.close()

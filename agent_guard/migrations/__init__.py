@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent_guard.errors import StoreError
+from agent_guard.locks import SCHEMA
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -33,7 +34,9 @@ def upgrade(store: Store, to: str = "head") -> None:
     from alembic.util import CommandError
 
     config = configuration()
-    with store.write(durable=True) as connection:
+    with store.write(durable=True, locks=[SCHEMA]) as connection:
+        if connection.dialect.name == "postgresql":  # a large table takes its time
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         config.attributes["connection"] = connection
         try:
             command.upgrade(config, to)

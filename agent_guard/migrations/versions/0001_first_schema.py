@@ -37,7 +37,7 @@ def upgrade() -> None:
     op.create_index("approvals_thread", "approvals", ["thread"], unique=False)
     op.create_table(
         "audit",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("thread", sa.String(length=120), nullable=False),
         sa.Column("seq", sa.Integer(), nullable=False),
         sa.Column("tenant", sa.String(length=100), nullable=False),

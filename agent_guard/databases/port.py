@@ -1,0 +1,66 @@
+"""What the store asks of a database."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+import sqlalchemy as sa
+
+__all__ = ["Database"]
+
+
+class Database(Protocol):
+    """One database: how its transactions begin and end, and what its errors mean."""
+
+    errors: type[Exception]
+    """Base of the driver's own errors."""
+
+    @property
+    def name(self) -> str:
+        """The database without a password, for messages."""
+        ...
+
+    @property
+    def path(self) -> Path | None:
+        """The database's file, or None where it has none."""
+        ...
+
+    @property
+    def key_file(self) -> Path | None:
+        """Where a master key lies that is made on first use, or None for a database that dies with the process."""
+        ...
+
+    def prepare(self) -> None:
+        """Checks the place, and sets what the database keeps for ever.
+
+        Raises:
+            StoreError: the guard cannot live there; the message says what to do.
+        """
+        ...
+
+    def reading(self) -> AbstractContextManager[sa.Connection]:
+        """A transaction that sees one state and changes nothing."""
+        ...
+
+    def writing(self, locks: Collection[str], *, durable: bool) -> AbstractContextManager[sa.Connection]:
+        """A transaction that is alone on what ``locks`` name; committed at the end, undone by any exception."""
+        ...
+
+    def told(self, error: Exception) -> Exception | None:
+        """What to raise for an error of the driver, wrapped by SQLAlchemy or not: a sentence that says what to do and
+        holds no value. None for an error that is raised as it is.
+        """
+        ...
+
+    def forked(self) -> None:
+        """Tells that this process was forked: a connection serves the one that made it, so the parent's are left to
+        it, neither used nor closed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Closes every connection."""
+        ...

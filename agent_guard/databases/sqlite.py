@@ -1,0 +1,151 @@
+"""SQLite, in a file or in memory: one writer at a time, whatever it names."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
+from sqlalchemy.pool import StaticPool
+
+from agent_guard.errors import StoreError
+
+__all__ = ["SQLite"]
+
+_ADVICE = {
+    "readonly": "make the file and its folder writable for this user",
+    "unable to open": "check that the folder exists and is writable for this user",
+    "not a database": "it is another kind of file; choose another path",
+    "malformed": "restore it from a copy",
+    "locked": "find the process that holds it",
+    "full": "free some disk space",
+}
+
+
+class SQLite:
+    """One SQLite database; see :class:`agent_guard.databases.port.Database`."""
+
+    errors: type[Exception] = sqlite3.Error
+
+    def __init__(self, url: sa.URL, *, lock_wait_s: float) -> None:
+        self._url = url
+        self._lock_wait_s = lock_wait_s
+        self._memory = url.database in (None, "", ":memory:")
+        self._turn: AbstractContextManager[object] = threading.RLock() if self._memory else nullcontext()
+        self._line = threading.Lock()
+        arguments = {"check_same_thread": False, "isolation_level": None, "timeout": 0}
+        if self._memory:
+            self._engine = sa.create_engine(
+                "sqlite://", connect_args=arguments, poolclass=StaticPool, hide_parameters=True
+            )
+        else:
+            self._engine = sa.create_engine(
+                url, connect_args=arguments, pool_size=8, max_overflow=56, hide_parameters=True
+            )
+
+    @property
+    def name(self) -> str:
+        """The url."""
+        return self._url.render_as_string(hide_password=True)
+
+    @property
+    def path(self) -> Path | None:
+        """The file, or None in memory."""
+        return None if self._memory else Path(str(self._url.database))
+
+    @property
+    def key_file(self) -> Path | None:
+        """Beside the file."""
+        return None if self._memory else Path(f"{self._url.database}.key")
+
+    def prepare(self) -> None:
+        """Refuses a missing folder, and turns the write-ahead log on: readers then wait for nobody."""
+        if self.path is not None and not self.path.parent.is_dir():
+            raise StoreError(f"the folder of the database {self.path} does not exist; make it first")
+        with self._turn, self._engine.connect() as connection:
+            self._patiently(connection, "PRAGMA journal_mode=WAL")
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """``BEGIN``."""
+        with self._turn, self._engine.connect() as connection:
+            _driver(connection).execute("BEGIN")
+            yield connection
+
+    @contextmanager
+    def writing(self, locks: Collection[str], *, durable: bool) -> Iterator[sa.Connection]:  # noqa: ARG002 - one writer
+        """``BEGIN IMMEDIATE``, flushed with ``synchronous=FULL`` where it is durable."""
+        with self._turn, self._in_line(), self._engine.connect() as connection:
+            _driver(connection).execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            self._patiently(connection, "BEGIN IMMEDIATE")
+            connection.begin()
+            yield connection
+            connection.commit()
+
+    @contextmanager
+    def _in_line(self) -> Iterator[None]:
+        """The writers of this process wait for each other asleep: one that waits inside SQLite asks again and again,
+        and thirty of them keep a core busy with asking.
+        """
+        if not self._line.acquire(timeout=self._lock_wait_s):
+            raise self._locked()
+        try:
+            yield
+        finally:
+            self._line.release()
+
+    def _locked(self) -> StoreError:
+        return StoreError(
+            f"the database {self.name} was locked for {self._lock_wait_s:g} seconds; "
+            "find the process that holds it, or use one with fewer writers"
+        )
+
+    def _patiently(self, connection: sa.Connection, statement: str) -> None:
+        # SQLite's own busy handler backs off and starves a writer under load; short random sleeps do not
+        driver = _driver(connection)
+        deadline = time.monotonic() + self._lock_wait_s
+        while True:
+            try:
+                driver.execute(statement)
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) and "busy" not in str(error):
+                    raise
+                if time.monotonic() > deadline:
+                    raise self._locked() from None
+                time.sleep(random.uniform(0.0002, 0.002))  # noqa: S311 - no secret
+            else:
+                return
+
+    def told(self, error: Exception) -> Exception | None:
+        """The driver's words name the trouble and hold no values; SQLAlchemy's would repeat the parameters."""
+        if isinstance(error, DBAPIError) and type(error) not in (OperationalError, DatabaseError):
+            return None  # a broken constraint is the caller's to judge; a damaged file is a plain DatabaseError
+        words = str(getattr(error, "orig", error))
+        advice = next((text for word, text in _ADVICE.items() if word in words), "look at the database")
+        return StoreError(f"the database {self.name} cannot be used: {words}; {advice}")
+
+    def forked(self) -> None:
+        """A database in memory is a copy by now; of a file the parent's connections are kept, so that nothing closes
+        them here. Source: https://www.sqlite.org/howtocorrupt.html, section 2.6.
+        """
+        self._line = threading.Lock()
+        if self._memory:
+            self._turn = threading.RLock()
+        else:
+            self._parents = self._engine.pool
+            self._engine.dispose(close=False)
+
+    def close(self) -> None:
+        """Closes every connection."""
+        self._engine.dispose()
+
+
+def _driver(connection: sa.Connection) -> sqlite3.Connection:
+    """The driver's own connection: what begins a transaction needs none of SQLAlchemy's bookkeeping."""
+    return connection.connection.driver_connection  # type: ignore[return-value]
