@@ -15,7 +15,7 @@ from sqlalchemy import Column, TypedColumns
 from agent_guard.query import Query
 from agent_guard.store import Store, metadata
 
-__all__ = ["EVERYTHING", "SWITCHES", "KillSwitch", "Switch", "covering"]
+__all__ = ["EVERYTHING", "SWITCHES", "KillSwitch", "Switch", "covering", "since"]
 
 EVERYTHING = "*"
 
@@ -42,6 +42,9 @@ _COVERING = Query(
 """The table has a row for each flag that was ever set: reading the pressed ones costs less than naming the wanted."""
 
 
+_FLAG = Query(sa.select(SWITCHES.c.pressed, SWITCHES.c.at).where(SWITCHES.c.scope == sa.bindparam("scope")))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Switch:
     """One flag as it stands."""
@@ -59,6 +62,14 @@ def covering(connection: sa.Connection, scopes: Sequence[str]) -> tuple[str, ...
     if not any(row.scope == EVERYTHING for row in rows):
         return (EVERYTHING,)
     return tuple(sorted(row.scope for row in rows if row.pressed and row.scope in (EVERYTHING, *scopes)))
+
+
+def since(connection: sa.Connection, scope: str) -> int | None:
+    """When one flag was released, in milliseconds since 1970; 0 where it was never set, None while it is pressed."""
+    row = _FLAG.first(connection, {"scope": scope})
+    if row is None:
+        return 0
+    return None if row.pressed else int(row.at)
 
 
 class KillSwitch:
@@ -80,6 +91,17 @@ class KillSwitch:
         """
         with self._store.read() as connection:
             return covering(connection, scopes)
+
+    def flags(self) -> frozenset[str]:
+        """Every pressed flag, read now in one query; ``*`` also where its row is missing.
+
+        Raises:
+            StoreError: the flags cannot be read; the caller must let nothing run.
+        """
+        with self._store.read() as connection:
+            rows = _COVERING.all(connection, {})
+        lost = () if any(row.scope == EVERYTHING for row in rows) else (EVERYTHING,)
+        return frozenset((*lost, *(row.scope for row in rows if row.pressed)))
 
     def status(self) -> list[Switch]:
         """Every flag ever set, ``*`` first."""

@@ -5,26 +5,29 @@ from __future__ import annotations
 import asyncio
 import json
 import multiprocessing
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
+from sqlalchemy.exc import IntegrityError
 
+from agent_guard import meter
 from agent_guard.errors import OutcomeUnknown, StoreError, ToolRejected, ToolUnavailable
 from agent_guard.guarded import GuardedThread
-from agent_guard.masking import Masker
+from agent_guard.locks import chain_lock
 from agent_guard.tool import Tool
 from agent_guard.types import Code, Description, Ref, Subject, ToolCall, ToolResult
 from tests.conftest import World
+from tests.samples import opened
+
+pytestmark = pytest.mark.databases
 
 TASK = {"deal_id": "42", "subject": "Call"}
 STAGE = {"deal_id": "42", "stage": "won"}
@@ -96,12 +99,10 @@ def test_a_locked_store_runs_nothing(world: World) -> None:
     thread = gateway.open(world.sdr, party=world.anna)
     call = thread.masked_call("crm.create_task", TASK, "c1", None)
     gateway.propose(thread.row, call)
-    gateway.store._lock_wait_s = 0.02
-    with closing(sqlite3.connect(world.folder / "guard.db", isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    world.impatient(gateway)
+    with opened(world.database.shared) as other, other.write(locks=[chain_lock(thread.id)]):
         with pytest.raises(StoreError, match="locked"):
             gateway.execute(thread.row, call)
-        other.execute("ROLLBACK")
     assert world.desk.effects == []
     assert gateway.execute(thread.row, call).status == "executed"
 
@@ -111,16 +112,15 @@ def test_an_outcome_that_cannot_be_recorded_is_unknown(world: World) -> None:
     """When the store fails after the effect the caller is told to stop, and the claim stays as it is."""
     gateway = world.gateway(file=True)
     thread = gateway.open(world.sdr, party=world.anna)
-    other = sqlite3.connect(world.folder / "guard.db", isolation_level=None, check_same_thread=False)
+    with ExitStack() as held:
 
-    def lock() -> None:
-        gateway.store._lock_wait_s = 0.02
-        other.execute("BEGIN IMMEDIATE")
+        def lock() -> None:
+            world.impatient(gateway)
+            other = held.enter_context(opened(world.database.shared))
+            held.enter_context(other.write(locks=[chain_lock(thread.id)]))
 
-    world.desk.after = lock
-    with closing(other):
+        world.desk.after = lock
         result = thread.invoke("crm.create_task", TASK)
-        other.execute("ROLLBACK")
     assert (result.status, result.code, result.stop) == ("unknown", Code.STORE_UNAVAILABLE, True)
     assert state(world, thread) == ["claimed"]
     assert len(world.desk.effects) == 1
@@ -133,9 +133,9 @@ def test_the_claim_is_on_disk_before_the_tool_runs(world: World) -> None:
     seen: list[Any] = []
 
     def look() -> None:
-        with closing(sqlite3.connect(world.folder / "guard.db")) as other:
-            seen.extend(other.execute("SELECT state FROM calls").fetchall())
-            seen.extend(other.execute("SELECT kind FROM audit ORDER BY id DESC LIMIT 1").fetchall())
+        with opened(world.database.shared) as other, other.read() as connection:
+            seen.extend(connection.exec_driver_sql("SELECT state FROM calls").all())
+            seen.extend(connection.exec_driver_sql("SELECT kind FROM audit ORDER BY id DESC LIMIT 1").all())
 
     world.desk.before = look
     thread.invoke("crm.create_task", TASK)
@@ -748,6 +748,51 @@ def test_eight_threads_make_one_effect(world: World, same_id: bool) -> None:
     assert list(gateway.audit.broken("t1")) == []
 
 
+@pytest.mark.req("B7")
+@pytest.mark.parametrize(("times", "runs"), [(1, True), (2, True), (3, False)])
+def test_a_claim_that_a_unique_key_stops_is_decided_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, times: int, runs: bool
+) -> None:
+    """What a lock lets pass the tables' keys stop: the claim is undone and decided anew, a few times and not for ever."""
+    thread, take, refusals = world.thread(), meter.take, [None] * times
+
+    def stopped(connection: Any, places: Any, **given: Any) -> None:
+        if "attempts" not in str(places) and refusals:
+            refusals.pop()
+            raise IntegrityError(None, None, ValueError("meter_pkey was broken"))
+        take(connection, places, **given)
+
+    monkeypatch.setattr(meter, "take", stopped)
+    if runs:
+        assert thread.invoke("crm.create_task", TASK).status == "executed"
+    else:
+        with pytest.raises(StoreError, match="again and again; nothing was run"):
+            thread.invoke("crm.create_task", TASK)
+    assert len(world.desk.effects) == int(runs)
+    assert state(world, thread) == ["done" if runs else "proposed"]
+    assert list(thread.gateway.audit.broken(thread.id)) == []
+
+
+@pytest.mark.req("B7")
+def test_a_claim_is_alone_on_its_thread_its_key_and_its_limits(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names what it counts and takes, and nothing that would hold others up."""
+    limits = ["3/minute/subject", "9/day/tenant"]
+    thread = world.thread(world.policy({"crm.create_task": {"limits": limits}}))
+    write, named = thread.gateway.store.write, []
+    monkeypatch.setattr(
+        thread.gateway.store, "write", lambda **given: named.append(sorted(given["locks"])) or write(**given)
+    )
+    world.desk.before = lambda: named.append(["it runs"])
+    thread.invoke("crm.create_task", TASK)
+    claim, settle = named[named.index(["it runs"]) - 1], named[named.index(["it runs"]) + 1]
+    key = world.rows(thread.gateway, "calls")[0]["key"]
+    assert claim == sorted([
+        f"chain|{thread.id}", f"key|acme|{key}", f"meter|actions|{thread.id}",
+        "meter|subject|crm.create_task|acme|u1", "meter|tenant|crm.create_task|acme",
+    ])  # fmt: skip
+    assert settle == [f"chain|{thread.id}"]
+
+
 @pytest.mark.req("A3", "B7")
 def test_a_limit_holds_under_concurrency(world: World) -> None:
     """Eight workers with eight different calls and a limit of three: three run."""
@@ -769,9 +814,9 @@ def test_workers_that_mint_at_once_agree(world: World) -> None:
     assert seen[0] != seen[1]
 
 
-def in_a_process(folder: str, n: int, start: Any) -> None:
+def in_a_process(home: tuple[str, str], n: int, start: Any) -> None:
     """One worker: the same intent as all others, in its own process over the shared database."""
-    world = World(Path(folder), Masker(profile="patterns"))
+    world = World.at(home)
     thread = world.gateway(world.policy(loops={"same_call": 100}), file=True).thread("t1")
     start.wait(30)
     result = thread.invoke("crm.create_task", TASK, call_id=f"c{n % 2}")
@@ -781,13 +826,13 @@ def in_a_process(folder: str, n: int, start: Any) -> None:
 
 @pytest.mark.req("A6", "B7")
 def test_four_processes_make_one_effect(world: World) -> None:
-    """Four real processes on one database file, two call ids, one intent: one effect, and a whole chain of events."""
+    """Four real processes on one database, two call ids, one intent: one effect, and a whole chain of events."""
     gateway = world.gateway(world.policy(loops={"same_call": 100}), file=True)
     gateway.open(world.sdr, thread_id="t1", party=world.anna)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["agent_guard.session", "agent_guard.masking.engine", "presidio_analyzer"])
     start = context.Barrier(4)
-    workers = [context.Process(target=in_a_process, args=(str(world.folder), n, start)) for n in range(4)]
+    workers = [context.Process(target=in_a_process, args=(world.home, n, start)) for n in range(4)]
     for worker in workers:
         worker.start()
     for worker in workers:

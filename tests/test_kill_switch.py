@@ -10,17 +10,19 @@ from agent_guard.kill_switch import SWITCHES, KillSwitch
 from agent_guard.store import Store
 from tests.samples import NOW_MS, opened
 
+pytestmark = pytest.mark.databases
+
 MINE = ["tenant:acme", "scenario:sdr", "tool:crm.create_task", "agent:default"]
 
 
 @pytest.fixture
-def store():
-    with opened() as made:
+def store(database):
+    with opened(database.new()) as made:
         yield made
 
 
 def press(store, *scopes, pressed=True):
-    with store.write() as connection:
+    with store.write(locks=["test"]) as connection:
         for scope in scopes:
             KillSwitch(store).set(connection, scope, pressed=pressed, reason="test", by="op", at_ms=NOW_MS)
 
@@ -60,7 +62,7 @@ def test_a_new_database_is_not_pressed_and_star_needs_no_asking(store):
 @pytest.mark.req("A31", "A8")
 def test_a_lost_row_counts_as_pressed(store):
     """A database without the row for everything lets nothing run, whatever else it says."""
-    with store.write() as connection:
+    with store.write(locks=["test"]) as connection:
         connection.execute(SWITCHES.delete().where(SWITCHES.c.scope == "*"))
     assert KillSwitch(store).pressed(MINE) == ("*",)
     press(store, "tenant:acme", pressed=False)
@@ -97,7 +99,19 @@ def test_the_status_names_every_flag_ever_set(store):
 
 def test_pressing_happens_in_the_callers_transaction(store):
     """A flag is set with the event that records it, or not at all."""
-    with pytest.raises(IntegrityError), store.write() as connection:
+    with pytest.raises(IntegrityError), store.write(locks=["test"]) as connection:
         KillSwitch(store).set(connection, "*", pressed=True, reason="", by="op", at_ms=0)
         connection.execute(SWITCHES.insert().values(scope="*", pressed=True, reason="", by="x", at=0))
     assert KillSwitch(store).pressed([]) == ()
+
+
+@pytest.mark.req("A31", "A8")
+def test_all_pressed_flags_are_read_at_once(store):
+    """What a running call is held against: every pressed flag, and everything where its row is lost."""
+    assert KillSwitch(store).flags() == frozenset()
+    press(store, "tool:crm.create_task", "tenant:acme")
+    press(store, "tenant:acme", pressed=False)
+    assert KillSwitch(store).flags() == {"tool:crm.create_task"}
+    with store.write(locks=["test"]) as connection:
+        connection.execute(SWITCHES.delete().where(SWITCHES.c.scope == "*"))
+    assert KillSwitch(store).flags() == {"*", "tool:crm.create_task"}

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import subprocess
+import sys
 import threading
 import time
+from functools import partial
 
 import pytest
 from pydantic import BaseModel
 
 from agent_guard.credentials import MemoryCredentials, Secrets
 from agent_guard.errors import ToolUnavailable
-from agent_guard.run import run
+from agent_guard.run import run, within
+from agent_guard.running import THREADS_MOST, start
 from agent_guard.tool import tool
 from agent_guard.types import Subject
+from agent_guard.waits import drive
+from agent_guard.workers import Workers
 from tests.samples import TaskArgs, TaskMade
 
 ARGS = TaskArgs(deal_id="42", subject="Call")
@@ -29,7 +35,7 @@ def made(function, timeout_s=5.0, effect="write"):
 def go(function, resources=None, *, key="k", timeout_s=5.0, secrets=None):
     secrets = secrets or Secrets(MemoryCredentials(), environment="dev", agent="default")
     tool = made(function, timeout_s)
-    return run(tool, ARGS, resources or {}, idempotency_key=key, subject=USER, secrets=secrets)
+    return drive(run(tool, ARGS, resources or {}, idempotency_key=key, subject=USER, secrets=secrets))
 
 
 @pytest.mark.req("B3")
@@ -220,18 +226,292 @@ def test_a_tool_cannot_end_its_caller(error):
     assert isinstance(caught.value, Exception)
 
 
-def test_every_call_has_a_thread_of_its_own():
-    """Nothing that a tool leaves in its thread is met by the next call."""
-    local, seen = threading.local(), []
+def test_threads_are_used_again_and_nothing_of_a_call_is_in_the_context_of_the_next():
+    """A call starts no thread where one is free, and meets no context variable that an earlier call has set."""
+    seen = []
 
     def function(args: TaskArgs) -> TaskMade:
-        seen.append((threading.current_thread() is threading.main_thread(), getattr(local, "left", None)))
-        local.left = "something"
+        seen.append((threading.get_ident(), CALLER.get()))
+        CALLER.set("an earlier call")
         return TaskMade(task_id="9")
 
-    go(function)
-    go(function)
-    assert seen == [(False, None)] * 2
+    for _ in range(20):
+        go(function)
+    assert {who for _, who in seen} == {"nobody"}
+    assert len({thread for thread, _ in seen}) < 20
+    assert threading.get_ident() not in {thread for thread, _ in seen}
+
+
+# ---- the tools' event loop
+
+
+class Pool:
+    """A connection pool as async clients have one: it belongs to the loop that it was first used on."""
+
+    def __init__(self):
+        self.loop = None
+
+    async def ask(self):
+        self.loop = self.loop or asyncio.get_running_loop()
+        if self.loop is not asyncio.get_running_loop() or self.loop.is_closed():
+            raise RuntimeError("attached to a different loop")
+        return await asyncio.wait_for(asyncio.sleep(0, "9"), 5)
+
+
+def test_async_tools_keep_their_connections_from_call_to_call():
+    """One loop serves every call, whatever became of the loops that its callers had."""
+    pool = Pool()
+
+    async def function(args: TaskArgs, pool) -> TaskMade:
+        return TaskMade(task_id=await pool.ask())
+
+    async def caller():
+        return go(function, {"pool": pool})
+
+    assert [
+        go(function, {"pool": pool}),
+        asyncio.run(caller()),
+        asyncio.run(caller()),
+        go(function, {"pool": pool}),
+    ] == [TaskMade(task_id="9")] * 4
+
+
+@pytest.mark.req("A20")
+def test_a_tool_that_swallows_its_cancellation_does_not_hold_its_caller():
+    """The caller is told at once; the tool goes on by itself, and what it returns is nobody's."""
+    swallowed, end, ended = threading.Event(), threading.Event(), threading.Event()
+
+    async def stubborn(args: TaskArgs) -> TaskMade:
+        while not end.is_set():
+            try:
+                await asyncio.sleep(0.01)
+            except asyncio.CancelledError:
+                swallowed.set()
+        ended.set()
+        return TaskMade(task_id="late")
+
+    with pytest.raises(TimeoutError):
+        go(stubborn, timeout_s=0.05)
+    assert swallowed.wait(5) and not ended.is_set()
+    end.set()
+    assert ended.wait(5)
+
+
+@pytest.mark.req("A20")
+def test_what_a_tool_started_is_cut_with_it():
+    """A task that an async tool spawned, and one that this one spawned, do nothing after the time-out."""
+    cut = [threading.Event(), threading.Event()]
+
+    async def writes(n):
+        try:
+            if n == 0:
+                writes.child = asyncio.create_task(writes(1))
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            cut[n].set()
+            raise
+
+    async def spawning(args: TaskArgs) -> TaskMade:
+        spawning.task = asyncio.create_task(writes(0))
+        await asyncio.sleep(30)
+        return TaskMade(task_id="late")
+
+    with pytest.raises(TimeoutError):
+        go(spawning, timeout_s=0.2)
+    assert all(event.wait(5) for event in cut)
+
+
+def test_what_a_tool_left_running_goes_on():
+    """A task that outlives its call, as those of a connection pool do, is not cut when the call has ended by itself."""
+    end, ended = threading.Event(), threading.Event()
+
+    async def beats():
+        while not end.is_set():  # noqa: ASYNC110 - another thread sets it
+            await asyncio.sleep(0.01)
+        ended.set()
+
+    async def spawning(args: TaskArgs) -> TaskMade:
+        spawning.task = asyncio.create_task(beats())
+        return TaskMade(task_id="9")
+
+    assert go(spawning).task_id == "9"
+    end.set()
+    assert ended.wait(5)
+
+
+@pytest.mark.req("A8")
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_a_task_that_exits_does_not_end_the_loop_of_all_tools(error):
+    """The next call runs on the same loop."""
+    loops = []
+
+    async def exits():
+        raise error
+
+    async def spawning(args: TaskArgs) -> TaskMade:
+        loops.append(asyncio.get_running_loop())
+        if len(loops) == 1:
+            spawning.task = asyncio.create_task(exits())
+            while not spawning.task.done():  # noqa: ASYNC110 - to await it would raise what it raised
+                await asyncio.sleep(0)
+            spawning.task.exception()
+        return TaskMade(task_id="9")
+
+    assert [go(spawning).task_id, go(spawning).task_id] == ["9", "9"]
+    assert loops[0] is loops[1] and loops[0].is_running()
+
+
+def test_a_sync_function_may_give_something_to_await():
+    """A plain function that returns a coroutine is an async tool whose first part runs in a thread."""
+    where = []
+
+    async def rest(args):
+        where.append(threading.current_thread().name)
+        return TaskMade(task_id="9")
+
+    def function(args: TaskArgs) -> TaskMade:
+        where.append(threading.current_thread().name)
+        return rest(args)
+
+    assert go(function).task_id == "9"
+    assert where == ["agent_guard tool", "agent_guard tools"]
+
+
+def test_to_thread_of_an_async_tool_goes_to_threads_of_ours():
+    """asyncio's own threads are joined at the end of the process; ours are not."""
+
+    async def function(args: TaskArgs) -> TaskMade:
+        thread = await asyncio.to_thread(threading.current_thread)
+        return TaskMade(task_id=f"{thread.name}|{thread.daemon}")
+
+    assert go(function).task_id == "agent_guard tool|True"
+
+
+# ---- too many that hang
+
+
+@pytest.mark.req("A8", "A20")
+def test_three_hundred_that_hang_do_not_hang_the_next_one():
+    """256 threads are the most there are: who finds none is told so within its time, and nothing of it ran or will."""
+    end, begun = threading.Event(), []
+
+    def hangs():
+        begun.append(1)
+        end.wait(60)
+
+    def function(args: TaskArgs) -> TaskMade:
+        begun.append("mine")
+        return TaskMade(task_id="9")
+
+    hanging = [start(hangs, "a.b", asynchronous=False) for _ in range(300)]
+    try:
+        with pytest.raises(
+            ToolUnavailable, match=r"a\.b was not started within 0\.05 seconds.*256.* busy or hang"
+        ) as told:
+            go(function, timeout_s=0.05)
+        assert told.value.code == "tools_busy"
+        assert len(begun) <= THREADS_MOST
+    finally:
+        for running in hanging:
+            running.late(0)
+        end.set()
+    assert go(function).task_id == "9"
+    assert begun.count("mine") == 1
+
+
+def test_a_job_that_was_given_up_before_it_began_never_begins():
+    """A caller who stopped waiting for a thread is not surprised by an effect later."""
+    workers, end, done = Workers("test", 1), threading.Event(), []
+    first = start(lambda: end.wait(30), "first", asynchronous=False, workers=workers)
+    with pytest.raises(ToolUnavailable):
+        within(0.02, lambda: done.append("late"), "second", workers=workers)
+    end.set()
+    assert first.answer.result(5) is True
+    assert within(5, lambda: "third", "third", workers=workers) == "third"
+    assert done == []
+
+
+# ---- within
+
+
+def test_within_takes_sync_and_async_jobs():
+    """A look-up or a dry run may be either, alone or with its arguments bound."""
+
+    async def later(n):
+        await asyncio.sleep(0)
+        return n
+
+    jobs = [lambda: 1, partial(max, 1, 0), partial(later, 1), partial(partial(later), 1), lambda: later(1)]
+    assert [within(5, job, "job") for job in jobs] == [1] * 5
+
+
+@pytest.mark.parametrize("job", [partial(time.sleep, 0.5), partial(asyncio.sleep, 30)], ids=["sync", "async"])
+def test_within_names_what_took_too_long(job):
+    """The message is for the log of whoever asked."""
+    with pytest.raises(TimeoutError, match=r"dry run of a\.b took longer than 0\.02 seconds"):
+        within(0.02, job, "dry run of a.b")
+
+
+# ---- processes
+
+HANGS = """
+import asyncio, threading, time
+from agent_guard.run import within
+
+async def hangs():
+    await asyncio.to_thread(time.sleep, 600)
+
+async def stubborn():
+    while True:
+        try:
+            await asyncio.sleep(600)
+        except asyncio.CancelledError:
+            pass
+
+async def blocks():
+    time.sleep(600)
+
+for job in (lambda: time.sleep(600), hangs, stubborn, blocks):
+    try:
+        within(0.2, job, "x")
+    except TimeoutError as error:
+        print(error, flush=True)
+"""
+
+
+@pytest.mark.req("A20")
+def test_what_hangs_does_not_keep_the_process_from_ending():
+    """A sync tool, a thread of an async one, one that swallows cancellation and one that blocks its loop."""
+    done = subprocess.run([sys.executable, "-c", HANGS], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.count("took longer")) == (0, 4), done.stderr
+
+
+FORKS = """
+import asyncio, os, sys
+from agent_guard.run import within
+
+async def later():
+    await asyncio.sleep(0.001)
+    return "async"
+
+def both():
+    return [within(10, lambda: "sync", "x"), within(10, later, "x")]
+
+assert both() == ["sync", "async"]
+child = os.fork()
+if child == 0:
+    assert both() == ["sync", "async"]
+    sys.exit(7)
+assert both() == ["sync", "async"]
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+assert both() == ["sync", "async"]
+"""
+
+
+def test_a_forked_process_has_threads_and_a_loop_of_its_own():
+    """Parent and child run tools after a fork, and both end."""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKS], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # ---- secrets

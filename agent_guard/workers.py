@@ -1,0 +1,151 @@
+"""Daemon threads of our own, used again: whatever keeps one of them waiting never keeps the process from ending.
+
+``concurrent.futures`` has none of this: its threads are joined when the process ends, so one tool that hangs would hold
+it for ever. Handing over a job takes no lock and never waits, so it may be done on an event loop.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+__all__ = ["NoThread", "Workers", "after_fork"]
+
+T = TypeVar("T")
+
+IDLE_S = 10.0
+"""How long a thread without a job stays, in seconds."""
+
+
+def after_fork(begin: Callable[[], None]) -> None:
+    """Has a function called in each process that is forked from this one, where the system forks."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=begin)
+
+
+_Job = tuple[Callable[[], None], contextvars.Context]
+
+
+class NoThread(RuntimeError):
+    """The system gives this process no thread, and there is none that could do the job."""
+
+
+class Workers:
+    """Threads that are started as they are needed and work on one job after another. A job that finds all of them busy
+    waits for one; a thread that hangs counts as busy until it comes back. A forked process begins with none.
+
+    Args:
+        name: of the threads.
+        most: the largest number of threads.
+        idle_s: how long a thread without a job stays, in seconds.
+    """
+
+    def __init__(self, name: str, most: int, *, idle_s: float = IDLE_S) -> None:
+        self.name = name
+        self.most = most
+        self._idle_s = idle_s
+        self._begin()
+        after_fork(self._begin)
+
+    def _begin(self) -> None:
+        self._jobs: SimpleQueue[_Job] = SimpleQueue()
+        self._free: SimpleQueue[None] = SimpleQueue()
+        """One item for each thread that waits for a job and that nobody counts on yet."""
+        self._permits: SimpleQueue[None] = SimpleQueue()
+        for _ in range(self.most):
+            self._permits.put(None)
+
+    @property
+    def living(self) -> int:
+        """How many threads there are now."""
+        return self.most - self._permits.qsize()
+
+    def submit(self, job: Callable[[], None], context: contextvars.Context | None = None) -> None:
+        """Hands over a job, which must not raise.
+
+        Args:
+            context: the context variables that it sees; by default none at all.
+
+        Raises:
+            NoThread: it is not done now; a thread that comes later may take it.
+        """
+        self._jobs.put((job, context or contextvars.Context()))
+        try:
+            self._free.get_nowait()  # that thread, or one that is faster, takes it
+        except Empty:
+            self._grow()
+
+    def call(self, function: Callable[[], T], context: contextvars.Context | None = None) -> Future[T]:
+        """Hands over a function whose answer somebody waits for.
+
+        Args:
+            context: as in :meth:`submit`.
+
+        Raises:
+            NoThread: it is not done, and never will be.
+        """
+        future: Future[T] = Future()
+        try:
+            self.submit(partial(_fill, future, function), context)
+        except NoThread:
+            if future.cancel():
+                raise
+        return future
+
+    def _grow(self) -> None:
+        try:
+            self._permits.get_nowait()
+        except Empty:
+            return  # as many as there may be: the job waits for one of them
+        try:
+            threading.Thread(target=self._work, name=self.name, daemon=True).start()
+        except RuntimeError as error:
+            self._permits.put(None)
+            if not self.living:
+                raise NoThread(str(error)) from None
+
+    def _work(self) -> None:
+        while (taken := self._next()) is not None:
+            job, context = taken
+            context.run(job)
+            del taken, job, context  # nothing of a job stays alive in a thread that waits
+
+    def _next(self) -> _Job | None:
+        """The next job, or None where there was none for long; the thread must end then."""
+        while True:
+            try:
+                return self._jobs.get_nowait()
+            except Empty:
+                self._free.put(None)
+            try:
+                return self._jobs.get(timeout=self._idle_s)
+            except Empty:
+                pass
+            try:
+                self._free.get_nowait()
+            except Empty:
+                continue  # somebody counted on this thread: the job is there, because it came first, or another has it
+            self._permits.put(None)
+            if self._jobs.empty():
+                return None
+            try:  # a job came in between, and found no permit to start a thread for it
+                self._permits.get_nowait()
+            except Empty:
+                return None
+
+
+def _fill(future: Future[Any], function: Callable[[], Any]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return  # whoever asked has gone, and nothing was begun
+    try:
+        answer = function()
+    except BaseException as error:  # for whoever waits, whatever it is; the thread goes on
+        future.set_exception(error)
+    else:
+        future.set_result(answer)
