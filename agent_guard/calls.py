@@ -4,8 +4,10 @@
     pending  -> approved | rejected | expired
     approved -> claimed | denied | expired
     claimed  -> done | failed | unknown
+    unknown  -> done | failed
 
-``proposed`` is a call that may run without a human. Every move is a compare-and-set on the state it leaves, so a
+``proposed`` is a call that may run without a human; ``unknown`` is left only when the system of record or a person has
+said what became of the call. Every move is a compare-and-set on the state it leaves, so a
 worker that comes late changes nothing.
 """
 
@@ -20,7 +22,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
-from agent_guard.query import Query
+from agent_guard.query import Command, Query
 from agent_guard.store import metadata
 from agent_guard.types import JSON, Code
 
@@ -33,6 +35,7 @@ __all__ = [
     "insert",
     "move",
     "pending",
+    "row_of",
     "twin",
     "unfinished",
 ]
@@ -56,6 +59,7 @@ MOVES: Mapping[State, frozenset[State]] = {
     "pending": frozenset({"approved", "rejected", "expired"}),
     "approved": frozenset({"claimed", "denied", "expired"}),
     "claimed": frozenset({"done", "failed", "unknown"}),
+    "unknown": frozenset({"done", "failed"}),
 }
 
 _NEVER_MS = 2**62  # later than any call
@@ -89,6 +93,7 @@ class _Columns(TypedColumns):
     plan = Column(sa.Integer, nullable=True)
     step = Column(sa.String(40), nullable=True)
     unasked = Column(sa.Boolean, nullable=True)
+    flag = Column(sa.String(200), nullable=True)
 
 
 CALLS = sa.Table(
@@ -100,6 +105,8 @@ CALLS = sa.Table(
     sa.UniqueConstraint("tenant", "held_key"),
 )
 sa.Index("calls_thread", CALLS.c.thread, CALLS.c.created)
+_RAN = CALLS.c.flag.is_not(None)  # a call that never ran costs nothing here
+sa.Index("calls_ran", CALLS.c.flag, CALLS.c.settled, sqlite_where=_RAN, postgresql_where=_RAN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +119,7 @@ class CallRow:
         key: the idempotency key, or None for a read.
         plan, step: the plan's place in the trail and the step of it that this call is, or None.
         unasked: whether the plan left a value of it open that no human was asked about.
+        flag: of a call that ran: the flag that is pressed when calls like it keep failing.
         created, claimed, lease, settled: milliseconds since 1970.
     """
 
@@ -139,6 +147,7 @@ class CallRow:
     claimed: int | None = None
     lease: int | None = None
     settled: int | None = None
+    flag: str | None = None
     reference: str | None = None
     result: JSON = None
 
@@ -162,7 +171,7 @@ _RECENT = Query(
     .limit(sa.bindparam("most"))
 )
 _OF_PLAN = Query(
-    sa.select(CALLS.c.step, CALLS.c.tool, CALLS.c.result, CALLS.c.unasked)
+    sa.select(CALLS.c.step, CALLS.c.tool, CALLS.c.result, CALLS.c.unasked, CALLS.c.key)
     .where(
         CALLS.c.thread == sa.bindparam("thread"),
         CALLS.c.plan == sa.bindparam("plan"),
@@ -185,43 +194,43 @@ _EARLIER = Query(
 )
 _HELD = Query(sa.select(CALLS).where(CALLS.c.tenant == sa.bindparam("tenant"), CALLS.c.held_key == sa.bindparam("k")))
 _PENDING = Query(sa.select(CALLS).where(CALLS.c.thread == sa.bindparam("thread"), CALLS.c.state == "pending"))
-_INSERT = CALLS.insert()
+_INSERT = Command(CALLS.insert())
 _OPEN = Query(
     sa.select(CALLS).where(
         CALLS.c.thread == sa.bindparam("thread"), sa.or_(CALLS.c.state == "pending", CALLS.c.state == "approved")
     )
 )
-_RELEASE = CALLS.update().where(CALLS.c.trace_id == sa.bindparam("trace")).values(held_key=None)
+_RELEASE = Command(CALLS.update().where(CALLS.c.trace_id == sa.bindparam("trace")).values(held_key=sa.null()))
 
 
 def insert(connection: sa.Connection, row: CallRow) -> None:
     """Stores a new call."""
     values: dict[str, Any] = {name: getattr(row, name) for name in CallRow.__dataclass_fields__}
     values |= {"args": json.dumps(row.args, ensure_ascii=False), "result": None}
-    connection.execute(_INSERT, values)
+    _INSERT.run(connection, values)
 
 
 def by_id(connection: sa.Connection, trace_id: str) -> CallRow | None:
     """The call of this trace, or None."""
-    return _row(_BY_ID.first(connection, {"trace": trace_id}))
+    return row_of(_BY_ID.first(connection, {"trace": trace_id}))
 
 
 def find(connection: sa.Connection, thread: str, call_id: str) -> list[CallRow]:
     """All calls that carried this id, the newest first: the same id may have been proposed with other arguments."""
     rows = _FIND.all(connection, {"thread": thread, "call": call_id})
-    return [row for item in rows if (row := _row(item)) is not None]
+    return [row for item in rows if (row := row_of(item)) is not None]
 
 
 def pending(connection: sa.Connection, thread: str) -> list[CallRow]:
     """The calls of a thread that wait for an answer; at most one unless a process died between two."""
     rows = _PENDING.all(connection, {"thread": thread})
-    return [row for item in rows if (row := _row(item)) is not None]
+    return [row for item in rows if (row := row_of(item)) is not None]
 
 
 def unfinished(connection: sa.Connection, thread: str) -> list[CallRow]:
     """The calls of a thread that wait for an answer, or were approved and never run."""
     rows = _OPEN.all(connection, {"thread": thread})
-    return [row for item in rows if (row := _row(item)) is not None]
+    return [row for item in rows if (row := row_of(item)) is not None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,12 +258,18 @@ def recent(connection: sa.Connection, thread: str, *, most: int, but: str | None
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
-    """A call that has taken a step of the plan, and what it returned, if it has."""
+    """A call that has taken a step of the plan, and what it returned, if it has.
+
+    Args:
+        unasked: it ran with values that the plan left open, and nobody was asked.
+        made: its tool changes something.
+    """
 
     step: str
     tool: str
     result: JSON
     unasked: bool
+    made: bool
 
 
 def of_plan(connection: sa.Connection, thread: str, plan: int, *, but: str | None) -> list[Taken]:
@@ -266,6 +281,7 @@ def of_plan(connection: sa.Connection, thread: str, plan: int, *, but: str | Non
             tool=row.tool,
             result=None if row.result is None else json.loads(row.result),
             unasked=bool(row.unasked),
+            made=row.key is not None,
         )
         for row in rows
     ]
@@ -284,7 +300,7 @@ def twin(connection: sa.Connection, tenant: str, key: str, *, since_ms: int | No
         since_ms: the start of the window, or None for a key that holds for ever.
         but: a trace to be left out: a call is no duplicate of itself.
     """
-    row = _row(_HELD.first(connection, {"tenant": tenant, "k": key}))
+    row = row_of(_HELD.first(connection, {"tenant": tenant, "k": key}))
     if row is None or row.trace_id == but:
         return None
     if row.state == "done" and since_ms is not None and (row.settled or row.created) <= since_ms:
@@ -307,7 +323,7 @@ def move(connection: sa.Connection, row: CallRow, to: State, *, code: Code, hold
     if hold and row.key is not None:
         stale = _HELD.first(connection, {"tenant": row.tenant, "k": row.key})
         if stale is not None and stale.state == "done":  # running or unknown: the constraint refuses
-            connection.execute(_RELEASE, {"trace": stale.trace_id})
+            _RELEASE.run(connection, {"trace": stale.trace_id})
         values["held_key"] = row.key
     if to == "failed":
         values["held_key"] = None
@@ -316,13 +332,13 @@ def move(connection: sa.Connection, row: CallRow, to: State, *, code: Code, hold
     names = tuple(sorted(values))
     given = {f"to_{name}": value for name, value in values.items()}
     given |= {"trace": row.trace_id, "left": row.state, "to": to, "why": str(code)}
-    return connection.execute(_moving(names), given).rowcount == 1
+    return _moving(names).run(connection, given) == 1
 
 
 @cache
-def _moving(names: tuple[str, ...]) -> sa.Update:
+def _moving(names: tuple[str, ...]) -> Command:
     """The statement that moves a call and sets these further columns; building it costs more than running it."""
-    return (
+    return Command(
         CALLS.update()
         .where(CALLS.c.trace_id == sa.bindparam("trace"), CALLS.c.state == sa.bindparam("left"))
         .values(state=sa.bindparam("to"), code=sa.bindparam("why"), **{n: sa.bindparam(f"to_{n}") for n in names})
@@ -336,10 +352,11 @@ def executed(connection: sa.Connection, thread: str) -> Sequence[CallRow]:
         .where(CALLS.c.thread == thread, CALLS.c.state == "done")
         .order_by(CALLS.c.created, CALLS.c.trace_id)
     ).all()
-    return [row for item in rows if (row := _row(item)) is not None]
+    return [row for item in rows if (row := row_of(item)) is not None]
 
 
-def _row(item: Any) -> CallRow | None:
+def row_of(item: Any) -> CallRow | None:
+    """A call as the database holds it, or None for no row."""
     if item is None:
         return None
     values = {name: getattr(item, name) for name in CallRow.__dataclass_fields__}

@@ -6,22 +6,29 @@ itself.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from agent_guard import approvals, calls, meter
+from agent_guard.alerts import OUTCOME_UNKNOWN
 from agent_guard.calls import CallRow
 from agent_guard.core import Core
 from agent_guard.errors import StoreError
 from agent_guard.events import decision_json, error_json, event
 from agent_guard.facts import Facts
 from agent_guard.gather import Gathered
+from agent_guard.locks import chain_lock, key_lock, meter_lock
 from agent_guard.recall import places
+from agent_guard.scopes import failing_flag
 from agent_guard.types import Code, Decision, Status, ToolCall, ToolResult
 
-__all__ = ["LEASE_S", "claim", "result_of"]
+__all__ = ["LEASE_S", "abandon", "claim", "ended", "is_running", "result_of", "unknown_words"]
+
+CLAIM_TRIES = 3
 
 LEASE_S = 30.0
 """How long after its time-out a claim counts as running, in seconds; after that its outcome is unknown."""
@@ -33,15 +40,25 @@ def claim(core: Core, gathered: Gathered) -> tuple[CallRow, Facts] | ToolResult:
     Raises:
         StoreError: the database cannot be used; nothing is claimed and nothing may run.
     """
+    for _ in range(CLAIM_TRIES):
+        with suppress(IntegrityError):  # a unique key stopped what a lock let pass: it is decided again
+            return _claim(core, gathered)
+    raise StoreError("others claimed the same in the same moment, again and again; nothing was run")
+
+
+def _claim(core: Core, gathered: Gathered) -> tuple[CallRow, Facts] | ToolResult:
     call = gathered.call
-    durable = gathered.tool is None or gathered.tool.writes
-    with core.store.write(durable=durable) as connection:
+    durable, taking = gathered.tool is None or gathered.tool.writes, places(gathered)
+    locks = [chain_lock(gathered.thread.id), *(meter_lock(key) for key in taking)]
+    if gathered.key is not None:
+        locks.append(key_lock(gathered.thread.subject.tenant, gathered.key))
+    with core.store.write(durable=durable, locks=locks) as connection:
         rows = calls.find(connection, gathered.thread.id, call.id)
         row = next((item for item in rows if item.same == gathered.same), None)
         if row is None:
             return result_of(call, "denied", Code.APPROVAL_CHANGED, "This call was never decided. Propose it first.")
         if row.state not in ("proposed", "approved"):
-            return _ended(core, connection, gathered, row)
+            return ended(core, connection, gathered, row)
         facts, decision = core.decide(gathered, connection, row.trace_id)
         refusal = _refusal(core, connection, gathered, row, decision)
         if refusal is not None:
@@ -52,7 +69,7 @@ def claim(core: Core, gathered: Gathered) -> tuple[CallRow, Facts] | ToolResult:
         taken = _taken(core, connection, gathered, row, facts)
         if not calls.move(connection, row, "claimed", code=Code.ALLOWED, hold=True, claimed=now, lease=lease, **taken):
             raise StoreError("somebody else claimed this call in the same moment; nothing was run")
-        meter.take(connection, places(gathered), now_ms=now, trace_id=row.trace_id)
+        meter.take(connection, taking, now_ms=now, trace_id=row.trace_id)
         started = event("started", gathered, row.trace_id, facts, approval_id=row.approval_id)
         core.audit.append(connection, [started], now_ms=now)
     return replace(row, state="claimed", claimed=now, lease=lease), facts
@@ -133,20 +150,17 @@ def _duplicate(connection: sa.Connection, call: ToolCall, twin_id: str, trace_id
     )
 
 
-def _ended(core: Core, connection: sa.Connection, gathered: Gathered, row: CallRow) -> ToolResult:
+def ended(core: Core, connection: sa.Connection, gathered: Gathered, row: CallRow) -> ToolResult:
     """The answer to a call that is not waiting to run: what became of it."""
     call = gathered.call
     match row.state:
         case "done":
             return _duplicate(connection, call, row.trace_id, row.trace_id)
-        case "claimed" if (row.lease or 0) > core.now_ms():
+        case "claimed" if is_running(core, row):
             return result_of(call, "denied", Code.IN_PROGRESS, "The same call is running.", trace_id=row.trace_id)
         case "claimed":
-            words = "The process that ran this call died; nobody knows whether it happened. A person looks at it."
-            calls.move(connection, row, "unknown", code=Code.OUTCOME_UNKNOWN, for_model=words)
-            happened = event("unknown", gathered, row.trace_id, gathered.facts, error=error_json(Code.OUTCOME_UNKNOWN))
-            core.audit.append(connection, [happened], now_ms=core.now_ms())
-            return result_of(call, "unknown", Code.OUTCOME_UNKNOWN, words, trace_id=row.trace_id)
+            row = abandon(core, connection, gathered, row)
+            return result_of(call, "unknown", row.code, row.for_model, trace_id=row.trace_id)
         case "unknown":
             return result_of(call, "unknown", row.code, row.for_model, trace_id=row.trace_id)
         case "failed":
@@ -164,6 +178,28 @@ def _ended(core: Core, connection: sa.Connection, gathered: Gathered, row: CallR
             )
         case _:
             return result_of(call, "denied", row.code, row.for_model, trace_id=row.trace_id)
+
+
+def is_running(core: Core, row: CallRow) -> bool:
+    """Whether the lease of a claimed call is not over yet."""
+    return (row.lease or 0) > core.now_ms()
+
+
+def abandon(core: Core, connection: sa.Connection, gathered: Gathered, row: CallRow) -> CallRow:
+    """A claim whose lease is over becomes unknown: whoever ran it is dead, or will find its claim too old."""
+    words = "The process that ran this call died; nobody knows whether it happened. A person looks at it."
+    now, flag = core.now_ms(), failing_flag(gathered.thread.scenario, row.tool)
+    code = Code.OUTCOME_UNKNOWN
+    if calls.move(connection, row, "unknown", code=code, for_model=words, settled=now, flag=flag):
+        happened = event("unknown", gathered, row.trace_id, gathered.facts, error=error_json(code))
+        core.audit.append(connection, [happened], now_ms=now)
+        core.alert(OUTCOME_UNKNOWN, "critical", f"tool:{row.tool}", unknown_words(row))
+    return calls.by_id(connection, row.trace_id) or row
+
+
+def unknown_words(row: CallRow) -> str:
+    """What operators are told of a call of which nobody knows whether it happened: no value of it."""
+    return f"A call of {row.tool} may have happened; it is not repeated. agent-guard calls show {row.trace_id}"
 
 
 def result_of(call: ToolCall, status: Status, code: Code, words: str, **more: Any) -> ToolResult:

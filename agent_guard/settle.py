@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
-from agent_guard import calls, trail as trails
+from agent_guard import breaker, calls, trail as trails
+from agent_guard.alerts import BUTTON_PRESSED, NOT_SETTLED, OUTCOME_UNKNOWN
 from agent_guard.attempt import Outcome
 from agent_guard.calls import CallRow
-from agent_guard.claim import result_of
+from agent_guard.claim import result_of, unknown_words
 from agent_guard.core import Core
 from agent_guard.errors import StoreError
 from agent_guard.events import error_json, event
 from agent_guard.facts import Facts
 from agent_guard.gather import Gathered
+from agent_guard.locks import chain_lock
 from agent_guard.preview import diff, snapshot
 from agent_guard.provenance import sightings
 from agent_guard.pseudonymise import is_id
+from agent_guard.scopes import failing_flag
 from agent_guard.types import JSON, Code, Status, ToolResult
 from agent_guard.vault import ThreadVault
 
-__all__ = ["settle"]
+__all__ = ["Reconciled", "settle", "settle_once"]
 
-SETTLE_TRIES = 3
+SETTLE_TRIES = 5
 
 log = logging.getLogger("agent_guard")
 
@@ -32,6 +37,7 @@ _WORDS = {
     "failed": "It was not done.",
     "unknown": "Nobody knows whether it happened. Stop; a person looks at it.",
 }
+_FOUND = {"failed": "It did not happen. It may be proposed again."}
 
 
 def settle(
@@ -42,9 +48,11 @@ def settle(
     Args:
         vault: the thread's pseudonyms as the call was gathered with them.
     """
+    call = gathered.call
     for left in reversed(range(SETTLE_TRIES)):
         try:
-            return _settle_once(core, gathered, row, facts, outcome, vault)
+            with core.watched():
+                done = settle_once(core, gathered, row, facts, outcome, vault)
         except IntegrityError:  # another process minted the same pseudonym
             vault = core.vault.of(gathered.thread)
             if not left:
@@ -60,16 +68,54 @@ def settle(
             outcome = Outcome(
                 state="failed" if failed else "unknown",
                 code=Code.RESULT_INVALID,
+                attempts=outcome.attempts,
                 latency_ms=outcome.latency_ms,
                 detail=type(error).__name__,
             )
+        else:
+            words = "Somebody else settled it."
+            result = done or result_of(call, "unknown", Code.OUTCOME_UNKNOWN, words, trace_id=row.trace_id)
+            if result.status == "unknown":
+                core.alert(OUTCOME_UNKNOWN, "critical", f"tool:{row.tool}", unknown_words(row))
+            return result
+    text = f"A call of {row.tool} may have run and could not be recorded; look for it there. Trace {row.trace_id}"
+    core.alert(NOT_SETTLED, "critical", f"tool:{row.tool}", text)
     words = "It ran and could not be recorded. Stop; a person looks at it."
-    return result_of(gathered.call, "unknown", Code.STORE_UNAVAILABLE, words, trace_id=row.trace_id)
+    return result_of(call, "unknown", Code.STORE_UNAVAILABLE, words, trace_id=row.trace_id)
 
 
-def _settle_once(
-    core: Core, gathered: Gathered, row: CallRow, facts: Facts, outcome: Outcome, vault: ThreadVault
-) -> ToolResult:
+@dataclass(frozen=True, kw_only=True)
+class Reconciled:
+    """How it became known what became of a call whose outcome was unknown.
+
+    Args:
+        by: the person who said so, or None where the system of record did.
+        reason: the person's words, masked.
+    """
+
+    by: str | None = None
+    reason: str | None = None
+
+
+def settle_once(
+    core: Core,
+    gathered: Gathered,
+    row: CallRow,
+    facts: Facts,
+    outcome: Outcome,
+    vault: ThreadVault,
+    reconciled: Reconciled | None = None,
+) -> ToolResult | None:
+    """Records an outcome in one transaction, or None where somebody else was first.
+
+    Args:
+        reconciled: given for a call that was unknown before.
+
+    Raises:
+        IntegrityError: another process minted the same pseudonym; read the vault again.
+        StoreError: the database cannot be used; nothing was recorded.
+        Exception: what came back cannot be written down; nothing was recorded.
+    """
     tool = gathered.tool
     named = _named(core, outcome, vault)
     content = _visible(core, gathered, outcome, vault, named)
@@ -81,24 +127,29 @@ def _settle_once(
             snapshot(outcome.after, core.masker, vault, source),
         )
     reference = named if tool and tool.writes else None
-    words = _WORDS.get(outcome.state, "")
+    words = (_FOUND if reconciled else _WORDS).get(outcome.state, "")
     kind = {"done": "finished", "failed": "failed", "unknown": "unknown"}[outcome.state]
     finished = event(
-        kind,
+        "reconciled" if reconciled else kind,
         gathered,
         row.trace_id,
         facts,
         approval_id=row.approval_id,
         result_meta={
             "records": 1 if outcome.result is not None else 0,
+            "attempts": outcome.attempts,
             "latency_ms": outcome.latency_ms,
             "verified": outcome.verified,
             "reference": reference,
+            **(_moved(row, outcome) if reconciled else {}),
         },
         diff=change,
         error=error_json(outcome.code, outcome.detail),
+        **(_who(reconciled) if reconciled else {}),
     )
-    with core.store.write() as connection:
+    finished = replace(finished, digest=row.digest) if reconciled else finished  # of what ran, not of now
+    flag = failing_flag(gathered.thread.scenario, row.tool)
+    with core.store.write(locks=[chain_lock(row.thread), *breaker.locks(outcome.code)]) as connection:
         now = core.now_ms()
         settled = calls.move(
             connection,
@@ -106,20 +157,22 @@ def _settle_once(
             outcome.state,
             code=outcome.code,
             for_model=words,
-            settled=now,
+            settled=row.settled or now,  # what is found out later happened when it was tried
+            flag=flag,
             reference=reference,
             result=content,
         )
         if not settled:
-            return result_of(
-                gathered.call, "unknown", Code.OUTCOME_UNKNOWN, "Somebody else settled it.", trace_id=row.trace_id
-            )
+            return None
         vault.flush(connection)
         if outcome.state == "done":
             trail = core.trail(connection, gathered.thread)
             seen = sightings(gathered, facts, trail, content, named or (tool.name if tool else ""))
             trails.append(connection, gathered.thread.id, seen)
         core.audit.append(connection, [finished], now_ms=now)
+        tripped = reconciled is None and breaker.trip(core, connection, flag, outcome.code)
+    if tripped:
+        core.alert(BUTTON_PRESSED, "critical", flag, breaker.words(flag, row.trace_id))
     status: Status = {"done": "executed", "failed": "failed", "unknown": "unknown"}[outcome.state]  # type: ignore[assignment]
     return ToolResult(
         status=status,
@@ -131,6 +184,20 @@ def _settle_once(
         approval_id=row.approval_id,
         reference=reference,
     )
+
+
+def _moved(row: CallRow, outcome: Outcome) -> dict[str, JSON]:
+    """From what state and code to what."""
+    return {
+        "before": {"state": row.state, "code": str(row.code)},
+        "after": {"state": outcome.state, "code": str(outcome.code)},
+    }
+
+
+def _who(reconciled: Reconciled) -> dict[str, Any]:
+    if reconciled.by is None:
+        return {"note": "adapter"}
+    return {"note": "person", "approver": reconciled.by, "reason": reconciled.reason}
 
 
 def _named(core: Core, outcome: Outcome, vault: ThreadVault) -> str | None:

@@ -15,19 +15,21 @@ from agent_guard.calls import CALLS, MOVES, State
 from agent_guard.types import Code
 from tests.samples import NOW_MS, opened, row
 
+pytestmark = pytest.mark.databases
+
 STATES = get_args(State)
 ALLOWED = {
     ("proposed", "denied"), ("proposed", "suggested"), ("proposed", "pending"), ("proposed", "claimed"),
     ("proposed", "expired"), ("pending", "approved"), ("pending", "rejected"), ("pending", "expired"),
     ("approved", "claimed"), ("approved", "denied"), ("approved", "expired"), ("claimed", "done"),
-    ("claimed", "failed"), ("claimed", "unknown"),
+    ("claimed", "failed"), ("claimed", "unknown"), ("unknown", "done"), ("unknown", "failed"),
 }  # fmt: skip
 DAY_MS = 86_400_000
 
 
 @pytest.fixture
-def connection():
-    with opened() as store, store.write() as made:
+def connection(database):
+    with opened(database.new()) as store, store.write(locks=["test"]) as made:
         yield made
 
 
@@ -79,15 +81,15 @@ def test_a_move_is_done_once(connection, before, after):
 
 
 @pytest.mark.req("A6", "B7")
-def test_of_many_workers_one_claims(tmp_path):
+def test_of_many_workers_one_claims(database):
     """Twenty threads claim one row of one database; one of them is told yes."""
-    with opened(f"sqlite:///{tmp_path}/guard.db", lock_wait_s=20) as store:
-        with store.write() as connection:
+    with opened(database.shared, lock_wait_s=20) as store:
+        with store.write(locks=["test"]) as connection:
             made = stored(connection, key="k")
         won = []
 
         def work(index):
-            with store.write() as connection:
+            with store.write(locks=["test"]) as connection:
                 if calls.move(connection, made, "claimed", code=Code.ALLOWED, hold=True, claimed=index):
                     won.append(index)
 

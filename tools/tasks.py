@@ -124,6 +124,16 @@ def _problem(args: NewTask, _result: TaskCreated, after: Description | None) -> 
     return next((name for name, value in expected.items() if after.snapshot.get(name) != value), None)
 
 
+def _made(_args: NewTask, crm: CRM, *, idempotency_key: str) -> TaskCreated | None:
+    """Looks for the draft that was written under the key; None where there is none.
+
+    Raises:
+        ToolUnavailable: the CRM is down, so nobody can tell.
+    """
+    found = crm.find_by_key("task", idempotency_key)
+    return None if found is None else TaskCreated(task_id=found.id, status="draft", outcome="replayed")
+
+
 @tool(
     name="crm.create_task",
     effect="draft",
@@ -136,6 +146,7 @@ def _problem(args: NewTask, _result: TaskCreated, after: Description | None) -> 
     result_fields={"task_id": "plain", "status": "plain", "outcome": "plain"},
     post_check=_problem,
     dry_run=_as_it_would_be,
+    lookup=_made,
 )
 def create_task(args: NewTask, crm: CRM, *, idempotency_key: str) -> TaskCreated:
     """Drafts a task "Call" on a deal, with the lead's qualification where there is one. A manager confirms it.

@@ -236,10 +236,11 @@ class CRM(Protocol):
         ...
 
     def find_by_key(self, kind: str, key: str) -> Ref | None:
-        """The record of this kind that was written under ``key``, or None if there is none.
+        """The record of this kind that was written under ``key``, or None if it is sure that there is none.
 
         Raises:
             ToolUnavailable: the system cannot be asked, so the outcome stays unknown.
+            OutcomeUnknown: there are several, or what was just written is not found at once and may yet be there.
         """
         ...
 
