@@ -1,7 +1,8 @@
 """The question to a human and its one answer, bound to the digest of exactly what would run (law L6).
 
 An answer is recorded once, by compare-and-set on the unanswered row, and used once, in the transaction that claims
-the call.
+the call. ``resumed`` says that whoever lets the thread go on knows of the answer, or of the question's end: until then
+it is a worker's to carry out.
 """
 
 from __future__ import annotations
@@ -29,14 +30,24 @@ __all__ = [
     "close",
     "covering",
     "covers",
+    "due",
+    "ended",
     "find",
     "insert",
+    "mark_notified",
+    "rejected_in_a_row",
+    "resumed",
     "uncover",
+    "untold",
     "use",
+    "waiting",
 ]
 
 Answer = Literal["approve", "edit", "reject", "respond"]
 ANSWERS: tuple[Answer, ...] = get_args(Answer)
+
+
+_LATER = 2**62  # than any answer
 
 
 class _Columns(TypedColumns):
@@ -60,11 +71,16 @@ class _Columns(TypedColumns):
     used = Column(sa.BigInteger, nullable=True)
     covers = Column(sa.Text, nullable=False)
     plan = Column(sa.Integer, nullable=True)
+    said = Column(sa.Integer, nullable=True)
+    resumed = Column(sa.BigInteger, nullable=True)
+    notified = Column(sa.BigInteger, nullable=True)
 
 
 APPROVALS = sa.Table("approvals", metadata, _Columns)
 sa.Index("approvals_open", APPROVALS.c.tenant, APPROVALS.c.answer)
 sa.Index("approvals_thread", APPROVALS.c.thread)
+sa.Index("approvals_due", APPROVALS.c.resumed, APPROVALS.c.expires)
+sa.Index("approvals_untold", APPROVALS.c.expires)
 
 _INSERT = APPROVALS.insert()
 _FIND = Query(sa.select(APPROVALS).where(APPROVALS.c.id == sa.bindparam("approval")))
@@ -86,6 +102,45 @@ _APPROVED = Query(
 )
 
 
+_ANSWERED = Query(
+    sa.select(APPROVALS.c.answer)
+    .where(
+        APPROVALS.c.thread == sa.bindparam("thread"),
+        APPROVALS.c.said == sa.bindparam("said"),
+        APPROVALS.c.answered <= sa.bindparam("until"),
+    )
+    .order_by(APPROVALS.c.answered.desc(), APPROVALS.c.id.desc())
+    .limit(sa.bindparam("most"))
+)
+
+_ENDED = sa.and_(
+    APPROVALS.c.resumed.is_(None),
+    sa.or_(APPROVALS.c.answer.is_not(None), APPROVALS.c.expires <= sa.bindparam("now")),
+)
+_DUE = Query(
+    sa.select(APPROVALS.c.thread, APPROVALS.c.answered, APPROVALS.c.expires).where(_ENDED).order_by(APPROVALS.c.expires)
+)
+_OF = APPROVALS.c.thread == sa.bindparam("of")
+_ENDED_OF = Query(sa.select(APPROVALS).where(_OF, _ENDED))
+_RESUMED = APPROVALS.update().where(_OF, _ENDED).values(resumed=sa.bindparam("now"))
+
+_UNTOLD = Query(
+    sa.select(APPROVALS)
+    .where(
+        APPROVALS.c.expires > sa.bindparam("now"),
+        APPROVALS.c.answer.is_(None),
+        APPROVALS.c.notified.is_(None),
+        APPROVALS.c.created <= sa.bindparam("before"),
+    )
+    .order_by(APPROVALS.c.created, APPROVALS.c.id)
+    .limit(sa.bindparam("most"))
+)
+_NOTIFIED = (
+    APPROVALS.update()
+    .where(APPROVALS.c.id == sa.bindparam("approval"), APPROVALS.c.notified.is_(None))
+    .values(notified=sa.bindparam("now"))
+)
+
 _UNCOVER = APPROVALS.update().where(APPROVALS.c.thread == sa.bindparam("of")).values(plan=None)
 
 
@@ -97,9 +152,12 @@ class Approval:
         shown: what the human is shown: tool, args, reason, description, diff, effect.
         roles: who may answer; ``not_requester`` leaves out the subject of the thread.
         created, expires, answered, used: milliseconds since 1970.
+        resumed: since when somebody lets the thread go on after it, in milliseconds since 1970, or None.
+        notified: when every notifier had taken its notice, in milliseconds since 1970, or None.
         edited_call: after ``edit``: the new call, ``{"id", "args"}``.
         covers: digests of further calls of the same plan that were shown with it; an ``approve`` holds for them too.
         plan: the plan's place in the trail, where it covers any.
+        said: the place in the trail of the subject's newest words when it was asked; 0 where there were none.
     """
 
     id: str
@@ -122,6 +180,9 @@ class Approval:
     used: int | None = None
     covers: tuple[str, ...] = ()
     plan: int | None = None
+    said: int | None = None
+    resumed: int | None = None
+    notified: int | None = None
 
     @property
     def expires_at(self) -> str:
@@ -143,8 +204,7 @@ class Approvals:
     def waiting(self, thread: str, *, now_ms: int) -> Approval | None:
         """The question that a thread waits for, or None."""
         with self._store.read() as connection:
-            item = _WAITING.first(connection, {"thread": thread, "now": now_ms})
-        return None if item is None else _row(item)
+            return waiting(connection, thread, now_ms=now_ms)
 
     def list(self, *, tenant: str | None = None, now_ms: int | None = None) -> list[Approval]:
         """Questions that wait for an answer, the oldest first.
@@ -180,6 +240,12 @@ def find(connection: sa.Connection, approval_id: str) -> Approval | None:
     return None if item is None else _row(item)
 
 
+def waiting(connection: sa.Connection, thread: str, *, now_ms: int) -> Approval | None:
+    """The question that a thread waits for, or None, inside the caller's transaction."""
+    item = _WAITING.first(connection, {"thread": thread, "now": now_ms})
+    return None if item is None else _row(item)
+
+
 def answer(
     connection: sa.Connection,
     approval_id: str,
@@ -189,8 +255,13 @@ def answer(
     now_ms: int,
     message: str | None,
     edited_call: Mapping[str, JSON] | None = None,
+    taken: bool = False,
 ) -> bool:
-    """Records the answer if there is none yet; false tells that somebody else was first."""
+    """Records the answer if there is none yet; false tells that somebody else was first.
+
+    Args:
+        taken: whoever gives the answer lets the thread go on, so that no worker has to.
+    """
     changed = connection.execute(
         APPROVALS.update()
         .where(APPROVALS.c.id == approval_id, APPROVALS.c.answer.is_(None))
@@ -200,9 +271,29 @@ def answer(
             answered=now_ms,
             message=message,
             edited_call=None if edited_call is None else json.dumps(edited_call, ensure_ascii=False),
+            resumed=now_ms if taken else None,
         )
     )
     return changed.rowcount == 1
+
+
+def due(connection: sa.Connection, *, now_ms: int) -> dict[str, int]:
+    """Threads with a question that was answered or has expired, and that nobody let go on since: when that was."""
+    found: dict[str, int] = {}
+    for row in _DUE.all(connection, {"now": now_ms}):
+        since = row.expires if row.answered is None else row.answered
+        found[row.thread] = min(since, found.get(row.thread, since))
+    return found
+
+
+def ended(connection: sa.Connection, thread: str, *, now_ms: int) -> list[Approval]:
+    """The questions of a thread that were answered or have expired, and after which nobody let it go on."""
+    return [_row(item) for item in _ENDED_OF.all(connection, {"of": thread, "now": now_ms})]
+
+
+def resumed(connection: sa.Connection, thread: str, *, now_ms: int) -> None:
+    """Notes that somebody lets the thread go on after all its questions that were answered or have expired."""
+    connection.execute(_RESUMED, {"of": thread, "now": now_ms})
 
 
 def use(connection: sa.Connection, approval_id: str, *, digest: str, now_ms: int) -> bool:
@@ -235,16 +326,46 @@ def covers(connection: sa.Connection, approval_id: str, *, digest: str, now_ms: 
     )
 
 
+def rejected_in_a_row(connection: sa.Connection, thread: str, *, said: int, most: int, until_ms: int = _LATER) -> int:
+    """How many of the newest answers to a thread's questions are rejections. Whatever else a person answered, an edit
+    and words included, ends the row.
+
+    Args:
+        said: the place of the subject's words under which the questions were asked.
+        most: how many answers are looked at.
+        until_ms: leave out what was answered later.
+    """
+    rows = _ANSWERED.all(connection, {"thread": thread, "said": said, "until": until_ms, "most": most})
+    return next((n for n, row in enumerate(rows) if row.answer != "reject"), len(rows))
+
+
+def untold(connection: sa.Connection, *, now_ms: int, before_ms: int, most: int) -> list[Approval]:
+    """Questions that wait for an answer and whose notice nobody delivered, the oldest first.
+
+    Args:
+        before_ms: leave out what was asked later: its own process may be delivering it.
+        most: how many at most.
+    """
+    rows = _UNTOLD.all(connection, {"now": now_ms, "before": before_ms, "most": most})
+    return [_row(item) for item in rows]
+
+
+def mark_notified(connection: sa.Connection, approval_id: str, *, now_ms: int) -> None:
+    """Notes that a question's notice was delivered; the first time counts."""
+    connection.execute(_NOTIFIED, {"approval": approval_id, "now": now_ms})
+
+
 def uncover(connection: sa.Connection, thread: str) -> None:
     """Ends what approved questions cover: a newer message took the place of the one that announced the calls."""
     connection.execute(_UNCOVER, {"of": thread})
 
 
 def close(connection: sa.Connection, approval_id: str, *, now_ms: int) -> None:
-    """Ends a question that nobody answered."""
+    """Ends a question whose place something newer took: nobody can answer it, and no thread waits for it."""
     connection.execute(
         APPROVALS.update().where(APPROVALS.c.id == approval_id, APPROVALS.c.answer.is_(None)).values(expires=now_ms)
     )
+    connection.execute(APPROVALS.update().where(APPROVALS.c.id == approval_id).values(resumed=now_ms))
 
 
 def covering(connection: sa.Connection, thread: str, digest: str, *, plan: int, now_ms: int) -> Approval | None:

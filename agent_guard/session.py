@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Self
 
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.types import Command
+from langgraph.types import Command, StateSnapshot
 
+from agent_guard import turns
 from agent_guard.approvals import Answer, Approval
-from agent_guard.errors import ConfigError, PendingApproval, StoreError, UnknownThread
+from agent_guard.asking import Ask, Asks, aask, ask
+from agent_guard.checkpoints import Checkpoints, explained
+from agent_guard.errors import ConfigError, PendingApproval, UnknownThread
 from agent_guard.gateway import Gateway
 from agent_guard.nodes import GuardContext
+from agent_guard.savers import both_doors
 from agent_guard.threads import ThreadRow
 from agent_guard.types import JSON, Code, Origin, Party, Speaker, Subject
 
@@ -51,7 +51,7 @@ class Reply:
     """Where a thread stands after a message or an answer.
 
     Args:
-        status: ``delivered``, ``pending`` or ``escalated``.
+        status: ``delivered``, ``pending``, ``escalated``, or ``running`` where another process lets it go on.
         text: the model's last words with the values this reader may see. Raw; None while a question waits.
         masked: the same words with pseudonyms.
         pending: the question that waits, or None.
@@ -72,10 +72,11 @@ class Session:
 
     Args:
         graph: a guarded graph; its own checkpointer is used unless one is given here.
-        checkpointer: a LangGraph checkpointer, or ``"sqlite:///threads.db"``.
+        checkpointer: a LangGraph checkpointer, ``"sqlite:///threads.db"`` or ``"postgresql://user@host/guard"``.
 
     Raises:
         ConfigError: no checkpointer, or a url that is not one.
+        StoreError: the checkpoint database cannot be used.
     """
 
     def __init__(
@@ -86,12 +87,12 @@ class Session:
         checkpointer: BaseCheckpointSaver[Any] | str | None = None,
     ) -> None:
         self.gateway = gateway
-        self._connection: sqlite3.Connection | None = None
-        saver: Any = self._saver(checkpointer) if isinstance(checkpointer, str) else checkpointer
+        self._opened = Checkpoints(checkpointer) if isinstance(checkpointer, str) else None
+        saver: Any = self._opened.saver if self._opened else checkpointer
         saver = saver or graph.checkpointer
         if not saver:
             raise ConfigError("a Session needs a checkpointer, e.g. checkpointer='sqlite:///threads.db'")
-        self.graph = graph.copy(update={"checkpointer": saver})
+        self.graph = graph.copy(update={"checkpointer": both_doors(saver)})
 
     def start(
         self,
@@ -120,8 +121,34 @@ class Session:
             TextTooLong: the text is larger than a conversation takes at once.
             StoreError: a database cannot be used; nothing was said to the model.
         """
+        return ask(self._starting(text, subject, speaker, thread_id, party, scenario, scope))
+
+    async def astart(
+        self,
+        text: str,
+        subject: Subject,
+        *,
+        speaker: Speaker,
+        thread_id: str | None = None,
+        party: Party | None = None,
+        scenario: str | None = None,
+        scope: set[str] | None = None,
+    ) -> Reply:
+        """:meth:`start`, from an event loop, which it never blocks; the graph runs by its ``ainvoke``."""
+        return await aask(self._starting(text, subject, speaker, thread_id, party, scenario, scope))
+
+    def _starting(
+        self,
+        text: str,
+        subject: Subject,
+        speaker: Speaker,
+        thread_id: str | None,
+        party: Party | None,
+        scenario: str | None,
+        scope: set[str] | None,
+    ) -> Asks[Reply]:
         guarded = self.gateway.open(subject, thread_id=thread_id, scenario=scenario, party=party, scope=scope)
-        return self._say(guarded.id, text, speaker, new=thread_id is None)
+        return (yield from self._say(guarded.id, text, speaker, new=thread_id is None))
 
     def send(self, thread_id: str, text: str, *, speaker: Speaker, by: Subject) -> Reply:
         """Says the next message of a thread.
@@ -132,13 +159,20 @@ class Session:
         Raises:
             UnknownThread: no such thread, or one of another tenant.
             ConfigError: a user's words brought by somebody else.
-            PendingApproval: the thread waits for an answer.
+            PendingApproval: the thread waits for an answer, or is just going on after one.
             StoreError: a database cannot be used.
         """
+        return ask(self._sending(thread_id, text, speaker, by))
+
+    async def asend(self, thread_id: str, text: str, *, speaker: Speaker, by: Subject) -> Reply:
+        """:meth:`send`, from an event loop, as :meth:`astart`."""
+        return await aask(self._sending(thread_id, text, speaker, by))
+
+    def _sending(self, thread_id: str, text: str, speaker: Speaker, by: Subject) -> Asks[Reply]:
         row = self._row(thread_id, by)
         if speaker == "user" and by.id != row.subject.id:
             raise ConfigError(f"the user of this thread is {row.subject.id}; {by.id} cannot speak as the user")
-        return self._say(thread_id, text, speaker)
+        return (yield from self._say(thread_id, text, speaker))
 
     def resume(
         self,
@@ -163,30 +197,75 @@ class Session:
         answered = self.gateway.answer(approval_id, word, by=by, args=args, message=message)
         return self.go_on(answered.approval)
 
+    async def aresume(
+        self,
+        approval_id: str,
+        word: Answer,
+        *,
+        by: Subject,
+        args: Mapping[str, JSON] | None = None,
+        message: str | None = None,
+    ) -> Reply:
+        """:meth:`resume`, from an event loop, as :meth:`astart`."""
+        answered = await self.gateway.aanswer(approval_id, word, by=by, args=args, message=message)
+        return await self.ago_on(answered.approval)
+
     def go_on(self, approval: Approval) -> Reply:
-        """Lets a thread go on after an answer that was recorded elsewhere, e.g. on the command line."""
-        out = self._invoke(approval.thread, Command(resume={"approval_id": approval.id}))
-        return self._reply(approval.thread, out)
+        """Lets a thread go on after an answer that was recorded elsewhere, e.g. on the command line; see
+        :meth:`take_up`.
+        """
+        return self.take_up(approval.thread) or _running(approval.thread)
+
+    async def ago_on(self, approval: Approval) -> Reply:
+        """:meth:`go_on`, from an event loop, as :meth:`astart`."""
+        return await self.atake_up(approval.thread) or _running(approval.thread)
+
+    def take_up(self, thread_id: str, *, again: bool = True) -> Reply | None:
+        """Lets a thread go on from where it stands: after an answer that was recorded, after a question that nobody
+        answered in time, and after the process that carried one of them out has died. Otherwise nothing runs.
+
+        One process at a time takes a thread up; None where another one is at it, or has done it. A process that died
+        holds its thread up to :data:`agent_guard.turns.LEASE_S` seconds.
+
+        Args:
+            again: do it now, also where it was tried in vain before and a pause is due, or a person.
+
+        Raises:
+            UnknownThread: the checkpoints hold no such thread; the answer stays recorded.
+            StoreError: a database cannot be used; the thread can be taken up again.
+        """
+        return ask(self._taking_up(thread_id, again))
+
+    async def atake_up(self, thread_id: str, *, again: bool = True) -> Reply | None:
+        """:meth:`take_up`, from an event loop, as :meth:`astart`."""
+        return await aask(self._taking_up(thread_id, again))
+
+    def _taking_up(self, thread_id: str, again: bool) -> Asks[Reply | None]:
+        with turns.turn(self.gateway, thread_id, again=again) as lease:
+            if lease is None:
+                return None
+            reply = yield from self._carry_on(thread_id)
+            if reply is None:
+                raise UnknownThread(
+                    f"the checkpoints hold no thread {thread_id!r}, so nothing can go on with it; was it run with "
+                    "another checkpoint database, or without a Session?"
+                )
+            return reply
 
     def state(self, thread_id: str, *, by: Subject) -> Reply:
         """Where a thread stands now; nothing runs. Raises as :meth:`send`."""
+        return ask(self._standing(thread_id, by))
+
+    async def astate(self, thread_id: str, *, by: Subject) -> Reply:
+        """:meth:`state`, from an event loop, as :meth:`astart`."""
+        return await aask(self._standing(thread_id, by))
+
+    def _standing(self, thread_id: str, by: Subject) -> Asks[Reply]:
         row = self._row(thread_id, by)
-        snapshot = self.graph.get_state(self._config(thread_id))
+        snapshot = yield from self._snapshot(thread_id)
         reply = self._reply(thread_id, {**snapshot.values, "__interrupt__": snapshot.interrupts})
         # somebody else of the tenant may see where the thread stands, and no values
         return reply if by.id == row.subject.id else replace(reply, text=reply.masked)
-
-    async def astart(self, text: str, subject: Subject, **options: Any) -> Reply:
-        """:meth:`start` from an event loop, in a worker thread."""
-        return await asyncio.to_thread(self.start, text, subject, **options)
-
-    async def asend(self, thread_id: str, text: str, *, speaker: Speaker, by: Subject) -> Reply:
-        """:meth:`send` from an event loop, in a worker thread."""
-        return await asyncio.to_thread(self.send, thread_id, text, speaker=speaker, by=by)
-
-    async def aresume(self, approval_id: str, word: Answer, *, by: Subject, **options: Any) -> Reply:
-        """:meth:`resume` from an event loop, in a worker thread."""
-        return await asyncio.to_thread(self.resume, approval_id, word, by=by, **options)
 
     def __enter__(self) -> Self:
         return self
@@ -196,34 +275,10 @@ class Session:
 
     def close(self) -> None:
         """Closes the checkpoint database that this object opened; the gateway is its owner's."""
-        if self._connection is not None:
-            self._connection.close()
+        if self._opened is not None:
+            self._opened.close()
 
     # ---- parts
-
-    def _saver(self, url: str) -> BaseCheckpointSaver[Any]:
-        prefix, path = "sqlite:///", url.removeprefix("sqlite:///")
-        if not url.startswith(prefix) or not path:
-            raise ConfigError(f"{url!r} is no checkpoint database; write e.g. 'sqlite:///threads.db'")
-        try:
-            from langgraph.checkpoint.sqlite import SqliteSaver
-        except ImportError:
-            raise ConfigError("checkpoints in SQLite need: pip install 'langgraph-agent-guard[sqlite]'") from None
-        if not Path(path).parent.is_dir():
-            raise ConfigError(f"the folder of {path} does not exist; make it first")
-        with _explained():
-            connection = sqlite3.connect(path, check_same_thread=False)
-            try:
-                connection.execute("PRAGMA journal_mode=WAL")
-                # the guard's claim is flushed; a checkpoint that a power cut forgets costs a question asked twice
-                connection.execute("PRAGMA synchronous=NORMAL")
-                saver = SqliteSaver(connection)
-                saver.setup()
-            except BaseException:
-                connection.close()
-                raise
-        self._connection = connection
-        return saver
 
     def _row(self, thread_id: str, by: Subject) -> ThreadRow:
         row = self.gateway.thread(thread_id).row
@@ -231,22 +286,71 @@ class Session:
             raise UnknownThread(f"there is no thread {thread_id!r}; open it with Session.start or Gateway.open")
         return row
 
-    def _say(self, thread_id: str, text: str, speaker: Speaker, *, new: bool = False) -> Reply:
-        waiting = None if new else self.gateway.approvals.waiting(thread_id, now_ms=self.gateway.now_ms())
-        if waiting is not None:
-            raise PendingApproval(f"the thread waits for an answer to {waiting.id}; answer it first")
+    def _say(self, thread_id: str, text: str, speaker: Speaker, *, new: bool = False) -> Asks[Reply]:
+        if not new:
+            yield from self._make_way(thread_id)
         masked, message_id = self.gateway.thread(thread_id).hear(text, origin=_ORIGINS[speaker])
         message = HumanMessage(masked, id=message_id, additional_kwargs={"speaker": speaker})
-        out = self._invoke(thread_id, {"messages": [message]})
+        out = yield from self._run(thread_id, {"messages": [message]})
         return self._reply(thread_id, out)
 
-    def _invoke(self, thread_id: str, given: Any) -> dict[str, Any]:
+    def _make_way(self, thread_id: str) -> Asks[None]:
+        """Sees to it that a message finds its thread where the model left it: an answer that was recorded and not
+        carried out yet is carried out first, because a person was told that it counts.
+        """
+        now = turns.standing(self.gateway, thread_id)
+        if now.waiting is not None:
+            raise PendingApproval(f"the thread waits for an answer to {now.waiting.id}; answer it first")
+        if now.busy or (now.expired and not now.due and not turns.give_way(self.gateway, thread_id)):
+            raise PendingApproval(f"the thread {thread_id} is just going on after an answer; say it again soon")
+        if now.due:
+            with turns.turn(self.gateway, thread_id, again=True) as lease:
+                if lease is None:
+                    raise PendingApproval(f"the thread {thread_id} is just going on after an answer; say it again soon")
+                # where nothing is left of the conversation, the message ends the call and begins anew
+                reply = yield from self._carry_on(thread_id)
+            if reply is not None and reply.pending is not None:
+                raise PendingApproval(f"the thread waits for an answer to {reply.pending.id}; answer it first")
+
+    def _carry_on(self, thread_id: str) -> Asks[Reply | None]:
+        """Takes a held thread to where it delivers, escalates or waits; None where the checkpoints do not have it."""
+        snapshot = yield from self._snapshot(thread_id)
+        if snapshot.created_at is None:
+            return None
+        out: dict[str, Any] = {**snapshot.values, "__interrupt__": snapshot.interrupts}
+        if snapshot.tasks and not snapshot.interrupts:  # its process died between two checkpoints
+            out = yield from self._run(thread_id, None)
+        carried: str | None = None
+        while (asked := self._over(out)) is not None and asked != carried:
+            carried = asked
+            out = yield from self._run(thread_id, Command(resume={"approval_id": asked}))
+        return self._reply(thread_id, out)
+
+    def _over(self, out: Mapping[str, Any]) -> str | None:
+        """The question that a graph waits at although nobody can answer it any more, or None."""
+        interrupts = out.get("__interrupt__") or ()
+        asked = _pending(interrupts[0].value).id if interrupts else None
+        approval = self.gateway.approvals.get(asked) if asked else None
+        return asked if approval is not None and turns.ended(self.gateway, approval) else None
+
+    def _run(self, thread_id: str, given: Any) -> Asks[dict[str, Any]]:
+        graph, config = self.graph, self._config(thread_id)
         # "sync": the checkpoint with the call's id is stored before the call runs, so a crash cannot rename it
-        with _explained():
-            out: dict[str, Any] = self.graph.invoke(
-                given, self._config(thread_id), context=GuardContext(masks_answers=True), durability="sync"
+        options: dict[str, Any] = {"context": GuardContext(masks_answers=True), "durability": "sync"}
+        with explained():
+            out: dict[str, Any] = yield Ask(
+                now=lambda: graph.invoke(given, config, **options),
+                later=lambda: graph.ainvoke(given, config, **options),
             )
         return out
+
+    def _snapshot(self, thread_id: str) -> Asks[StateSnapshot]:
+        graph, config = self.graph, self._config(thread_id)
+        with explained():
+            snapshot: StateSnapshot = yield Ask(
+                now=lambda: graph.get_state(config), later=lambda: graph.aget_state(config)
+            )
+        return snapshot
 
     def _config(self, thread_id: str) -> RunnableConfig:
         limits = self.gateway.thread(thread_id).policy.limits
@@ -275,15 +379,8 @@ class Session:
         )
 
 
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Names a checkpoint database that cannot be used; nothing of it is lost, and running again does nothing twice."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise StoreError(
-            f"the checkpoint database cannot be used: {error}; make it writable, or free it from another process"
-        ) from None
+def _running(thread_id: str) -> Reply:
+    return Reply(thread_id=thread_id, status="running", text=None, masked=None)
 
 
 def _pending(payload: Mapping[str, Any]) -> Pending:

@@ -8,12 +8,14 @@ from agent_guard import approvals
 from agent_guard.approvals import ANSWERS, Approval, Approvals
 from tests.samples import NOW_MS, TOOL, opened
 
+pytestmark = pytest.mark.databases
+
 DIGEST = "sha256:d"
 
 
 @pytest.fixture
-def store():
-    with opened() as made:
+def store(database):
+    with opened(database.new()) as made:
         yield made
 
 
@@ -35,19 +37,19 @@ def approval(id="apr_1", **options):
 
 
 def ask(store, *questions):
-    with store.write() as connection:
+    with store.write(locks=["test"]) as connection:
         for question in questions or (approval(),):
             approvals.insert(connection, question)
 
 
 def answer(store, word="approve", id="apr_1", **options):
     given = {"by": "m1", "now_ms": NOW_MS, "message": None}
-    with store.write() as connection:
+    with store.write(locks=["test"]) as connection:
         return approvals.answer(connection, id, word, **(given | options))
 
 
 def use(store, id="apr_1", digest=DIGEST, now_ms=NOW_MS):
-    with store.write() as connection:
+    with store.write(locks=["test"]) as connection:
         return approvals.use(connection, id, digest=digest, now_ms=now_ms)
 
 
@@ -114,7 +116,7 @@ def test_a_use_that_was_undone_is_no_use(store):
     """The answer is used with the claim or not at all."""
     ask(store)
     answer(store)
-    with pytest.raises(KeyError), store.write() as connection:
+    with pytest.raises(KeyError), store.write(locks=["test"]) as connection:
         assert approvals.use(connection, "apr_1", digest=DIGEST, now_ms=NOW_MS)
         raise KeyError
     assert use(store) is True
@@ -124,7 +126,7 @@ def test_a_closed_question_waits_no_more_and_keeps_an_answer(store):
     """Closing ends what nobody answered; an answer that was given stays usable."""
     ask(store, approval("apr_1"), approval("apr_2", thread="t2"))
     answer(store, id="apr_2")
-    with store.write() as connection:
+    with store.write(locks=["test"]) as connection:
         for id_ in ("apr_1", "apr_2", "apr_3"):
             approvals.close(connection, id_, now_ms=NOW_MS)
     assert Approvals(store).waiting("t1", now_ms=NOW_MS) is None

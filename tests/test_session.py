@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import multiprocessing
-import sqlite3
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,15 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from langgraph.checkpoint.memory import InMemorySaver
 
 from agent_guard.errors import ApprovalError, ConfigError, PendingApproval, StoreError, UnknownThread
-from agent_guard.masking import Masker
 from agent_guard.nodes import guarded_agent
 from agent_guard.session import Session
 from agent_guard.testing import ScriptedModel, assert_no_personal_data, call
+from agent_guard.turns import LEASE_S, turn
 from agent_guard.types import Code, Party, Subject
 from tests.conftest import World
+
+pytestmark = pytest.mark.databases
 
 TASK = call("crm.create_task", deal_id="42", subject="Call <PERSON_1>")
 STAGE = call("crm.set_stage", deal_id="42", stage="won")
@@ -44,7 +47,7 @@ class Bench:
         """A session whose model says these turns; ``file`` keeps everything in files of the world's folder."""
         self.model = ScriptedModel(*turns)
         gateway = self.world.gateway(policy, file=file, **options)
-        saver: Any = f"sqlite:///{self.world.folder}/threads.db" if file else InMemorySaver()
+        saver: Any = self.world.database.checkpoints if file else InMemorySaver()
         made = Session(guarded_agent(self.model, gateway), gateway, checkpointer=saver)
         self.sessions.append(made)
         return made
@@ -285,6 +288,7 @@ def test_a_reply_is_restored_for_its_reader(bench: Bench, world: World) -> None:
 
 
 @pytest.mark.req("A23", "B6", "B16")
+@pytest.mark.databases("sqlite")
 def test_no_file_holds_a_raw_value(bench: Bench, world: World) -> None:
     """A whole conversation on disk, with write-ahead logs: databases and key file hold no value of anybody."""
     world.desk.note = "Write to other@mail.example, not to Anna Kowalska"
@@ -328,7 +332,7 @@ def test_a_broken_store_says_nothing_to_the_model(bench: Bench, world: World) ->
     """With the guard's database gone a message raises StoreError before the model hears anything."""
     session = bench.session("One.", "Two.", file=True)
     id = session.start("Hello", world.sdr, speaker="user", party=world.anna).thread_id
-    with session.gateway.store.write() as connection:
+    with session.gateway.store.write(locks=["test"]) as connection:
         connection.exec_driver_sql("ALTER TABLE approvals RENAME TO gone")
     with pytest.raises(StoreError):
         session.send(id, "Hello", speaker="user", by=world.sdr)
@@ -351,17 +355,17 @@ def test_a_thread_is_resumed_by_new_objects(bench: Bench, world: World) -> None:
 SCRIPT = """
 import sys
 from pathlib import Path
-from agent_guard.masking import Masker
 from agent_guard.nodes import guarded_agent
 from agent_guard.session import Session
 from agent_guard.testing import ScriptedModel
 from tests.conftest import World
 
-world = World(Path(sys.argv[1]), Masker(profile="patterns"))
+*home, approval = sys.argv[1:]
+world = World.at(home)
 gateway = world.gateway(file=True)
 graph = guarded_agent(ScriptedModel("Moved it for <PERSON_1>."), gateway)
-session = Session(graph, gateway, checkpointer=f"sqlite:///{world.folder}/threads.db")
-print(session.resume(sys.argv[2], "approve", by=world.boss).text)
+session = Session(graph, gateway, checkpointer=world.database.checkpoints)
+print(session.resume(approval, "approve", by=world.boss).text)
 session.close()
 world.close()
 """
@@ -369,14 +373,14 @@ world.close()
 
 @pytest.mark.req("A12")
 def test_a_thread_is_resumed_in_another_process(bench: Bench, world: World) -> None:
-    """Another process with nothing but the files approves, runs the call and reads the customer's name."""
+    """Another process with nothing but the databases approves, runs the call and reads the customer's name."""
     session = bench.session(STAGE, "Here.", file=True)
     first = session.start(RAW, world.sdr, speaker="user", party=world.anna)
     assert first.pending is not None
     root = Path(__file__).parents[1]
     ran = subprocess.run(
-        [sys.executable, "-W", "error", "-c", SCRIPT, str(world.folder), first.pending.id],
-        cwd=root, capture_output=True, text=True, timeout=60, check=False,
+        [sys.executable, "-W", "error", "-c", SCRIPT, *world.home, first.pending.id],
+        cwd=world.folder, env=os.environ | {"PYTHONPATH": str(root)}, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.strip() == "Moved it for Anna Kowalska."
@@ -384,12 +388,12 @@ def test_a_thread_is_resumed_in_another_process(bench: Bench, world: World) -> N
     assert session.state(first.thread_id, by=world.sdr).text == "Moved it for Anna Kowalska."
 
 
-def approve(folder: str, approval: str, n: int, start: Any) -> None:
+def approve(home: tuple[str, str], approval: str, n: int, start: Any) -> None:
     """In a process of its own: presses "approve" in the same moment as another one."""
-    world = World(Path(folder), Masker(profile="patterns"))
+    world = World.at(home)
     gateway = world.gateway(file=True)
     graph = guarded_agent(ScriptedModel("Moved."), gateway)
-    session = Session(graph, gateway, checkpointer=f"sqlite:///{folder}/threads.db")
+    session = Session(graph, gateway, checkpointer=world.database.checkpoints)
     start.wait(30)
     with contextlib.suppress(ApprovalError):
         session.resume(approval, "approve", by=replace(world.boss, id=f"m{n // 2}"))
@@ -406,7 +410,7 @@ def test_four_processes_that_approve_at_once_make_one_effect(bench: Bench, world
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["agent_guard.session", "agent_guard.masking.engine", "presidio_analyzer"])
     start = context.Barrier(4)
-    given = str(world.folder), first.pending.id
+    given = world.home, first.pending.id
     workers = [context.Process(target=approve, args=(*given, n, start)) for n in range(4)]
     for worker in workers:
         worker.start()
@@ -451,6 +455,8 @@ async def test_the_a_twins_do_the_same(bench: Bench, world: World) -> None:
         ("threads.db", "no checkpoint database"),
         ("sqlite://", "no checkpoint database"),
         ("postgresql://x", "no checkpoint database"),
+        ("postgresql://u:secret@x", "a url of postgresql is no checkpoint database"),
+        ("mysql://x/y", "no checkpoint database"),
         ("sqlite:////nowhere/at/all/threads.db", "does not exist"),
     ],
 )
@@ -483,8 +489,8 @@ def test_checkpoints_are_synchronous(bench: Bench, world: World) -> None:
     seen: list[int] = []
 
     def look() -> None:
-        with closing(sqlite3.connect(world.folder / "threads.db")) as other:
-            seen.extend(row[0] for row in other.execute("SELECT count(*) FROM checkpoints"))
+        with closing(sa.create_engine(world.database.checkpoints).connect()) as other:
+            seen.extend(other.scalars(sa.text("SELECT count(*) FROM checkpoints")))
 
     world.desk.before = look
     session.start("Remind me", world.sdr, speaker="user", party=world.anna)
@@ -515,17 +521,66 @@ def test_a_reply_shows_no_value_in_its_repr(bench: Bench, world: World) -> None:
 
 
 @pytest.mark.req("A12")
-def test_a_message_ends_a_call_that_was_approved_and_never_run(bench: Bench, world: World) -> None:
-    """Where a process died between the answer and the run, a newer message ends the call: the model is told that it
-    was cancelled, and no late resume runs it behind its back.
+def test_a_message_finds_the_answer_before_it_carried_out(bench: Bench, world: World) -> None:
+    """Where an answer was recorded and no process let the thread go on yet, the next message does so first: the
+    manager was told that it counts, and the model hears of it before it hears the message.
     """
-    session = bench.session(STAGE, "Noted.")
+    session = bench.session(STAGE, "Moved.", "Too late.")
     pending = session.start("Move it", world.sdr, speaker="user", party=world.anna)
     session.gateway.answer(pending.pending.id, "approve", by=world.boss)
     reply = session.send(pending.thread_id, "Forget it.", speaker="user", by=world.sdr)
-    assert reply.status == "delivered"
-    assert [row["state"] for row in world.rows(session.gateway, "calls")] == ["expired"]
-    thread = session.gateway.thread(pending.thread_id)
-    late = thread.resume(pending.pending.id, "approve", by=world.boss)
+    assert reply.text == "Too late."
+    assert [item.text for item in bench.model.heard[1][-2:]][-1].count("won") == 1, "what came of the call"
+    assert bench.model.heard[2][-1].text == "Forget it."
+    assert [item["kind"] for item in world.desk.effects] == ["stage"]
+
+
+@pytest.mark.req("A12")
+def test_a_message_waits_for_the_question_that_an_answer_leads_to(bench: Bench, world: World) -> None:
+    """Where the thread asks again after the answer, the message is refused and names the new question."""
+    lost = call("crm.set_stage", id="c2", deal_id="42", stage="lost")
+    session = bench.session(STAGE, lost, "Moved.")
+    pending = session.start("Move it", world.sdr, speaker="user", party=world.anna)
+    session.gateway.answer(pending.pending.id, "approve", by=world.boss)
+    with pytest.raises(PendingApproval, match="apr_") as error:
+        session.send(pending.thread_id, "Forget it.", speaker="user", by=world.sdr)
+    assert pending.pending.id not in str(error.value)
+    assert [item["stage"] for item in world.desk.effects] == ["won"]
+    assert len(bench.model.heard) == 2
+
+
+@pytest.mark.req("A12")
+def test_a_message_is_refused_while_another_process_carries_out_an_answer(bench: Bench, world: World) -> None:
+    """A thread that another process lets go on takes no message; when that process has died, it does after a while."""
+    session = bench.session(STAGE, "Moved.", "You are welcome.")
+    pending = session.start("Move it", world.sdr, speaker="user", party=world.anna)
+    session.gateway.answer(pending.pending.id, "approve", by=world.boss)
+    with contextlib.suppress(GeneratorExit), turn(session.gateway, pending.thread_id, again=False):
+        for _ in range(2):
+            with pytest.raises(PendingApproval, match="just going on"):
+                session.send(pending.thread_id, "Thank you", speaker="user", by=world.sdr)
+        assert session.resume(pending.pending.id, "approve", by=world.boss).status == "running"
+        assert world.desk.effects == []
+        world.clock.forward(seconds=LEASE_S)
+        assert session.send(pending.thread_id, "Thank you", speaker="user", by=world.sdr).text == "You are welcome."
+    assert len(world.desk.effects) == 1
+
+
+@pytest.mark.req("A12")
+def test_a_message_to_a_thread_without_checkpoints_ends_the_call(bench: Bench, world: World) -> None:
+    """Where nothing is left of the conversation that asked, a newer message begins it anew and ends the call, so that
+    no late resume runs it behind the model's back.
+    """
+    first = bench.session(STAGE, file=True)
+    pending = first.start("Move it", world.sdr, speaker="user", party=world.anna)
+    first.gateway.answer(pending.pending.id, "approve", by=world.boss)
+    gateway = world.gateway(file=True)
+    session = Session(guarded_agent(ScriptedModel("Noted."), gateway), gateway, checkpointer=InMemorySaver())
+    with pytest.raises(UnknownThread, match="checkpoints hold no thread"):
+        session.take_up(pending.thread_id)
+    assert session.send(pending.thread_id, "Forget it.", speaker="user", by=world.sdr).text == "Noted."
+    assert [row["state"] for row in world.rows(gateway, "calls")] == ["expired"]
+    assert world.rows(gateway, "leases") == []
+    late = gateway.thread(pending.thread_id).resume(pending.pending.id, "approve", by=world.boss)
     assert (late.status, late.code) == ("denied", Code.CANCELLED)
     assert world.desk.effects == []

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from agent_guard.cli import agents, approvals, audit, db, demo, policy, route, run, switch
+from agent_guard.cli import agents, approvals, audit, calls, db, demo, policy, route, run, switch, work
 from agent_guard.cli.output import fail
 from agent_guard.errors import AgentGuardError
 
@@ -23,6 +23,8 @@ app.command("run")(run.run)
 app.command("demo")(demo.demo)
 app.command("route")(route.route)
 app.add_typer(approvals.app, name="approvals")
+app.add_typer(calls.app, name="calls")
+app.command("work")(work.work)
 app.command("kill")(switch.kill)
 app.command("revive")(switch.revive)
 app.command("status")(switch.status)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markdown import Markdown
 from rich.table import Table
 
 from agent_guard.cli.output import (
@@ -22,22 +21,60 @@ from agent_guard.cli.output import (
     opened,
     settings_of,
 )
+from agent_guard.cli.plain import words
+from agent_guard.cli.question import question
+from agent_guard.cli.resuming import (
+    LEFT_UNDONE,
+    ModelOption,
+    Sessions,
+    as_json as json_of,
+    carry_out,
+    chat_model,
+    gone_on,
+)
+from agent_guard.cli.review import Review, terminal
 from agent_guard.errors import ConfigError
 from agent_guard.masking import Masker
 
 if TYPE_CHECKING:
     from agent_guard.app import Application
     from agent_guard.approvals import Answer, Approval
-    from agent_guard.session import Reply
 
 __all__ = ["app"]
 
-app = typer.Typer(help="The questions that wait for a person.", no_args_is_help=True)
+app = typer.Typer(help="The questions that wait for a person; without a command it walks through them.")
 
 ApprovalArgument = Annotated[str, typer.Argument(help="Id of the approval, apr_...")]
 MessageOption = Annotated[
     str | None, typer.Option("--message", help="Words for the agent; masked before they are stored.")
 ]
+
+
+@app.callback(invoke_without_command=True)
+def walk(
+    context: typer.Context,
+    config: ConfigOption = None,
+    app_: AppOption = None,
+    pretend: AsOption = None,
+    model: ModelOption = None,
+) -> None:
+    """The questions that wait for a person; without a command it walks through them, as 'review' does."""
+    if context.invoked_subcommand is None:
+        _review(None, config, app_, pretend, model)
+    elif any((config, app_, pretend, model)):
+        raise ConfigError(f"options come after the command: agent-guard approvals {context.invoked_subcommand} ...")
+
+
+@app.command()
+def review(
+    approval_id: Annotated[str | None, typer.Argument(help="Only this approval, apr_...")] = None,
+    config: ConfigOption = None,
+    app_: AppOption = None,
+    pretend: AsOption = None,
+    model: ModelOption = None,
+) -> None:
+    """Shows you one waiting question after another and takes your answers; needs a terminal."""
+    _review(approval_id, config, app_, pretend, model)
 
 
 @app.command("list")
@@ -56,7 +93,8 @@ def list_(config: ConfigOption = None, app_: AppOption = None, as_json: JsonOpti
     for name in ("id", "tool", "for", "expires", "who may answer"):
         table.add_column(name, overflow="fold")
     for approval in waiting:
-        table.add_row(approval.id, approval.tool, approval.requester, approval.expires_at, ", ".join(approval.roles))
+        cells = (approval.id, approval.tool, approval.requester, approval.expires_at, ", ".join(approval.roles))
+        table.add_row(*(words(cell) for cell in cells))
     console.print(table)
 
 
@@ -66,13 +104,13 @@ def show(
 ) -> None:
     """Shows one question: what would run, for whom, why, and what it would change."""
     with opened(settings_of(config, app_), masker=Masker(profile="patterns"), quiet=True) as application:
-        approval = _found(application, approval_id)
+        approval, now = _found(application, approval_id), application.gateway.now_ms()
     if as_json:
         line(_data(approval))
         return
-    console.print(Markdown(str(approval.shown.get("description", ""))))
-    state = f"{approval.answer} by {approval.answered_by}" if approval.answer else f"waits until {approval.expires_at}"
-    console.print(f"\n{approval.id}: {state}; may be answered by: {', '.join(approval.roles)}")
+    console.print(question(approval, now_ms=now))
+    if approval.answer:
+        console.print(words(f"\n{approval.answer} by {approval.answered_by}"))
 
 
 @app.command()
@@ -81,10 +119,11 @@ def approve(
     config: ConfigOption = None,
     app_: AppOption = None,
     pretend: AsOption = None,
+    model: ModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Approves exactly what was shown, and lets the thread go on."""
-    _answer(approval_id, "approve", config, app_, pretend, as_json)
+    _answer(approval_id, "approve", config, app_, pretend, model, as_json)
 
 
 @app.command()
@@ -94,10 +133,25 @@ def reject(
     config: ConfigOption = None,
     app_: AppOption = None,
     pretend: AsOption = None,
+    model: ModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Rejects it, and lets the thread go on without it."""
-    _answer(approval_id, "reject", config, app_, pretend, as_json, message=message)
+    _answer(approval_id, "reject", config, app_, pretend, model, as_json, message=message)
+
+
+@app.command()
+def respond(
+    approval_id: ApprovalArgument,
+    message: Annotated[str, typer.Option("--message", help="Your answer; masked before it is stored.")],
+    config: ConfigOption = None,
+    app_: AppOption = None,
+    pretend: AsOption = None,
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Answers the agent in words instead; the call is not run, and the thread goes on."""
+    _answer(approval_id, "respond", config, app_, pretend, model, as_json, message=message)
 
 
 @app.command()
@@ -107,6 +161,7 @@ def edit(
     config: ConfigOption = None,
     app_: AppOption = None,
     pretend: AsOption = None,
+    model: ModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Puts other arguments in their place: a new call of the same tool, decided again."""
@@ -116,7 +171,7 @@ def edit(
         raise ConfigError(f"--args is not JSON: {error}") from None
     if not isinstance(given, dict):
         raise ConfigError("--args must be a JSON object of all arguments")
-    _answer(approval_id, "edit", config, app_, pretend, as_json, args=given)
+    _answer(approval_id, "edit", config, app_, pretend, model, as_json, args=given)
 
 
 def _answer(
@@ -125,31 +180,35 @@ def _answer(
     config: Path | None,
     app_: str | None,
     pretend: str | None,
+    model: str | None,
     as_json: bool,
     **more: Any,
 ) -> None:
     settings = settings_of(config, app_)
     by = identity(settings, pretend)
+    chat = chat_model(model)
     with opened(settings, quiet=as_json) as application:
         approval = _found(application, approval_id)
-        row = application.gateway.thread(approval.thread).row
-        reply = application.session(_scenario(application, row.scenario)).resume(approval_id, word, by=by, **more)
+        session = Sessions(application, chat).of(approval)
+        reply, why = carry_out(session, approval_id, word, by=by, **more)
     if as_json:
-        line(_reply(reply))
-        return
-    console.print(f"{word} by {by.id}; the thread {reply.thread_id} is {reply.status}")
-    if reply.text:
-        console.print(f"the agent answers: {reply.text}")
-    if reply.pending:
-        console.print(f"it asks again: agent-guard approvals show {reply.pending.id}")
+        line(json_of(approval, reply, why))
+    else:
+        console.print(words(f"{word} by {by.id}"))
+        console.print(gone_on(approval, reply, why))
+    if reply is None:
+        raise typer.Exit(LEFT_UNDONE)
 
 
-def _scenario(application: Application, name: str | None) -> str:
-    if name is not None:
-        return name
-    if len(application.scenarios) == 1:
-        return next(iter(application.scenarios))
-    raise ConfigError("the thread was opened without a scenario, so nothing here can go on with it")
+def _review(
+    approval_id: str | None, config: Path | None, app_: str | None, pretend: str | None, model: str | None
+) -> None:
+    terminal()
+    settings = settings_of(config, app_)
+    by = identity(settings, pretend)
+    chat = chat_model(model)
+    with opened(settings) as application:
+        Review(application.gateway, Sessions(application, chat), by).walk(approval_id)
 
 
 def _found(application: Application, approval_id: str) -> Approval:
@@ -161,14 +220,3 @@ def _found(application: Application, approval_id: str) -> Approval:
 
 def _data(approval: Approval) -> dict[str, Any]:
     return {**asdict(approval), "expires_at": approval.expires_at}
-
-
-def _reply(reply: Reply) -> dict[str, Any]:
-    return {
-        "thread": reply.thread_id,
-        "status": reply.status,
-        "masked": reply.masked,
-        "approval": reply.pending.id if reply.pending else None,
-        "code": reply.code,
-        "reason": reply.reason,
-    }

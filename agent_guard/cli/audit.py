@@ -7,18 +7,36 @@ from typing import Annotated
 
 import typer
 
-from agent_guard.audit import Audit
+from agent_guard.audit import Audit, StoredEvent
+from agent_guard.audit_format import json_schema
+from agent_guard.auditing.selection import Selection, find, moment, traces
+from agent_guard.cli import audit_proof, audit_report
+from agent_guard.cli.audit_report import (
+    ActorOption,
+    CodeOption,
+    KindOption,
+    PartyOption,
+    SinceOption,
+    TenantOption,
+    ThreadOption,
+    ToolOption,
+    UntilOption,
+)
 from agent_guard.cli.output import ConfigOption, JsonOption, console, line, settings_of
 from agent_guard.cli.show import audit_table
 from agent_guard.cli.storage import keys_of, store_of
 from agent_guard.errors import ConfigError
+from agent_guard.types import utc_now
 
 __all__ = ["app"]
 
 app = typer.Typer(help="The record of every call.", no_args_is_help=True)
 
-ThreadOption = Annotated[str | None, typer.Option("--thread", help="Only this thread.")]
 LAST = 40
+AGAIN = 500
+"""How many ids behind the newest are looked at again: a server may commit a lower one later."""
+
+LastOption = Annotated[int, typer.Option("--last", min=1, help="How many events, the newest.")]
 
 
 @app.command()
@@ -27,7 +45,7 @@ def show(
         str | None, typer.Argument(help="A trace id, or its last characters; by default the newest events.")
     ] = None,
     thread: ThreadOption = None,
-    last: Annotated[int, typer.Option("--last", min=1, help="How many events, the newest.")] = LAST,
+    last: LastOption = LAST,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -35,41 +53,90 @@ def show(
     settings = settings_of(config)
     with store_of(settings) as store:
         audit = Audit(store, keys_of(settings, store))
-        events = audit.events(thread=thread) if trace else audit.events(thread=thread, last=last)
         if trace:
-            events = [event for event in events if (event.data.get("trace_id") or "").endswith(trace)]
-            if not events:
-                raise ConfigError(f"no event has the trace {trace!r}")
-        broken = [problem for name in sorted({event.thread for event in events}) for problem in audit.broken(name)]
-    if as_json:
-        for event in events:
-            line({"id": event.id, "hash": event.hash, **event.data})
-        return
-    console.print(audit_table(events))
-    console.print(f"{len(events)} events" + (f"; the chain is broken: {broken[0]}" if broken else "; the chains hold"))
+            found = traces(store, trace)
+            if len(found) != 1:
+                which = f"these end so: {', '.join(found[:5])}" if found else "look with: agent-guard audit search"
+                raise ConfigError(f"{len(found) or 'no'} traces are called {trace!r}; {which}")
+            events = audit.events(thread=thread, trace_id=found[0])
+        else:
+            events = audit.events(thread=thread, last=last)
+        names = sorted({event.thread for event in events})
+        broken = [f"{name}, {problem}" for name in names for problem in audit.broken(name)]
+    _print(events, as_json=as_json)
+    if not as_json:
+        words = f"the chain is broken: {broken[0]}" if broken else "the chains hold"
+        console.print(f"{len(events)} events" + (f"; {words}" if events else ""))
 
 
 @app.command()
 def tail(
     thread: ThreadOption = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until interrupted.")] = False,
-    last: Annotated[int, typer.Option("--last", min=1)] = 10,
+    last: LastOption = 10,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Shows the newest events, and with -f those that come."""
     settings = settings_of(config)
     with store_of(settings) as store:
-        audit = Audit(store, keys_of(settings, store))
-        events = audit.events(thread=thread, last=last)
+        events = list(find(store, Selection(thread=thread), newest=True, most=last))[::-1]
+        seen: set[int] = set()
         while True:
-            if as_json:
-                for event in events:
-                    line({"id": event.id, "hash": event.hash, **event.data})
-            elif events:
-                console.print(audit_table(events))
+            _print([event for event in events if event.id not in seen], as_json=as_json)
             if not follow:
                 return
-            seen = events[-1].id if events else 0
-            while not (events := audit.events(thread=thread, after=seen)):
-                time.sleep(0.5)
+            newest = max([*seen, *(event.id for event in events)], default=0)
+            seen = {id for id in seen | {event.id for event in events} if id > newest - AGAIN}
+            first = min(seen, default=1) - 1  # nothing older than what was shown first
+            time.sleep(0.5)
+            events = list(find(store, Selection(thread=thread), after=max(first, newest - AGAIN)))
+
+
+@app.command()
+def search(
+    tool: ToolOption = None,
+    code: CodeOption = None,
+    actor: ActorOption = None,
+    kind: KindOption = None,
+    party: PartyOption = None,
+    tenant: TenantOption = None,
+    thread: ThreadOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    last: LastOption = LAST,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Shows the newest events that meet every condition."""
+    now = utc_now()
+    selection = Selection(
+        tool=tool, code=code, actor=actor, kind=kind, party=party, tenant=tenant, thread=thread,
+        since=moment(since, now) if since else None, until=moment(until, now) if until else None,
+    )  # fmt: skip
+    with store_of(settings_of(config)) as store:
+        events = list(find(store, selection, newest=True, most=last))[::-1]
+    _print(events, as_json=as_json)
+    if not as_json:
+        console.print(f"{len(events)} events, the newest" if len(events) == last else f"{len(events)} events")
+
+
+@app.command()
+def schema() -> None:
+    """Prints the JSON Schema of an event."""
+    line(json_schema())
+
+
+app.command("verify")(audit_proof.verify)
+app.command("seal")(audit_proof.seal)
+app.command("public-key")(audit_proof.public_key)
+app.command("export")(audit_report.export)
+app.command("stats")(audit_report.stats)
+
+
+def _print(events: list[StoredEvent], *, as_json: bool) -> None:
+    if as_json:
+        for event in events:
+            line({"id": event.id, "hash": event.hash, **event.data})
+    elif events:
+        console.print(audit_table(events))

@@ -18,7 +18,7 @@ app = typer.Typer(help="The guard's database.", no_args_is_help=True)
 def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Tells which revision the database has, and which this release needs."""
     with closing(Store(settings_of(config).database)) as store:
-        found = _revision(store)
+        found = store.found()
     if as_json:
         line({"database": store.name, "revision": found, "needed": REVISION, "current": found == REVISION})
         return
@@ -31,15 +31,10 @@ def upgrade(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     from agent_guard.migrations import upgrade as run
 
     with closing(Store(settings_of(config).database)) as store:
-        before = _revision(store)
+        before = store.found()
         run(store)
         after = store.revision()
     if as_json:
         line({"database": store.name, "before": before, "after": after})
         return
     console.print(f"{store.name}: {before or 'empty'} -> {after}")
-
-
-def _revision(store: Store) -> str | None:
-    """The revision of an existing database; looking for one makes none."""
-    return store.revision() if store.path is None or store.path.is_file() else None

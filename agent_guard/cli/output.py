@@ -72,8 +72,9 @@ def opened(settings: Settings, *, masker: Masker | None = None, quiet: bool = Fa
 
 
 def line(data: Mapping[str, Any]) -> None:
-    """Prints one JSON object on a line of its own."""
-    typer.echo(json.dumps(data, ensure_ascii=False, default=str))
+    """Prints one JSON object on a line of its own; what draws nothing is written out, so that no terminal obeys it."""
+    text = json.dumps(data, ensure_ascii=False, default=str)
+    typer.echo("".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in text))
 
 
 def fail(error: Exception) -> None:

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agent_guard.cli.output import console, line
+from agent_guard.cli.plain import plain, words
 from agent_guard.types import Decision
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ class Watcher:
         if self._as_json:
             return  # raw words stay out of machine-readable output, which ends in logs
         console.rule(f"turn {self._turn}")
-        console.print(Panel(Text(text), title="the client wrote (raw)", title_align="left", border_style="dim"))
+        console.print(
+            Panel(words(text, lines=True), title="the client wrote (raw)", title_align="left", border_style="dim")
+        )
 
     def turn(self, session: Session, reply: Reply) -> None:
         """What the model saw and said, what the gateway decided, and where the thread stands."""
@@ -61,16 +64,20 @@ class Watcher:
         if reply.pending:
             console.print(
                 Panel(
-                    Markdown(reply.pending.description),
+                    Markdown(plain(reply.pending.description, lines=True), hyperlinks=False),
                     title="a person is asked",
                     title_align="left",
                     border_style="yellow",
                 )
             )
         elif reply.text:
-            console.print(Panel(Text(reply.text), title="the agent answers", title_align="left", border_style="green"))
+            console.print(
+                Panel(
+                    words(reply.text, lines=True), title="the agent answers", title_align="left", border_style="green"
+                )
+            )
         if reply.reason:
-            console.print(Text(f"a person is called: {reply.reason}", style="red"))
+            console.print(words(f"a person is called: {reply.reason}", "red"))
 
     def ask(self, pending: Pending) -> Answer:
         """Asks the person at the terminal."""
@@ -88,7 +95,7 @@ class Watcher:
     def note(self, text: str) -> None:
         """One line beside the conversation."""
         if not self._as_json:
-            console.print(Text(text, style="italic"))
+            console.print(words(text, "italic"))
 
     def _story(self, messages: list[Any], events: list[Mapping[str, Any]]) -> None:
         """Messages in order, and under each call what became of it."""
@@ -104,19 +111,24 @@ class Watcher:
             self._event(data)
         for message in messages:
             if message.type == "tool":
-                console.print(Text("result    ", style="magenta").append(_cut(message.text), style="default"))
+                console.print(Text("result    ", style="magenta").append(plain(_cut(message.text)), style="default"))
 
     def _message(self, message: Any) -> None:
         if message.type == "human":
             console.print(
-                Panel(Text(message.text), title="the model sees (masked)", title_align="left", border_style="blue")
+                Panel(
+                    words(message.text, lines=True),
+                    title="the model sees (masked)",
+                    title_align="left",
+                    border_style="blue",
+                )
             )
         elif message.type == "ai" and message.tool_calls:
-            console.print(Text("plan      ", style="magenta").append(message.text, style="default"))
+            console.print(Text("plan      ", style="magenta").append(plain(message.text, lines=True), style="default"))
             for call in message.tool_calls:
                 console.print(
                     Text("proposes  ", style="magenta").append(
-                        f"{call['name']} {_short(call['args'])}", style="default"
+                        plain(f"{call['name']} {_short(call['args'])}"), style="default"
                     )
                 )
 
@@ -127,14 +139,16 @@ class Watcher:
         elif data["kind"] in ("answered", "refused", "edited", "expired"):
             who = f" by {data['approver']}" if data.get("approver") else ""
             console.print(
-                Text(f"{data['kind']:10}", style="yellow").append(f"{data.get('note') or ''}{who}", style="default")
+                Text(f"{data['kind']:10}", style="yellow").append(
+                    plain(f"{data.get('note') or ''}{who}"), style="default"
+                )
             )
         elif data["kind"] in ("finished", "failed", "unknown"):
             change = data.get("diff") or {}
             after = f" {_short(change.get('after'))}" if change.get("after") else ""
             console.print(
                 Text(f"{data['kind']:10}", style="green" if data["kind"] == "finished" else "red").append(
-                    f"{data['tool']}, {data['result_meta']['latency_ms']} ms{after}", style="default"
+                    plain(f"{data['tool']}, {data['result_meta']['latency_ms']} ms{after}"), style="default"
                 )
             )
 
@@ -148,9 +162,9 @@ def decision_line(tool: str, decision: Mapping[str, Any] | Decision) -> Text:
         outcome, why = decision["outcome"], decision["for_human"]
         guards = [(item["guard"], item["outcome"]) for item in decision["guards"]]
     text = Text("decides   ", style="magenta").append(f"{outcome}", style=f"bold {_STYLES[outcome]}")
-    text.append(f" {tool}: {why}\n", style="default").append("guards    ", style="magenta")
+    text.append(f" {plain(f'{tool}: {why}')}\n", style="default").append("guards    ", style="magenta")
     for name, said in guards:
-        text.append(f"{name} ", style="dim" if said == "allow" else _STYLES[said])
+        text.append(f"{plain(name)} ", style="dim" if said == "allow" else _STYLES[said])
     return text
 
 
@@ -163,15 +177,16 @@ def audit_table(events: Any) -> Table:
     room = max(16, console.width - 74)
     for event in events:
         data = event.data
-        table.add_row(
+        cells = (
             str(event.seq),
             str(data["timestamp"])[11:19],
             data["kind"],
             data.get("tool") or "",
             (data.get("trace_id") or "")[-6:],
             data.get("approver") or (data.get("actor") or {}).get("user_id") or "",
-            _cut(_what(data), room),
+            _cut(plain(_what(data)), room),
         )
+        table.add_row(*(words(cell) for cell in cells))
     return table
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from agent_guard.credentials import Keys, default_credentials
 from agent_guard.errors import StoreError
@@ -22,11 +21,12 @@ def store_of(settings: Settings, *, create: bool = False) -> Iterator[Store]:
         StoreError: there is none, or it cannot be used.
     """
     store = Store(settings.database)
-    if create and store.path is not None:
-        store.path.parent.mkdir(parents=True, exist_ok=True)
-    elif store.path is not None and not Path(store.path).is_file():
-        raise StoreError(f"there is no database {store.path} yet; run 'agent-guard demo' or 'agent-guard run' first")
     try:
+        if create and store.path is not None:
+            store.path.parent.mkdir(parents=True, exist_ok=True)
+        elif not create and store.found() is None:
+            where = store.path or store.name
+            raise StoreError(f"there is no database {where} yet; run 'agent-guard demo' or 'agent-guard run' first")
         store.open()
         yield store
     finally:
@@ -35,5 +35,5 @@ def store_of(settings: Settings, *, create: bool = False) -> Iterator[Store]:
 
 def keys_of(settings: Settings, store: Store) -> Keys:
     """The keys as the gateway of these settings would take them."""
-    credentials = settings.credentials() or default_credentials(settings.environment, store.path)
-    return Keys(credentials.master_key(settings.environment))
+    credentials = settings.credentials() or default_credentials(settings.environment, store.key_file)
+    return Keys.of(credentials, settings.environment)

@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from agent_guard.alerts import Alerts
 from agent_guard.audit import Audit
 from agent_guard.button import set_flag
-from agent_guard.cli.output import ConfigOption, JsonOption, console, line, settings_of
+from agent_guard.cli.output import ConfigOption, JsonOption, console, fail, line, settings_of
+from agent_guard.cli.plain import words
 from agent_guard.cli.storage import keys_of, store_of
 from agent_guard.errors import ConfigError
 from agent_guard.kill_switch import EVERYTHING, KillSwitch
@@ -54,7 +56,7 @@ def revive(
 
 
 def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Shows every flag, and who set it."""
+    """Shows every flag that was ever set: by whom, why, and since when."""
     settings = settings_of(config)
     with store_of(settings) as store:
         switches = KillSwitch(store).status()
@@ -70,14 +72,16 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
                 }
             )
         else:
-            state = "[red]pressed[/]" if switch.pressed else "[green]on[/]"
-            why = f" ({switch.reason}, by {switch.by})" if switch.reason else ""
-            console.print(f"{switch.scope:30} {state}{why}")
+            state = words("pressed", "red") if switch.pressed else words("on", "green")
+            since = f" since {switch.at:%Y-%m-%d %H:%M:%S %Z} by {switch.by}: {switch.reason}" if switch.reason else ""
+            console.print(words(f"{switch.scope:30} "), state, words(since), sep="", soft_wrap=True)
 
 
 def _scope(tenant: str | None, scenario: str | None, tool: str | None, agent: str | None) -> str:
     given = {"tenant": tenant, "scenario": scenario, "tool": tool, "agent": agent}
-    named = [f"{kind}:{value}" for kind, value in given.items() if value]
+    named = [f"{kind}:{value}" for kind, value in given.items() if value is not None]
+    if any(value == "" for value in given.values()):  # an empty variable of a script must not mean everything
+        raise ConfigError("a name is empty, so nothing was switched; leave the option out to mean everything")
     if len(named) > 1:
         raise ConfigError("name one of --tenant, --scenario, --tool and --agent, or none for everything")
     return named[0] if named else EVERYTHING
@@ -87,6 +91,7 @@ def _set(scope: str, reason: str, config: Path | None, as_json: bool, *, pressed
     # without the gateway: the button must work when a policy or a model cannot even be loaded
     settings, by = settings_of(config), getpass.getuser()
     _covers_something(settings, scope)
+    alerts = _alerts(settings)
     with store_of(settings) as store:
         audit = Audit(store, keys_of(settings, store))
         set_flag(
@@ -98,11 +103,25 @@ def _set(scope: str, reason: str, config: Path | None, as_json: bool, *, pressed
             by=by,
             environment=settings.environment,
             now=utc_now(),
+            alerts=alerts,
         )
     if as_json:
         line({"scope": scope, "pressed": pressed, "reason": reason, "by": by})
     else:
-        console.print(f"{scope}: tool calling is {'[red]off[/]' if pressed else '[green]on[/]'}")
+        state = words("off", "red") if pressed else words("on", "green")
+        console.print(words(f"{scope}: tool calling is "), state, sep="", soft_wrap=True)
+    if alerts is not None:
+        alerts.drain()
+
+
+def _alerts(settings: Settings) -> Alerts | None:
+    """Who tells the other operators, where the hooks say so; hooks that are wrong do not stop the button."""
+    try:
+        held = settings.hook_secrets()
+        return settings.hooks.operators(held, environment=settings.environment, agent=settings.agent)
+    except ConfigError as error:
+        fail(error)
+        return None
 
 
 def _covers_something(settings: Settings, scope: str) -> None:

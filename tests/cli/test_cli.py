@@ -3,63 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sqlite3
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from agent_guard.cli import app
 from agent_guard.errors import AgentGuardError
 from agent_guard.store import REVISION
-
-ROOT = Path(__file__).parents[2]
-SAMPLES = ROOT / "graphs" / "sdr_qualification" / "samples"
-
-CONFIG = """
-environment: dev
-database: sqlite:///guard.db
-checkpoints: sqlite:///threads.db
-systems: sqlite:///crm.db
-people:
-  boss: {id: boss, tenant: demo, roles: [manager]}
-  rep: {id: u-reed, tenant: demo, roles: [sdr], region: us}
-"""
-
-
-def invoke(*words: str, **options: Any) -> Result:
-    """One command; an expected error is raised as what it is."""
-    done = CliRunner().invoke(app, list(words), **options)
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    return done
-
-
-def rows(done: Result) -> list[dict[str, Any]]:
-    """What a command printed with --json."""
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-@pytest.fixture(scope="module", name="paused")
-def _paused(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which a conversation waits for an approval."""
-    folder = tmp_path_factory.mktemp("paused")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        (folder / "guard.yaml").write_text(CONFIG, encoding="utf-8")
-        done = rows(invoke("run", "sdr_qualification", "--input", str(SAMPLES / "en_personal_data.jsonl"), "--json"))
-    assert done[-1]["status"] == "pending"
-    return folder
-
-
-@pytest.fixture(name="folder")
-def _folder(paused: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it, as the current folder."""
-    shutil.copytree(paused, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+from tests.cli.commands import CONFIG, SAMPLES, invoke, rows
 
 
 def test_run_stops_at_the_question_and_says_nothing_raw(paused: Path, monkeypatch: pytest.MonkeyPatch) -> None:
