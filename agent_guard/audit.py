@@ -2,35 +2,31 @@
 
 Events are written in the transaction of the state they describe, and are redacted before (laws L4, L7): whoever
 builds one passes pseudonyms. The key of the chain lies outside the database, so an edited, dropped or swapped row
-shows. The hash covers the stored bytes, which are never encoded again.
+shows (``agent_guard.chain``). The hash covers the stored bytes, which are never encoded again.
 """
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from hashlib import sha256
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
+from agent_guard.audit_format import FORMAT, check_event
+from agent_guard.chain import GENESIS, ChainCheck, ChainKeys
 from agent_guard.credentials import Keys
+from agent_guard.query import Command, Query
 from agent_guard.store import Store, metadata
 from agent_guard.types import JSON
 
-__all__ = ["AUDIT", "FORMAT", "Audit", "AuditEvent", "StoredEvent", "system_thread"]
-
-FORMAT = 1
-"""Version of the event format; ``v`` in every event."""
-
-GENESIS = "0" * 64
+__all__ = ["AUDIT", "FORMAT", "GENESIS", "Audit", "AuditEvent", "StoredEvent", "system_thread"]
 
 
 class _Columns(TypedColumns):
-    id = Column(sa.Integer, primary_key=True)
+    id = Column(sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True)
     thread = Column(sa.String(120), nullable=False)
     seq = Column(sa.Integer, nullable=False)
     tenant = Column(sa.String(100), nullable=False)
@@ -44,8 +40,8 @@ class _Columns(TypedColumns):
 AUDIT = sa.Table("audit", metadata, _Columns, sa.UniqueConstraint("thread", "seq"))
 sa.Index("audit_trace", AUDIT.c.trace_id)
 
-_APPEND = AUDIT.insert()
-_HEAD = (
+_APPEND = Command(AUDIT.insert())
+_HEAD = Query(
     sa.select(AUDIT.c.seq, AUDIT.c.hash)
     .where(AUDIT.c.thread == sa.bindparam("thread"))
     .order_by(AUDIT.c.seq.desc())
@@ -55,11 +51,11 @@ _HEAD = (
 
 @dataclass(frozen=True, kw_only=True)
 class AuditEvent:
-    """One line of the record. Every field is redacted JSON; the writer adds ``v``, ``seq`` and the hashes.
+    """One line of the record. Every field is redacted JSON; the writer adds ``v``, ``seq``, ``at``, ``key`` and the
+    hashes.
 
     Args:
-        kind: proposed, decided, suggested, asked, answered, refused, edited, expired, started, finished, failed,
-            unknown, killed, revived, agent_added, agent_revoked, routed, opened, planned, escalated, viewed.
+        kind: one of ``agent_guard.audit_format.KINDS``.
         timestamp: ISO 8601, UTC.
         trace_id: the life of one call, a ULID.
         actor: ``{user_id, tenant, roles, region}`` of the subject.
@@ -96,19 +92,50 @@ class AuditEvent:
 
 
 _NAMES = tuple(item.name for item in fields(AuditEvent))
+_NOTHING: dict[str, Any] = dict.fromkeys(_NAMES)
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredEvent:
-    """An event as it was read back: its place, its fields, its hash, and the columns by which it is looked up."""
+    """An event as it was read back: its place, its fields and its hash.
+
+    Args:
+        at: when it was written, in milliseconds since 1970.
+        data: its fields; of a damaged one as much as can be told.
+        damaged: its text is no event any more.
+    """
 
     id: int
     thread: str
     seq: int
+    at: int
     hash: str
     body: bytes
     data: Mapping[str, Any] = field(repr=False)
-    filed: Mapping[str, str | None] = field(repr=False)
+    damaged: bool = False
+
+    @classmethod
+    def of(cls, row: Any) -> StoredEvent:
+        """The event of a row; reading the record must not end at a bad one."""
+        body = row.body if isinstance(row.body, bytes) else str(row.body).encode("utf-8", "replace")
+        try:
+            data = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            data = None
+        damaged = not isinstance(data, dict)
+        if damaged or not data.keys() >= _NOTHING.keys():
+            known = {"kind": row.kind, "timestamp": "", "thread": row.thread, "tenant": row.tenant}
+            data = _NOTHING | known | ({} if damaged else data)
+        return cls(
+            id=row.id,
+            thread=row.thread,
+            seq=row.seq,
+            at=row.at,
+            hash=row.hash,
+            body=body,
+            data=data,
+            damaged=damaged,
+        )
 
 
 class Audit:
@@ -116,27 +143,29 @@ class Audit:
 
     def __init__(self, store: Store, keys: Keys) -> None:
         self._store = store
-        self._key = keys.derive("audit")
+        self._keys = ChainKeys(keys)
 
     def append(self, connection: sa.Connection, events: Sequence[AuditEvent], *, now_ms: int) -> None:
         """Chains events of one thread, inside the transaction of the state they describe.
 
         Raises:
-            ValueError: the events are of several threads.
+            ValueError: the events are of several threads, or one is not of the format; nothing was written.
         """
         if not events:
             return
         thread = events[0].thread
         if any(event.thread != thread for event in events):
             raise ValueError("events of one append belong to one thread")
-        head = connection.execute(_HEAD, {"thread": thread}).first()
+        head = _HEAD.first(connection, {"thread": thread})
         seq, previous = (head.seq, head.hash) if head else (0, GENESIS)
         rows = []
         for event in events:
             seq += 1
-            data = {name: getattr(event, name) for name in _NAMES} | {"v": FORMAT, "seq": seq, "prev_hash": previous}
+            data = {name: getattr(event, name) for name in _NAMES}
+            data |= {"v": FORMAT, "key": self._keys.name, "seq": seq, "at": now_ms, "prev_hash": previous}
+            check_event(data)
             body = orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
-            previous = self._hash(body)
+            previous = self._keys.hash(body)
             rows.append(
                 {
                     "thread": thread,
@@ -149,7 +178,7 @@ class Audit:
                     "hash": previous,
                 }
             )
-        connection.execute(_APPEND, rows)
+        _APPEND.many(connection, rows)
 
     def events(
         self, *, thread: str | None = None, trace_id: str | None = None, after: int = 0, last: int | None = None
@@ -169,51 +198,21 @@ class Audit:
         query = query.order_by(AUDIT.c.id.desc()).limit(last) if last else query.order_by(AUDIT.c.id)
         with self._store.read() as connection:
             rows = connection.execute(query).all()
-        found = [
-            StoredEvent(
-                id=row.id,
-                thread=row.thread,
-                seq=row.seq,
-                hash=row.hash,
-                body=body,
-                data=_data(body, row.kind),
-                filed={"thread": row.thread, "tenant": row.tenant, "kind": row.kind, "trace_id": row.trace_id},
-            )
-            for row in rows
-            for body in [row.body if isinstance(row.body, bytes) else str(row.body).encode()]
-        ]
+        found = [StoredEvent.of(row) for row in rows]
         return found[::-1] if last else found
 
     def broken(self, thread: str) -> Iterator[str]:
-        """Names what does not fit in one thread's chain: an edited, missing or swapped event. An end that was cut
-        off does not show here; a seal will show it.
+        """Names what does not fit in one thread's chain by itself: an edited, missing, moved or copied event.
+
+        An end that was cut off does not show here; a seal shows it (``agent_guard.auditing.verify``).
         """
-        seq, previous = 0, GENESIS
-        for event in self.events(thread=thread):
-            seq += 1
-            if event.seq != seq or event.data.get("seq") != event.seq:
-                yield f"event {seq} is missing or moved; {event.seq} stands there"
-                seq = event.seq
-            if event.data.get("prev_hash") != previous:
-                yield f"event {event.seq} does not follow the one before it"
-            if not hmac.compare_digest(self._hash(event.body), event.hash):
-                yield f"event {event.seq} was edited"
-            elif any(event.data.get(name) != value for name, value in event.filed.items()):
-                yield f"event {event.seq} is filed under another thread, tenant, kind or trace"
-            previous = event.hash
-
-    def _hash(self, body: bytes) -> str:
-        return hmac.new(self._key, body, sha256).hexdigest()
-
-
-def _data(body: bytes, kind: str) -> Mapping[str, Any]:
-    """The event, or as much of a damaged one as can be told: reading the record must not end at a bad row."""
-    empty = dict.fromkeys(_NAMES) | {"kind": kind}
-    try:
-        loaded = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return empty
-    return empty | loaded if isinstance(loaded, dict) else empty
+        check = ChainCheck(thread, self._keys)
+        query = sa.select(AUDIT).where(AUDIT.c.thread == thread).order_by(AUDIT.c.seq)
+        with self._store.read() as connection:
+            for row in connection.execute(query):
+                check.add(row)
+        for flaw in check.end():
+            yield f"event {flaw.seq} {flaw.words}"
 
 
 def system_thread(tenant: str) -> str:

@@ -34,6 +34,7 @@ from agent_guard.credentials import (
     default_credentials,
 )
 from agent_guard.errors import ConfigError, ToolUnavailable
+from agent_guard.folder import FOLDER
 from agent_guard.settings import load_settings
 
 KEY = bytes(range(32))
@@ -604,16 +605,23 @@ def test_a_keyring_that_fails_is_told_without_its_words():
 
 @pytest.mark.req("A2")
 def test_by_default_secrets_are_variables_and_dev_makes_its_own_key(tmp_path, monkeypatch):
-    """Only dev makes a key, and a database in memory has one of its own; secrets are variables everywhere."""
+    """Only dev makes a key, and the guard's own folder for it; a database in memory has a key of its own; secrets are
+    variables everywhere.
+    """
     monkeypatch.setenv("AGENT_GUARD_SECRET_DEV_SDR_CRM_TOKEN", VALUE)
     monkeypatch.delenv("AGENT_GUARD_MASTER_KEY", raising=False)
-    for database in (None, tmp_path / "guard.db"):
-        found = default_credentials("dev", database)
+    for key_file in (None, tmp_path / "guard.db.key"):
+        found = default_credentials("dev", key_file)
         assert len(found.master_key("dev")) == 32
         assert found.secret("crm_token", environment="dev", agent="sdr").reveal() == VALUE
     assert (tmp_path / "guard.db.key").is_file()
+    monkeypatch.chdir(tmp_path)
+    default_credentials("prod", FOLDER / "guard.key")
+    assert not FOLDER.exists()
+    assert len(default_credentials("dev", FOLDER / "guard.key").master_key("dev")) == 32
+    assert (tmp_path / ".agent_guard" / "guard.key").is_file()
     with pytest.raises(ConfigError, match="AGENT_GUARD_MASTER_KEY is not set"):
-        default_credentials("prod", tmp_path / "guard.db").master_key("prod")
+        default_credentials("prod", tmp_path / "guard.db.key").master_key("prod")
 
 
 def settings(environ):

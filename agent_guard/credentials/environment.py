@@ -31,12 +31,21 @@ class EnvironmentCredentials:
 
     def master_key(self, environment: str | None = None) -> bytes:
         """See :class:`agent_guard.credentials.Credentials`."""
+        name = self._found(environment)
+        return decoded(self._environ[name], name)[0]
+
+    def former_keys(self, environment: str | None = None) -> tuple[bytes, ...]:
+        """The keys that follow the master key in its variable, with commas or spaces between."""
+        name = self._found(environment)
+        return decoded(self._environ[name], name)[1:]
+
+    def _found(self, environment: str | None) -> str:
         names = key_variables(environment)
         found = next((name for name in names if self._environ.get(name)), None)
         if found is None:
             nor = f", nor {names[0]}" if len(names) > 1 else ""
             raise ConfigError(f"{VARIABLE} is not set{nor}; {HOW}")
-        return decoded(self._environ[found], found)
+        return found
 
     def secret(self, name: str, *, environment: str, agent: str) -> Secret:
         """See :class:`agent_guard.credentials.Credentials`."""

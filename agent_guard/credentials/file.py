@@ -22,7 +22,8 @@ class FileCredentials:
     """Takes the master key from a file, 32 bytes in base64, and secrets from YAML.
 
     Args:
-        path: of the key; refused when others than its owner may read it.
+        path: of the key; refused when others than its owner may read it. Keys that were used before may follow on
+            lines of their own.
         create: make the file with a new key where there is none; for development.
         secrets: a file ``{environment: {agent: {name: value}}}``, or a folder with ``<environment>.yaml`` of
             ``{agent: {name: value}}``, so that one machine has the file of one environment only. Read at every lookup;
@@ -38,6 +39,13 @@ class FileCredentials:
 
     def master_key(self, environment: str | None = None) -> bytes:  # noqa: ARG002 - the file is one environment's
         """See :class:`agent_guard.credentials.Credentials`; the file is the one environment's that names it."""
+        return self._keys()[0]
+
+    def former_keys(self, environment: str | None = None) -> tuple[bytes, ...]:  # noqa: ARG002
+        """The keys on the lines after the master key's."""
+        return self._keys()[1:]
+
+    def _keys(self) -> tuple[bytes, ...]:
         path = self._path
         if path is None:
             raise ConfigError("no key file is named; pass its path")

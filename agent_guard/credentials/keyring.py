@@ -31,6 +31,13 @@ class KeyringCredentials:
 
     def master_key(self, environment: str | None = None) -> bytes:
         """See :class:`agent_guard.credentials.Credentials`; the environment must be told."""
+        return self._keys(environment)[0]
+
+    def former_keys(self, environment: str | None = None) -> tuple[bytes, ...]:
+        """The keys that follow the master key in its entry, with commas or spaces between."""
+        return self._keys(environment)[1:]
+
+    def _keys(self, environment: str | None) -> tuple[bytes, ...]:
         if environment is None:
             raise ConfigError("a keyring holds a master key for each environment; tell which")
         service = f"agent_guard/{environment}"

@@ -20,7 +20,11 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 class Credentials(Protocol):
-    """Port of the keys and secrets."""
+    """Port of the keys and secrets.
+
+    A source that keeps master keys which were used before has one method more, ``former_keys(environment)``; it
+    returns them, the newest first, and what was written under them can then still be read.
+    """
 
     def master_key(self, environment: str | None = None) -> bytes:
         """The 32 bytes from which every other key of the guard is derived.

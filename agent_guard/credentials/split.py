@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from agent_guard.credentials.port import Credentials
 from agent_guard.credentials.secret import Secret
 
@@ -18,6 +20,11 @@ class SplitCredentials:
     def master_key(self, environment: str | None = None) -> bytes:
         """See :class:`agent_guard.credentials.Credentials`."""
         return self._key.master_key(environment)
+
+    def former_keys(self, environment: str | None = None) -> Sequence[bytes]:
+        """Those of the source of the master key, where it has any."""
+        former = getattr(self._key, "former_keys", None)
+        return () if former is None else tuple(former(environment))
 
     def secret(self, name: str, *, environment: str, agent: str) -> Secret:
         """See :class:`agent_guard.credentials.Credentials`."""
