@@ -27,6 +27,10 @@ from tests.samples import TOOL, contract, facts, policy, rule
 STRICTNESS = {"allow": 0, "require_approval": 1, "suggest": 2, "deny": 3}
 EFFECTS = ("read", "egress", "draft", "write", "send", "delete")
 CONTRACTS = {effect: contract(effect=effect) for effect in EFFECTS}
+SEEN = {
+    effect: contract(effect=effect, sensitive={"subject", "days"}, audience=("subject",))
+    for effect in ("write", "send")
+}
 MODES = ("execute", "approve", "suggest")
 
 
@@ -92,6 +96,7 @@ WILD = st.builds(
     problems=PROBLEMS,
     records=RECORDS,
     record_version=TEXT,
+    audience=st.booleans(),
     origins=st.dictionaries(ARGUMENTS, ORIGINS, max_size=2),
     values=VALUES,
     plan=PLANS,
@@ -103,6 +108,7 @@ WILD = st.builds(
     same_calls=NUMBER,
     cycles=NUMBER,
     idle=NUMBER,
+    rejections=NUMBER,
 )
 # one or two things out of the ordinary: most of these are not denied, and what is, is denied for one reason
 TAME = st.builds(
@@ -110,7 +116,19 @@ TAME = st.builds(
     WILD,
     st.lists(
         st.sampled_from(
-            ["records", "values", "plan", "limits", "twin", "same_calls", "cycles", "idle", "party", "scope"]
+            [
+                "records",
+                "values",
+                "plan",
+                "limits",
+                "twin",
+                "same_calls",
+                "cycles",
+                "idle",
+                "party",
+                "scope",
+                "audience",
+            ]
         ),
         max_size=2,
         unique=True,
@@ -146,7 +164,7 @@ TOPS = st.fixed_dictionaries(
     },
 )
 POLICIES = st.builds(lambda entry, top: policy({TOOL: entry}, **top), RULES, TOPS)
-TOOLS = st.sampled_from(list(CONTRACTS.values()))
+TOOLS = st.sampled_from([*CONTRACTS.values(), *SEEN.values()])
 
 
 def broken(*_: Any) -> Objection:
@@ -305,6 +323,7 @@ MORE = st.fixed_dictionaries(
         "same_calls": st.integers(0, 99),
         "cycles": st.integers(0, 99),
         "idle": st.integers(0, 99),
+        "rejections": st.integers(0, 99),
         "pressed": st.lists(TEXT, max_size=2).map(tuple),
         "problems": PROBLEMS,
         "content": PROBLEMS,
@@ -341,6 +360,28 @@ def test_a_longer_history_never_widens(made, rules, known, more):
     assume(not (more.get("records") and not known.records and known.party))
     before, after = decide(proposal(), made, rules, known), decide(proposal(), made, rules, with_more(known, more))
     assert strictness(after) >= strictness(before)
+
+
+LATE = st.builds(
+    PlanFact,
+    step=st.just("s1") | st.none(),
+    open=st.lists(
+        st.builds(OpenFact, argument=ARGUMENTS, kind=st.sampled_from(["late", "extract", "undetermined"])), max_size=2
+    ).map(tuple),
+    outside_read=st.booleans(),
+)
+
+
+@pytest.mark.req("B1", "A12")
+@given(st.sampled_from(list(SEEN.values())), POLICIES, FACTS, st.none() | LATE)
+def test_an_audience_never_relaxes(made, rules, known, plan):
+    """Whatever else is known, a call that somebody else sees is decided as strictly as one that nobody sees, or more
+    so; and a contract that names no audience as strictly as one that does.
+    """
+    known = replace(known, plan=plan or known.plan)
+    alone, seen = (decide(proposal(), made, rules, replace(known, audience=found)) for found in (False, True))
+    assert strictness(seen) >= strictness(alone)
+    assert decide(proposal(), replace(made, audience=()), rules, replace(known, audience=False)) == seen
 
 
 @pytest.mark.req("A3")
