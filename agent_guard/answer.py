@@ -10,24 +10,23 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from agent_guard import approvals, calls, threads
+from agent_guard.answerer import may_not, person_of, words_of
 from agent_guard.approvals import ANSWERS, Answer, Approval
 from agent_guard.arguments import screen
 from agent_guard.audit import AuditEvent
 from agent_guard.calls import CallRow
 from agent_guard.core import Core
-from agent_guard.errors import ApprovalError
+from agent_guard.errors import ApprovalError, StoreError
 from agent_guard.events import decided, error_json, event
 from agent_guard.gather import Gathered
+from agent_guard.locks import CROWDED, chain_lock
 from agent_guard.propose import new_row, question, shown_of
 from agent_guard.pseudonymise import MINT_TRIES, masked_args, minting
 from agent_guard.threads import ThreadRow
-from agent_guard.types import JSON, Code, Subject, ToolCall
+from agent_guard.types import JSON, Code, Decision, Subject, ToolCall
 from agent_guard.vault import ThreadVault
 
-__all__ = ["Answered", "answer"]
-
-MESSAGE_MAX = 2000
-"""Longest words a human may add to an answer, in characters."""
+__all__ = ["Answered", "answer", "edited_call", "preview"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +51,7 @@ def answer(
     by: Subject,
     args: Mapping[str, JSON] | None,
     message: str | None,
+    taken: bool = False,
 ) -> Answered:
     """Records one answer. The same answer by the same person again is the same answer.
 
@@ -62,6 +62,7 @@ def answer(
         by: the person who answers, authenticated by the host. With a directory its roles count, not these.
         args: with ``edit``: the new arguments, raw or masked.
         message: masked before it is stored.
+        taken: the caller itself lets the thread go on; else a worker does.
 
     Raises:
         ApprovalError: unknown, expired, used or replaced question, a person who may not answer, or an answer that
@@ -77,13 +78,13 @@ def answer(
         raise ApprovalError("an edit needs the new 'args'", code=Code.ANSWER_UNREADABLE)
     if word == "edit" and screen(args) is not None:
         raise ApprovalError("the edited 'args' cannot be read as JSON data of this size", code=Code.ANSWER_UNREADABLE)
-    person = _person(core, by)
+    person = person_of(core, by)
     for left in reversed(range(MINT_TRIES)):
         try:
-            return _answered(core, approval, word, by=by, person=person, args=args, message=message)
+            return _answered(core, approval, word, by=by, person=person, args=args, message=message, taken=taken)
         except IntegrityError:  # another process minted the same pseudonym; nothing was recorded
             if not left:
-                raise
+                raise StoreError(CROWDED) from None
     raise AssertionError("unreachable")
 
 
@@ -96,6 +97,7 @@ def _answered(
     person: Subject | None,
     args: Mapping[str, JSON] | None,
     message: str | None,
+    taken: bool,
 ) -> Answered:
     thread = core.thread_row(approval.thread)
     masked, given = None, None
@@ -104,7 +106,7 @@ def _answered(
             core,
             thread,
             lambda vault: (
-                _masked(core, message, vault, approval.id) if message else None,
+                words_of(core, message, vault, approval.id) if message else None,
                 masked_args(core, approval.tool, args, vault, "untrusted")
                 if word == "edit" and args is not None
                 else None,
@@ -112,7 +114,8 @@ def _answered(
         )
     vault = core.vault.of(thread)
     edited = None if given is None else _edited(core, thread, approval, given, vault)
-    with core.store.write(durable=True) as connection:
+    asked: Approval | None = None
+    with core.store.write(durable=True, locks=[chain_lock(thread.id)]) as connection:
         approval = approvals.find(connection, approval.id) or approval
         row = calls.by_id(connection, approval.trace_id)
         refusal = _refusal(core, approval, row, word, by, person, edited)
@@ -122,14 +125,39 @@ def _answered(
                 calls.move(connection, row, "expired", code=Code.APPROVAL_EXPIRED)
             core.audit.append(connection, [_event("refused", core, approval, by, refusal.code)], now_ms=now)
         elif approval.answer is None and row is not None:
-            _record(
-                connection, core, approval, row, word, by=by, person=person, message=masked, edited=edited, vault=vault
-            )
+            asked = _record(
+                connection, core, approval, row, word,
+                by=by, person=person, message=masked, edited=edited, vault=vault, taken=taken,
+            )  # fmt: skip
             threads.set_replaced(connection, approval.thread, False)
             approval = approvals.find(connection, approval.id) or approval
+        elif taken and approval.resumed is None:
+            approvals.resumed(connection, approval.thread, now_ms=now)
     if refusal is not None:
         raise refusal
+    if asked is not None:
+        core.notices.asked(asked)
     return Answered(approval=approval, word=word, call=edited_call(approval))
+
+
+def preview(core: Core, approval: Approval, args: Mapping[str, JSON]) -> Decision:
+    """What would be decided of an edit; nothing is recorded, and no pseudonym is kept.
+
+    Args:
+        args: the new arguments, raw or masked.
+
+    Raises:
+        ApprovalError: they cannot be read.
+        StoreError: the database cannot be read.
+    """
+    if screen(args) is not None:
+        raise ApprovalError("the edited 'args' cannot be read as JSON data of this size", code=Code.ANSWER_UNREADABLE)
+    thread = core.thread_row(approval.thread)
+    vault = core.vault.of(thread)
+    masked = masked_args(core, approval.tool, args, vault, "untrusted")
+    gathered = _edited(core, thread, approval, masked, vault)
+    with core.store.read() as connection:
+        return core.decide(gathered, connection)[1]
 
 
 def edited_call(approval: Approval) -> ToolCall | None:
@@ -143,25 +171,6 @@ def edited_call(approval: Approval) -> ToolCall | None:
         thread=approval.thread,
         reason=f"Edited by {approval.answered_by}.",
     )
-
-
-def _person(core: Core, by: Subject) -> Subject | None:
-    """Who answers, with the rights of this moment, or None. Asked before the transaction: a directory may be slow."""
-    if core.sources.directory is None:
-        return by
-    try:
-        found = core.sources.directory.lookup(by.tenant, by.id)
-    except Exception as error:  # a port may fail in any way; whatever it is, nobody may answer then
-        words = f"the directory does not answer ({type(error).__name__}); give the answer again later"
-        raise ApprovalError(words, code=Code.APPROVER_UNKNOWN) from None
-    return found if found and (found.tenant, found.id) == (by.tenant, by.id) else None  # no other's rights
-
-
-def _masked(core: Core, message: str, vault: ThreadVault, source: str) -> str:
-    """A human's words as they are stored; cut after they are masked, so that no value is cut in half."""
-    clean = message[: 2 * MESSAGE_MAX].encode("utf-8", "replace").decode("utf-8")
-    # what an approver warns of is not what the user asked for
-    return core.masker.mask(clean, vault, "untrusted", source=source)[:MESSAGE_MAX]
 
 
 def _edited(
@@ -205,17 +214,8 @@ def _refusal(
 
 def _may_not(approval: Approval, by: Subject, person: Subject | None) -> ApprovalError | None:
     """Why this person may not answer this question, or None."""
-    if person is None or not set(person.roles) & set(approval.roles):
-        return ApprovalError(
-            f"{by.id} may not answer this; it takes one of the roles {', '.join(approval.roles)}",
-            code=Code.APPROVER_NOT_PERMITTED,
-        )
-    if approval.not_requester and by.id == approval.requester:
-        return ApprovalError(
-            f"{by.id} asked for this call, and the policy wants another person to answer",
-            code=Code.APPROVER_NOT_PERMITTED,
-        )
-    return None
+    requester = approval.requester if approval.not_requester else None
+    return may_not(by, person, roles=approval.roles, requester=requester)
 
 
 def _record(
@@ -230,10 +230,12 @@ def _record(
     message: str | None,
     edited: Gathered | None,
     vault: ThreadVault,
-) -> None:
-    now = core.now_ms()
+    taken: bool,
+) -> Approval | None:
+    """Records an answer; returns the new question where an edit has to be asked about again."""
+    now, asked = core.now_ms(), None
     new = _new(edited) if edited else None
-    approvals.answer(connection, approval.id, word, by=by.id, now_ms=now, message=message, edited_call=new)
+    approvals.answer(connection, approval.id, word, by=by.id, now_ms=now, message=message, edited_call=new, taken=taken)
     events = [_event("edited" if word == "edit" else "answered", core, approval, by, None, word, message)]
     match word:
         case "approve":
@@ -243,10 +245,12 @@ def _record(
         case "edit":
             calls.move(connection, row, "rejected", code=Code.EDITED)
             if edited is not None:
-                events += _decide_edited(connection, core, approval, row, edited, by, person, vault)
+                more, asked = _decide_edited(connection, core, approval, row, edited, by, person, vault)
+                events += more
         case _:
             assert_never(word)
     core.audit.append(connection, events, now_ms=now)
+    return asked
 
 
 def _new(edited: Gathered) -> dict[str, JSON]:
@@ -262,8 +266,8 @@ def _decide_edited(
     by: Subject,
     person: Subject | None,
     vault: ThreadVault,
-) -> list[AuditEvent]:
-    trace_id, now = core.new_id(), core.now_ms()
+) -> tuple[list[AuditEvent], Approval | None]:
+    trace_id, now, asked = core.new_id(), core.now_ms(), None
     facts, decision = core.decide(edited, connection)
     if decision.outcome == "deny":
         facts = facts.without_names()
@@ -271,12 +275,16 @@ def _decide_edited(
         vault.flush(connection)
     events = decided(edited, trace_id, facts, decision, approver=by.id)
     step = facts.plan.step if facts.plan is not None and decision.outcome != "deny" else None
-    row = new_row(core, edited, trace_id, decision, step=step, plan=core.trail(connection, edited.thread).plan_n)
+    trail = core.trail(connection, edited.thread)
+    row = new_row(core, edited, trace_id, decision, step=step, plan=trail.plan_n)
     if decision.outcome == "require_approval":
-        asked = question(core, edited, trace_id, shown_of(edited, facts) | {"edited_from": approval.id}, now)
-        # the policy may have changed since: who may answer is asked of the new question
-        if facts.record_version == old.record_version and _may_not(asked, by, person) is None:
-            asked = replace(asked, answer="approve", answered_by=by.id, answered=now)
+        shown = shown_of(edited, facts) | {"edited_from": approval.id}
+        asked = question(core, edited, trace_id, shown, now, said=trail.said)
+        # the policy may have changed since: who may answer is asked of the new question; a text that other arguments
+        # make nobody has read
+        if facts.record_version == old.record_version and not edited.text and _may_not(asked, by, person) is None:
+            # answered before anybody could wait for it
+            asked = replace(asked, answer="approve", answered_by=by.id, answered=now, resumed=now)
             row = replace(row, state="approved")
         row = replace(row, approval_id=asked.id)
         approvals.insert(connection, asked)
@@ -286,7 +294,7 @@ def _decide_edited(
             else event("answered", edited, trace_id, facts, approval_id=asked.id, approver=by.id, note="approve")
         )
     calls.insert(connection, row)
-    return events
+    return events, asked if asked is not None and asked.answer is None else None
 
 
 def _event(

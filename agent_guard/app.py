@@ -58,6 +58,7 @@ class Application:
             resources |= world.resources
         tools = {tool.name: tool for scenario in self.scenarios.values() for tool in scenario.tools}
         try:
+            held, whose = settings.hook_secrets(), {"environment": settings.environment, "agent": settings.agent}
             self.gateway = Gateway(
                 list(tools.values()),
                 {name: Policy.load(scenario.policy) for name, scenario in self.scenarios.items()},
@@ -68,6 +69,8 @@ class Application:
                 records=next((world.records for world in self.worlds.values() if world.records), None),
                 credentials=settings.credentials(),
                 masker=masker,
+                notify=settings.hooks.notifiers(held, **whose),
+                alerts=settings.hooks.operators(held, **whose, clock=clock),
                 clock=clock,
             )
         except BaseException:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from agent_guard.answerer import ANONYMOUS
 from agent_guard.approvals import Approval
 from agent_guard.interrupts import Unreadable
 from agent_guard.types import Subject
@@ -30,7 +31,7 @@ def approver_of(approval: Approval, user: Any, named: Subject | None, *, anonymo
     if isinstance(named, Subject):
         return named
     if anonymous:
-        return Subject(id="anonymous", tenant=approval.tenant, roles=approval.roles)
+        return Subject(id=ANONYMOUS, tenant=approval.tenant, roles=approval.roles)
     raise Unreadable("nobody is known to answer: the host must pass the approver in the run's context")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, get_args
@@ -22,7 +22,18 @@ from agent_guard.tool import Tool
 from agent_guard.types import ENTITY_TYPES, JSON, Code, Entry
 from agent_guard.where import failures
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "TOKEN", "Arguments", "read", "refuse_free_text", "screen", "strings", "tokens"]
+__all__ = [
+    "MAX_BYTES",
+    "MAX_DEPTH",
+    "TOKEN",
+    "Arguments",
+    "has_audience",
+    "read",
+    "refuse_free_text",
+    "screen",
+    "strings",
+    "tokens",
+]
 
 MAX_BYTES = 64 * 1024
 """Largest arguments that are looked at, as JSON text in UTF-8; a larger proposal is denied unread."""
@@ -42,6 +53,8 @@ _TELLING = 5
 """Digits from which a number that stands in a personal value counts as made of it."""
 
 _LETTERS = re.compile(r"[^\W\d_]{3}")
+_HALF = re.compile("[\ud800-\udfff]")
+"""Half a character, which no encoding can store."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,15 +83,15 @@ def screen(args: Any) -> Code | None:
         value, depth = stack.pop()
         if depth > MAX_DEPTH:
             return Code.ARGUMENTS_TOO_LARGE
-        children: list[Any] = []
-        if value is None or isinstance(value, bool):
-            size += 4
-        elif isinstance(value, str):
+        children: Sequence[Any] = ()
+        if isinstance(value, str):
             if len(value) > MAX_BYTES:
                 return Code.ARGUMENTS_TOO_LARGE
             size += len(value.encode("utf-8", "surrogatepass")) + 2
-            if any("\ud800" <= letter <= "\udfff" for letter in value):
+            if not value.isascii() and _HALF.search(value):
                 return Code.ARGUMENTS_MALFORMED
+        elif value is None or isinstance(value, bool):
+            size += 4
         elif isinstance(value, int):
             size += 8
             if abs(value) > _MAX_INT:
@@ -87,18 +100,18 @@ def screen(args: Any) -> Code | None:
             size += 8
             if not math.isfinite(value):
                 return Code.ARGUMENTS_MALFORMED
+        elif isinstance(value, (list, tuple)):
+            children = value
         elif isinstance(value, Mapping):
             children = [*value.keys(), *value.values()]
             if not all(isinstance(key, str) for key in value):
                 return Code.ARGUMENTS_MALFORMED
-        elif isinstance(value, (list, tuple)):
-            children = list(value)
         else:
             return Code.ARGUMENTS_MALFORMED
         size += 2 * len(children)
         if size > MAX_BYTES:
             return Code.ARGUMENTS_TOO_LARGE
-        stack.extend((child, depth + 1) for child in children)
+        stack += [(child, depth + 1) for child in children]
     return None
 
 
@@ -156,6 +169,27 @@ def read(
         ]
     masked = _hidden(dumped, args, find, _words(tool.args_model))
     return Arguments(masked=masked, real=dumped, model=None if problems else model, problems=tuple(problems))
+
+
+def has_audience(tool: Tool, arguments: Arguments) -> bool:
+    """Whether anybody but the subject would see what a call does. Nobody does only where each argument of the
+    contract's ``audience`` is empty as the args model has it, as it would run and as it is shown; one that cannot be
+    read has somebody in it.
+    """
+    unread = object()
+    return not tool.audience or any(
+        not _empty(value)
+        for name in tool.audience
+        for value in (
+            getattr(arguments.model, name, unread),
+            arguments.real.get(name, unread),
+            arguments.masked.get(name, unread),
+        )
+    )
+
+
+def _empty(value: object) -> bool:
+    return value is None or (isinstance(value, (str, list, tuple, dict)) and len(value) == 0)
 
 
 def _invisible(args: Mapping[str, JSON]) -> Iterator[Problem]:

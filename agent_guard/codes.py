@@ -48,6 +48,7 @@ class Code(StrEnum):
     PLAN_REFUSED = "plan_refused"
     STOP_WORD = "stop_word"
     DOMAIN = "domain"
+    RENDER_FAILED = "render_failed"
     REQUIRES = "requires"
     NOT_AFTER = "not_after"
 
@@ -60,6 +61,7 @@ class Code(StrEnum):
     LIMIT_RATE = "limit_rate"
     LIMIT_TOTAL = "limit_total"
     LIMIT_TOKENS = "limit_tokens"
+    LIMIT_CONTACTS = "limit_contacts"
 
     APPROVAL_PENDING = "approval_pending"
     APPROVAL_UNKNOWN = "approval_unknown"
@@ -70,6 +72,7 @@ class Code(StrEnum):
     APPROVER_NOT_PERMITTED = "approver_not_permitted"
     ANSWER_UNREADABLE = "answer_unreadable"
     REJECTED = "rejected"
+    REJECTED_TWICE = "rejected_twice"
     EDITED = "edited"
     CANCELLED = "cancelled"
 
@@ -79,6 +82,8 @@ class Code(StrEnum):
     TIMEOUT = "timeout"
     RESULT_INVALID = "result_invalid"
     POST_CHECK_FAILED = "post_check_failed"
+    NOT_EXECUTED = "not_executed"
+    CALLER_GONE = "caller_gone"
     OUTCOME_UNKNOWN = "outcome_unknown"
     STORE_UNAVAILABLE = "store_unavailable"
     INTERNAL = "internal"
@@ -97,7 +102,7 @@ class Code(StrEnum):
 _STOPS = frozenset(
     {
         Code.KILLED, Code.LOOP, Code.LIMIT_ATTEMPTS, Code.LIMIT_STEPS, Code.LIMIT_TOKENS, Code.OUTCOME_UNKNOWN,
-        Code.PLAN_REFUSED,
+        Code.PLAN_REFUSED, Code.REJECTED_TWICE,
         Code.IN_PROGRESS,
         Code.STORE_UNAVAILABLE, Code.INTERNAL, Code.POST_CHECK_FAILED, Code.TIMEOUT, Code.RESULT_INVALID,
     }
@@ -117,16 +122,16 @@ _BY_CLASS: Mapping[ErrorClass, tuple[Code, ...]] = {
     ),
     "limit": (
         Code.DUPLICATE, Code.LOOP, Code.LIMIT_ACTIONS, Code.LIMIT_ATTEMPTS, Code.LIMIT_STEPS, Code.LIMIT_RATE,
-        Code.LIMIT_TOTAL, Code.LIMIT_TOKENS,
+        Code.LIMIT_TOTAL, Code.LIMIT_TOKENS, Code.LIMIT_CONTACTS,
     ),
     "approval": (
         Code.APPROVAL_PENDING, Code.APPROVAL_UNKNOWN, Code.APPROVAL_USED, Code.APPROVAL_EXPIRED,
         Code.APPROVAL_CHANGED, Code.APPROVER_UNKNOWN, Code.APPROVER_NOT_PERMITTED, Code.ANSWER_UNREADABLE,
-        Code.REJECTED, Code.EDITED, Code.CANCELLED,
+        Code.REJECTED, Code.REJECTED_TWICE, Code.EDITED, Code.CANCELLED,
     ),
-    "tool": (Code.TOOL_REJECTED, Code.TOOL_FAILED, Code.RESULT_INVALID, Code.POST_CHECK_FAILED),
-    "integration": (Code.TOOL_UNAVAILABLE,),
-    "timeout": (Code.TIMEOUT,),
+    "tool": (Code.RENDER_FAILED, Code.TOOL_REJECTED, Code.TOOL_FAILED, Code.RESULT_INVALID, Code.POST_CHECK_FAILED),
+    "integration": (Code.TOOL_UNAVAILABLE, Code.NOT_EXECUTED),
+    "timeout": (Code.TIMEOUT, Code.CALLER_GONE),
     "unknown_outcome": (Code.OUTCOME_UNKNOWN, Code.IN_PROGRESS),
     "internal": (Code.STORE_UNAVAILABLE, Code.INTERNAL),
 }  # fmt: skip

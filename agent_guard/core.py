@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Self
@@ -14,19 +15,24 @@ import sqlalchemy as sa
 from ulid import ULID
 
 from agent_guard import agents, threads
+from agent_guard.alerts import STORE_UNREACHABLE, Alert, Alerts, Severity
 from agent_guard.approvals import Approvals
 from agent_guard.audit import Audit
 from agent_guard.credentials import Credentials, Keys, Secrets, default_credentials
 from agent_guard.decide import decide
-from agent_guard.errors import ConfigError, UnknownThread
+from agent_guard.errors import ConfigError, StoreError, UnknownThread
 from agent_guard.facts import Facts
 from agent_guard.gather import Gathered, Sources, remote
 from agent_guard.guards import GUARDS, Guard
 from agent_guard.kill_switch import KillSwitch
 from agent_guard.lint import lint
 from agent_guard.masking import Masker
+from agent_guard.nonces import StoredNonces
+from agent_guard.notices import Notices
+from agent_guard.notify import Notifier
 from agent_guard.policy import Policy
 from agent_guard.recall import recall
+from agent_guard.rendering import render
 from agent_guard.scopes import DEFAULT_AGENT
 from agent_guard.store import Store
 from agent_guard.threads import ThreadRow
@@ -34,12 +40,15 @@ from agent_guard.tool import Tool
 from agent_guard.trail import Trail, Trails
 from agent_guard.types import Clock, Code, Decision, Directory, Records, ToolCall, utc_now
 from agent_guard.vault import ThreadVault, Vault
+from agent_guard.watch import Watch
 
 __all__ = ["ENVIRONMENTS", "Core"]
 
 ENVIRONMENTS = ("dev", "stage", "prod")
 ROWS_MAX = 1024
 """How many threads are remembered at a time."""
+
+UNREACHABLE = "The guard's database cannot be used, so calls are refused. The log says why."
 
 
 class Core:
@@ -60,6 +69,8 @@ class Core:
         credentials: Credentials | None = None,
         masker: Masker | None = None,
         extra_guards: Sequence[Guard] = (),
+        notify: Sequence[Notifier] = (),
+        alerts: Alerts | None = None,
         clock: Clock | None = None,
         ids: Callable[[], str] | None = None,
     ) -> None:
@@ -79,9 +90,12 @@ class Core:
         self.extra_guards = tuple(extra_guards)
         self.clock = clock or utc_now
         self._ids = ids or (lambda: str(ULID()))
+        self.alerts = alerts or Alerts(clock=self.clock)
         self.store = Store(url)
-        self._credentials = credentials or default_credentials(environment, self.store.path)
-        keys = Keys(self._credentials.master_key(environment))
+        self.notices = Notices(self.store, notify, clock=self.clock, alerts=self.alerts)
+        self.nonces = StoredNonces(self.store)
+        self._credentials = credentials or default_credentials(environment, self.store.key_file)
+        keys = Keys.of(self._credentials, environment)
         self.masker = masker or Masker()
         self.store.open()
         self._check_agent()
@@ -98,6 +112,7 @@ class Core:
         self.audit = Audit(self.store, keys)
         self.approvals = Approvals(self.store)
         self.kill_switch = KillSwitch(self.store)
+        self.watch = Watch(self.kill_switch.flags)
         self._rows: dict[str, ThreadRow] = {}
         self._trails = Trails()
         self._untrusted = {tool.name: tool.untrusted for tool in tools}
@@ -166,9 +181,12 @@ class Core:
 
     def gather(self, thread: ThreadRow, call: ToolCall, vault: ThreadVault) -> Gathered:
         """Asks everything outside the guard's database; see :func:`agent_guard.gather.remote`."""
-        return remote(
+        gathered = remote(
             call, self.tools.get(call.tool), self.policy_of(thread.scenario), thread, vault, self.sources, self.clock()
         )
+        if gathered.tool is None or gathered.tool.render is None:
+            return gathered
+        return render(gathered, self.resources, self.secrets(), self.masker, self.sources.keys, vault)
 
     def decide(
         self, gathered: Gathered, connection: sa.Connection, trace_id: str | None = None
@@ -204,8 +222,28 @@ class Core:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def alert(self, kind: str, severity: Severity, scope: str, text: str, *, ends: str | None = None) -> None:
+        """Tells the operators; see :class:`agent_guard.alerts.Alert`. Never raises and never waits."""
+        self.alerts.send(Alert(kind=kind, severity=severity, scope=scope, text=text, at=self.clock(), ends=ends))
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Tells the operators where the database cannot be used inside; the error goes on."""
+        try:
+            yield
+        except StoreError:
+            self.alert(STORE_UNREACHABLE, "critical", "database", UNREACHABLE)
+            raise
+
+    def notify_waiting(self, *, most: int = 100) -> int:
+        """Sends the notices that no process has delivered; see :meth:`agent_guard.notices.Notices.deliver_waiting`."""
+        return self.notices.deliver_waiting(most=most)
+
     def close(self) -> None:
-        """Closes the database."""
+        """Sends what waits to be sent, for some seconds at most, and closes the database."""
+        self.watch.close()
+        self.notices.close()
+        self.alerts.drain()
         self.store.close()
 
 

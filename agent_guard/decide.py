@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from agent_guard.facts import Facts
 from agent_guard.guards import GUARDS, Guard
@@ -28,19 +29,25 @@ def decide(
     """
     objections: list[Objection] = []
     trace: list[GuardTrace] = []
+    denied = False
     for guard in (*GUARDS, *extra_guards):
-        denied = any(item.outcome == "deny" for item in objections)
         if denied and guard is not LOOPS:
             continue
         objection = _asked(guard, call, tool, policy, facts)
         if objection is None:
-            trace.append(GuardTrace(guard=guard.name, outcome="allow", code=Code.ALLOWED))
+            trace.append(_allowed(guard.name))
             continue
         objections.append(objection)
         trace.append(GuardTrace(guard=guard.name, outcome=objection.outcome, code=objection.code))
+        denied = denied or objection.outcome == "deny"
         if objection.outcome == "deny" and objection.code.stops:
             break  # the run ends in any case
     return _sum_up(objections, trace, policy)
+
+
+@lru_cache(maxsize=256)
+def _allowed(guard: str) -> GuardTrace:
+    return GuardTrace(guard=guard, outcome="allow", code=Code.ALLOWED)
 
 
 def _asked(guard: Guard, call: ToolCall, tool: Tool | None, policy: Policy, facts: Facts) -> Objection | None:

@@ -248,8 +248,10 @@ def _mail_domain(raw: str) -> Iterator[str]:
 
 def _runs(text: str) -> Iterator[str]:
     """Yields hosts that stand without a scheme; a path of a URL is not searched."""
-    path_end = 0
-    for found in _RUN.finditer(text):
+    path_end, slashed = 0, "//" in text
+    for found in _RUN.finditer(text) if slashed or "." in text else ():
+        if not slashed and "." not in found[0]:
+            continue  # a plain word, as most are
         name = found[0].lstrip(".-_")
         start, end = found.end() - len(name), found.end()
         name = name.rstrip(".-_")

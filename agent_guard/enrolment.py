@@ -14,6 +14,7 @@ from agent_guard.agents import AgentRow
 from agent_guard.audit import Audit, AuditEvent, system_thread
 from agent_guard.errors import ConfigError
 from agent_guard.kill_switch import KillSwitch
+from agent_guard.locks import AGENTS, SWITCHES, chain_lock
 from agent_guard.scopes import AGENT_NAME, DEFAULT_AGENT, revocation
 from agent_guard.store import Store
 
@@ -37,7 +38,7 @@ def add(store: Store, audit: Audit, name: str, *, environment: str, reason: str,
         raise ConfigError(f"the agent {name!r} is there from the beginning")
     _has_reason(reason)
     row = AgentRow(name=name, environment=environment, created=_ms(now), created_by=by, reason=reason)
-    with store.write(durable=True) as connection:
+    with store.write(durable=True, locks=[AGENTS, chain_lock(system_thread("-"))]) as connection:
         found = agents.find(connection, name, environment)
         if found is not None:
             what = "is there already" if found.revoked is None else "was revoked, and its name is not given again"
@@ -64,7 +65,7 @@ def revoke(store: Store, audit: Audit, name: str, *, environment: str, reason: s
         StoreError: the database cannot be used; the agent is as it was. Flags that cannot be read count as pressed.
     """
     _has_reason(reason)
-    with store.write(durable=True) as connection:
+    with store.write(durable=True, locks=[AGENTS, SWITCHES, chain_lock(system_thread("-"))]) as connection:
         row = agents.find(connection, name, environment)
         if row is None and name != DEFAULT_AGENT:
             raise ConfigError(f"there is no agent {name!r} in {environment}; nothing was revoked")

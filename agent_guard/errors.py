@@ -6,8 +6,11 @@ AgentGuardError
   ApprovalError       an answer was refused: unknown, expired, used, foreign or by the wrong person; the question stays
   PendingApproval     a message was sent to a thread that waits for an answer
   UnknownThread       no thread of this id is stored
+  UnknownCall         no call of this trace is stored
   PlanError           a plan was refused: it is not of the format, or says what the user did not
   TextTooLong         a text is longer, or holds more people, than a conversation takes at once
+  SignatureError      a message was refused: unsigned, signed with another key, too old, or seen before
+  DeliveryError       a notice or an alert did not reach its receiver; it may be sent again
   ToolError           raised by tools and adapters; never shown to the model in its own words
     ToolRejected      the system said no and changed nothing
     ToolUnavailable   the request provably never left: nothing happened
@@ -22,14 +25,17 @@ __all__ = [
     "AgentGuardError",
     "ApprovalError",
     "ConfigError",
+    "DeliveryError",
     "OutcomeUnknown",
     "PendingApproval",
     "PlanError",
+    "SignatureError",
     "StoreError",
     "TextTooLong",
     "ToolError",
     "ToolRejected",
     "ToolUnavailable",
+    "UnknownCall",
     "UnknownThread",
 ]
 
@@ -62,6 +68,10 @@ class UnknownThread(AgentGuardError):
     """No thread of this id is stored; open it first."""
 
 
+class UnknownCall(AgentGuardError):
+    """No call of this trace is stored, or it is another tenant's; nothing was changed."""
+
+
 class PlanError(AgentGuardError):
     """A plan that cannot be followed; nothing of it was kept.
 
@@ -76,6 +86,32 @@ class PlanError(AgentGuardError):
 
 class TextTooLong(AgentGuardError):
     """A text is larger than a conversation takes at once; nothing of it was kept. Shorten it, or send it in parts."""
+
+
+class SignatureError(AgentGuardError):
+    """A signed message was refused, and nothing of it may be believed. The message repeats no key and no signature.
+
+    Args:
+        code: ``unsigned``, ``signature``, ``old``, ``future`` or ``replayed``.
+    """
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class DeliveryError(AgentGuardError):
+    """A receiver did not take a notice or an alert. It may have arrived all the same, so it keeps its id.
+
+    Args:
+        code: a short word for the log, e.g. ``http_503`` or ``timeout``.
+        soon: whether it may help to send it again within seconds.
+    """
+
+    def __init__(self, message: str, *, code: str, soon: bool = True) -> None:
+        super().__init__(message)
+        self.code = code
+        self.soon = soon
 
 
 class ToolError(AgentGuardError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -98,7 +97,7 @@ def decision_json(decision: Decision) -> Mapping[str, JSON]:
         "policy": decision.policy,
         "policy_hash": decision.policy_hash,
         "for_human": decision.for_human,
-        "guards": [asdict(item) | {"code": str(item.code)} for item in decision.guards],
+        "guards": [{"guard": item.guard, "outcome": item.outcome, "code": str(item.code)} for item in decision.guards],
     }
 
 

@@ -6,12 +6,29 @@ The facts are written into the audit, so that a recorded call can be decided aga
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from agent_guard.types import JSON, Code, Origin
 
-__all__ = ["AMOUNT_SCALE", "Facts", "LimitFact", "OpenFact", "PlanFact", "Problem", "RecordFact", "Twin", "ValueFact"]
+__all__ = [
+    "AMOUNT_SCALE",
+    "RENDERED",
+    "Facts",
+    "LimitFact",
+    "OpenFact",
+    "PlanFact",
+    "Problem",
+    "RecordFact",
+    "Twin",
+    "ValueFact",
+]
+
+RENDERED = "(text)"
+"""Stands where an argument's name does, for the text that a tool would send; a part's name follows after a dot."""
 
 AMOUNT_SCALE = 10_000
 """Running totals are kept in ten-thousandths, rounded up."""
@@ -70,7 +87,7 @@ class ValueFact:
     """Where one value of an argument was seen before.
 
     Args:
-        argument: the argument's name.
+        argument: the argument's name, or ``RENDERED`` for the text that the tool would send.
         shown: the pseudonym, or the value's own words where it is not personal.
         kind: the entity type of a pseudonym, else ``"text"`` or ``"number"``.
         origins: where it was seen; ``("invented",)`` for a value that was seen nowhere.
@@ -124,16 +141,21 @@ class Facts:
         scope: tools the thread may use, or None where every tool of the policy is in scope.
         records: argument -> its record.
         record_version: the versions of all records named, joined; part of the digest.
+        audience: whether anybody but the subject would see what the call does, as far as is known; false only where
+            the contract names an ``audience`` and the call leaves all of it empty.
         origins: argument -> origins of the pseudonyms in it.
         values: where the values were seen that could be somebody else's will.
         plan: how the call stands to the thread's plan, or None where the thread has none.
-        content: stop-words, and addresses outside the allowed domains, found in the values that would run.
+        content: stop-words, and addresses outside the allowed domains, found in the values that would run and in the
+            text that would be sent; also that there is no such text.
         temporal: earlier calls that are missing, and moments that are too late.
         store_region: where the gateway's own database lies, or None where nobody said.
         twin: an earlier equal intent inside the key's window.
         same_calls: how many equal calls stand directly before this one in the thread.
         cycles: how often the last two to four calls were repeated in a row, if this call begins them again.
         idle: how many equal calls there were since anything was last changed.
+        rejections: how many of the newest answers to this thread's questions, asked since the subject last spoke, are
+            rejections; two of them count, more are not looked for.
     """
 
     at: str
@@ -153,6 +175,7 @@ class Facts:
     problems: tuple[Problem, ...] = ()
     records: Mapping[str, RecordFact] = field(default_factory=dict)
     record_version: str = ""
+    audience: bool = True
     origins: Mapping[str, tuple[Origin, ...]] = field(default_factory=dict)
     values: tuple[ValueFact, ...] = ()
     plan: PlanFact | None = None
@@ -164,6 +187,7 @@ class Facts:
     same_calls: int = 0
     cycles: int = 0
     idle: int = 0
+    rejections: int = 0
 
     def without_names(self) -> Facts:
         """The same facts without the records' names: where a call is denied, nothing of a record is told."""
@@ -171,7 +195,7 @@ class Facts:
 
     def as_json(self) -> dict[str, JSON]:
         """Plain JSON; :meth:`from_json` reads it back to an equal value."""
-        return _plain(asdict(self))  # type: ignore[no-any-return]
+        return _format().dump_python(self, mode="json")  # type: ignore[no-any-return]
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Facts:
@@ -182,36 +206,13 @@ class Facts:
         """
         if wrong := {item.name for item in fields(cls)} ^ data.keys():
             raise TypeError(f"facts of another format: {', '.join(sorted(wrong))}")
-        twin, scope, plan = data["twin"], data["scope"], data["plan"]
-        return cls(
-            **{
-                **data,
-                "roles": tuple(data["roles"]),
-                "scope": None if scope is None else tuple(scope),
-                "pressed": tuple(data["pressed"]),
-                "records": {name: RecordFact(**item) for name, item in data["records"].items()},
-                "origins": {name: tuple(item) for name, item in data["origins"].items()},
-                "values": tuple(
-                    ValueFact(**{**item, "origins": tuple(item["origins"]), "sources": tuple(item["sources"])})
-                    for item in data["values"]
-                ),
-                "plan": None
-                if plan is None
-                else PlanFact(**{**plan, "open": tuple(OpenFact(**item) for item in plan["open"])}),
-                "limits": tuple(LimitFact(**{**item, "code": Code(item["code"])}) for item in data["limits"]),
-                "twin": None if twin is None else Twin(**twin),
-                **{name: _problems(data[name]) for name in ("problems", "content", "temporal")},
-            }
-        )
+        try:
+            return _format().validate_python(data)
+        except ValidationError as error:
+            where = ".".join(str(part) for part in error.errors()[0]["loc"])
+            raise TypeError(f"facts of another format: {where}") from None
 
 
-def _problems(data: Any) -> tuple[Problem, ...]:
-    return tuple(Problem(**{**item, "code": Code(item["code"])}) for item in data)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, Code) else value
+@cache
+def _format() -> TypeAdapter[Facts]:
+    return TypeAdapter(Facts)

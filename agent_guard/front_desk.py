@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from agent_guard.audit import AuditEvent, system_thread
 from agent_guard.errors import ConfigError
+from agent_guard.locks import chain_lock
 from agent_guard.policy import Policy
 from agent_guard.router import Classifier, Corridor, Route, Router
 from agent_guard.scenario import Scenario
@@ -109,7 +110,7 @@ class FrontDesk:
             facts=route_json(route),
             note=f"{route.outcome}: {route.rule}",
         )
-        with self._gateway.store.write() as connection:
+        with self._gateway.store.write(locks=[chain_lock(thread)]) as connection:
             self._gateway.audit.append(connection, [event], now_ms=self._gateway.now_ms())
 
 

@@ -21,15 +21,18 @@ from agent_guard.button import set_flag
 from agent_guard.core import ENVIRONMENTS, Core
 from agent_guard.errors import ConfigError
 from agent_guard.events import thread_event
-from agent_guard.execution import execute
+from agent_guard.execution import execute, executing
 from agent_guard.guarded import GuardedThread
 from agent_guard.kill_switch import EVERYTHING
+from agent_guard.locks import chain_lock, data_key_lock, meter_lock
 from agent_guard.propose import Proposal, cancel, propose
 from agent_guard.provenance import HOST
 from agent_guard.recall import token_keys
+from agent_guard.reconcile import Word, reconciling, resolve
 from agent_guard.threads import ThreadRow
 from agent_guard.types import ENTITY_TYPES, JSON, Code, Party, Subject, ToolCall, ToolResult
-from agent_guard.vault import ThreadVault
+from agent_guard.vault import ThreadVault, data_key_id
+from agent_guard.waits import adrive, drive, twin
 
 __all__ = ["ENVIRONMENTS", "Gateway", "Proposal"]
 
@@ -55,6 +58,9 @@ class Gateway(Core):
         region: where this gateway's database lies; a policy that names regions
             keeps records from a gateway elsewhere.
         extra_guards: asked after the built-in ones; they can only tighten.
+        notify: told of every new question, once it is stored and beside the call; see :mod:`agent_guard.notify`. What
+            a receiver does not take waits in the database for :meth:`notify_waiting`.
+        alerts: who tells the operators; by default the log. May be shared by gateways.
         clock, ids: the time and new ULIDs, for tests.
 
     Raises:
@@ -104,7 +110,7 @@ class Gateway(Core):
             scenario=scenario,
             scope=None if scope is None else tuple(sorted(scope)),
         )
-        with self.store.write() as connection:
+        with self.store.write(locks=[chain_lock(row.id), data_key_lock(data_key_id(row))]) as connection:
             stored = threads.find(connection, row.id)
             if stored is None:
                 threads.insert(connection, row, now_ms=self.now_ms())
@@ -125,6 +131,8 @@ class Gateway(Core):
             guarded.text = guarded.observe(user_text, origin="user", source="user")
         return guarded
 
+    aopen = twin(open)  # noqa: A003 - the method above
+
     def thread(self, thread_id: str) -> GuardedThread:
         """The stored conversation of this id.
 
@@ -132,6 +140,8 @@ class Gateway(Core):
             UnknownThread: there is none.
         """
         return GuardedThread(self, self.thread_row(thread_id))
+
+    athread = twin(thread)
 
     def _learn(self, vault: ThreadVault, name: str, values: Collection[str], source: str) -> None:
         type_ = next((known for known in ENTITY_TYPES if known == name.upper()), None)
@@ -153,6 +163,8 @@ class Gateway(Core):
         """Decides a call and stores it; see :func:`agent_guard.propose.propose`."""
         return propose(self, thread, call, along)
 
+    apropose = twin(propose)
+
     def answer(
         self,
         approval_id: str,
@@ -161,9 +173,12 @@ class Gateway(Core):
         by: Subject,
         args: Mapping[str, JSON] | None = None,
         message: str | None = None,
+        taken: bool = False,
     ) -> Answered:
         """Records a human's answer once; see :func:`agent_guard.answer.answer`."""
-        return answer(self, approval_id, word, by=by, args=args, message=message)
+        return answer(self, approval_id, word, by=by, args=args, message=message, taken=taken)
+
+    aanswer = twin(answer)
 
     def was_claimed(self, thread: ThreadRow, call: ToolCall) -> bool:
         """Whether this call has run, is running, or may have: executing it again then answers and runs nothing."""
@@ -174,6 +189,30 @@ class Gateway(Core):
     def execute(self, thread: ThreadRow, call: ToolCall) -> ToolResult:
         """Runs a proposed call if it still may; see :func:`agent_guard.execution.execute`."""
         return execute(self, thread, call)
+
+    async def aexecute(self, thread: ThreadRow, call: ToolCall) -> ToolResult:
+        """:meth:`execute`, from an event loop, which it never blocks. A caller that is cancelled cuts the tool; the
+        call is settled before CancelledError goes on, a write that was cut as unknown.
+        """
+        return await adrive(executing(self, thread, call))
+
+    def reconcile(self, trace_id: str) -> ToolResult:
+        """Asks the system of record what became of a call whose outcome nobody knows; see
+        :func:`agent_guard.reconcile.reconciling`. Nothing runs twice.
+        """
+        return drive(reconciling(self, trace_id))
+
+    async def areconcile(self, trace_id: str) -> ToolResult:
+        """:meth:`reconcile`, from an event loop, which it never blocks."""
+        return await adrive(reconciling(self, trace_id))
+
+    def resolve(
+        self, trace_id: str, word: Word, *, by: Subject, reason: str, reference: str | None = None
+    ) -> ToolResult:
+        """Records what a person found out about such a call; see :func:`agent_guard.reconcile.resolve`."""
+        return resolve(self, trace_id, word, by=by, reason=reason, reference=reference)
+
+    aresolve = twin(resolve)
 
     # ---- around it
 
@@ -191,7 +230,7 @@ class Gateway(Core):
             (policy.limits.tokens_per_thread, policy.limits.tokens_per_day_per_tenant),
             strict=True,
         )
-        with self.store.write() as connection:
+        with self.store.write(locks=[chain_lock(thread.id)]) as connection:
             waiting = calls.unfinished(connection, thread.id)
             now = self.clock().isoformat(timespec="milliseconds")
             events = [cancel(self, connection, row, thread, now) for row in waiting]
@@ -211,12 +250,14 @@ class Gateway(Core):
         if tokens < 1 or (limits.tokens_per_thread is None and limits.tokens_per_day_per_tenant is None):
             return
         keys = token_keys(thread, self.clock().date().isoformat())
-        with self.store.write() as connection:
+        with self.store.write(locks=[meter_lock(key) for key in keys]) as connection:
             meter.take(connection, dict.fromkeys(keys, tokens), now_ms=self.now_ms(), trace_id="")
 
     def press(self, scope: str = EVERYTHING, *, reason: str, by: str, tenant: str = "-") -> None:
         """Presses the red button for a scope: ``*``, ``tenant:x``, ``scenario:x``, ``tool:x`` or ``agent:x``."""
         self._switch(scope, pressed=True, reason=reason, by=by, tenant=tenant)
+
+    apress = twin(press)
 
     def revive(self, scope: str = EVERYTHING, *, reason: str, by: str, tenant: str = "-") -> None:
         """Releases what :meth:`press` pressed.
@@ -225,6 +266,8 @@ class Gateway(Core):
             ConfigError: the scope covers nothing here, or is an agent that was revoked: that is for good.
         """
         self._switch(scope, pressed=False, reason=reason, by=by, tenant=tenant)
+
+    arevive = twin(revive)
 
     def _switch(self, scope: str, *, pressed: bool, reason: str, by: str, tenant: str) -> None:
         kind, _, name = scope.partition(":")
@@ -244,4 +287,5 @@ class Gateway(Core):
             environment=self.environment,
             now=self.clock(),
             tenant=tenant,
+            alerts=self.alerts,
         )

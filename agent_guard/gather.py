@@ -11,16 +11,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cached_property
 from hashlib import sha256 as _sha256
 
 from agent_guard import domains, stop_words
-from agent_guard.arguments import TOKEN, Arguments, read, screen, strings, tokens
+from agent_guard.arguments import TOKEN, Arguments, has_audience, read, screen, strings, tokens
 from agent_guard.atoms import words
 from agent_guard.credentials import Keys
 from agent_guard.errors import ToolError
 from agent_guard.facts import Facts, Problem, RecordFact
 from agent_guard.masking import Masker
-from agent_guard.policy import Policy
+from agent_guard.policy import Policy, ToolRule
 from agent_guard.scopes import DEFAULT_AGENT, agent_flags
 from agent_guard.spelling import skeleton
 from agent_guard.threads import ThreadRow
@@ -28,7 +29,7 @@ from agent_guard.tool import Tool
 from agent_guard.types import JSON, Code, Description, Directory, Entry, Origin, Pseudonyms, Records, Ref, ToolCall
 from agent_guard.units import canonical, parse_duration, sha256
 
-__all__ = ["Gathered", "Sources", "kill_scopes", "remote"]
+__all__ = ["Gathered", "Sources", "kill_scopes", "remote", "unspeakable"]
 
 _PARTED = ("LOCATION", "ORG", "PERSON")
 """Kinds of value that have parts which mean something by themselves."""
@@ -65,8 +66,10 @@ class Gathered:
         sightings: pseudonym in the arguments -> origin and source of each time it was seen.
         reveal: puts values for the pseudonyms in a text; raw, to compare with and never to keep.
         same: digest of tool and arguments; equal calls of a thread have the same.
-        digest: digest of exactly what would run; an approval is bound to it.
         key: the idempotency key, or None for a read.
+        rendered: the text that the tool would send, as its ``render`` gave it, or None for a tool without; raw.
+        text: the same, masked, by where it stands: ``RENDERED`` or a part of it.
+        text_mac: a keyed digest of that text, or None; part of the digest.
     """
 
     call: ToolCall
@@ -79,8 +82,26 @@ class Gathered:
     reveal: Callable[[str], str] = field(repr=False)
     facts: Facts
     same: str
-    digest: str
     key: str | None
+    rendered: str | Mapping[str, str] | None = field(default=None, repr=False)
+    text: Mapping[str, str] = field(default_factory=dict)
+    text_mac: str | None = None
+
+    @cached_property
+    def digest(self) -> str:
+        """The digest of exactly what would run; an approval is bound to it."""
+        return sha256(
+            {
+                "tool": self.call.tool,
+                "tool_version": self.tool.version if self.tool else None,
+                "args": dict(self.arguments.masked),
+                "call": self.call.id,
+                "thread": self.thread.id,
+                "record_version": self.facts.record_version,
+                "policy": self.policy.hash,
+            }
+            | ({"text": self.text_mac} if self.text_mac else {})
+        )
 
 
 def remote(
@@ -133,23 +154,13 @@ def remote(
         problems=tuple(problems),
         records=records,
         record_version=version,
+        audience=tool is None or has_audience(tool, arguments),
         origins=_origins(arguments, vault),
         content=tuple(_content(tool, policy, arguments)),
         temporal=tuple(_too_late(tool, policy, arguments, now)),
         store_region=sources.region,
     )
     same = sha256({"tool": call.tool, "args": _normal(dict(arguments.masked))})
-    digest = sha256(
-        {
-            "tool": call.tool,
-            "tool_version": tool.version if tool else None,
-            "args": dict(arguments.masked),
-            "call": call.id,
-            "thread": thread.id,
-            "record_version": version,
-            "policy": policy.hash,
-        }
-    )
     key = _key(call, tool, arguments, thread, sources.keys)
     return Gathered(
         call=call,
@@ -162,7 +173,6 @@ def remote(
         reveal=lambda text: TOKEN.sub(lambda found: entry.value if (entry := vault.find(found[0])) else found[0], text),
         facts=facts,
         same=same,
-        digest=digest,
         key=key,
     )
 
@@ -275,9 +285,21 @@ def _content(tool: Tool | None, policy: Policy, arguments: Arguments) -> Iterato
     rule = policy.tools.get(tool.name) if tool else None
     if tool is None or rule is None or not (tool.writes or rule.domains is not None):
         return
-    for name, value in arguments.real.items():
+    yield from unspeakable(policy, rule, arguments.real, arguments.masked)
+
+
+def unspeakable(
+    policy: Policy, rule: ToolRule, real: Mapping[str, JSON], masked: Mapping[str, JSON]
+) -> Iterator[Problem]:
+    """Stop-words, and hosts outside the allowed domains.
+
+    Args:
+        real: where it stands -> what would run or be sent. Raw; nothing of it is told but hosts and listed words.
+        masked: the same as it may be told.
+    """
+    for name, value in real.items():
         for host in domains.refused(value, rule.domains) if rule.domains is not None else ():
-            said = host in str(arguments.masked.get(name)).casefold()  # else it is a part of what a pseudonym hides
+            said = host in str(masked.get(name)).casefold()  # else it is a part of what a pseudonym hides
             told = host if said else "an address in it"
             yield Problem(code=Code.DOMAIN, path=name, message=f"{told} is not among the allowed domains")
         for text in strings(value) if policy.stop_words else ():
@@ -313,7 +335,7 @@ def _key(call: ToolCall, tool: Tool | None, arguments: Arguments, thread: Thread
         else {"thread": thread.id, "call": call.id}
     )
     text = canonical({"tool": tool.name, "intent": intent})
-    return hmac.new(keys.derive(f"idempotency/{thread.subject.tenant}"), text, _sha256).hexdigest()
+    return hmac.new(keys.oldest(f"idempotency/{thread.subject.tenant}"), text, _sha256).hexdigest()
 
 
 def _meant(value: object, written: JSON) -> JSON:

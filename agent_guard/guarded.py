@@ -8,12 +8,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from agent_guard import calls, threads, trail
+from agent_guard import approvals, calls, threads, trail
 from agent_guard.answer import answer
-from agent_guard.approvals import Answer
+from agent_guard.approvals import Answer, Approval
 from agent_guard.core import Core
 from agent_guard.errors import ApprovalError, TextTooLong
-from agent_guard.execution import execute
+from agent_guard.execution import executing
+from agent_guard.guards.loops import REJECTIONS_MAX
+from agent_guard.locks import chain_lock
 from agent_guard.masking.tokens import defuse
 from agent_guard.plan import Plan
 from agent_guard.planning import adopt
@@ -24,7 +26,9 @@ from agent_guard.threads import ThreadRow
 from agent_guard.tool import Tool
 from agent_guard.trail import Sighting, Trail
 from agent_guard.types import JSON, Code, Decision, Entry, Origin, Subject, ToolCall, ToolResult
+from agent_guard.units import storable
 from agent_guard.vault import ThreadVault
+from agent_guard.waits import Waits, adrive, drive, twin
 
 __all__ = ["TEXT_MAX", "GuardedThread", "rejection", "settled"]
 
@@ -80,6 +84,8 @@ class GuardedThread:
         with self.gateway.store.read() as connection:
             return self.gateway.decide(gathered, connection)[1]
 
+    acheck = twin(check)
+
     def invoke(
         self,
         tool: str,
@@ -100,12 +106,36 @@ class GuardedThread:
         Raises:
             StoreError: the database cannot be used; nothing ran.
         """
+        return drive(self._invoking(tool, args, call_id, reason, along))
+
+    async def ainvoke(
+        self,
+        tool: str,
+        args: Mapping[str, JSON],
+        *,
+        call_id: str | None = None,
+        reason: str | None = None,
+        along: Sequence[Mapping[str, Any]] = (),
+    ) -> ToolResult:
+        """:meth:`invoke`, from an event loop, which it never blocks. A caller that is cancelled cuts the tool; the call
+        is settled before CancelledError goes on, a write that was cut as unknown.
+        """
+        return await adrive(self._invoking(tool, args, call_id, reason, along))
+
+    def _invoking(
+        self,
+        tool: str,
+        args: Mapping[str, JSON],
+        call_id: str | None,
+        reason: str | None,
+        along: Sequence[Mapping[str, Any]],
+    ) -> Waits[ToolResult]:
         call = self.masked_call(tool, args, call_id or self.gateway.new_id(), reason)
         others = [self.masked_call(item["tool"], item["args"], item["call_id"], None) for item in along]
         proposal = propose(self.gateway, self.row, call, others)
         if proposal.row.state in ("denied", "suggested", "pending", "rejected", "expired"):
             return settled(self.gateway, proposal, call)
-        return execute(self.gateway, self.row, call)
+        return (yield from executing(self.gateway, self.row, call))
 
     def resume(
         self,
@@ -121,10 +151,32 @@ class GuardedThread:
         Raises:
             ApprovalError: the answer was refused; the question stays as it was.
         """
+        return drive(self._resuming(approval_id, word, by, args, message))
+
+    async def aresume(
+        self,
+        approval_id: str,
+        word: Answer,
+        *,
+        by: Subject,
+        args: Mapping[str, JSON] | None = None,
+        message: str | None = None,
+    ) -> ToolResult:
+        """:meth:`resume`, from an event loop, as :meth:`ainvoke`."""
+        return await adrive(self._resuming(approval_id, word, by, args, message))
+
+    def _resuming(
+        self,
+        approval_id: str,
+        word: Answer,
+        by: Subject,
+        args: Mapping[str, JSON] | None,
+        message: str | None,
+    ) -> Waits[ToolResult]:
         asked = self.gateway.approvals.get(approval_id)
         if asked is not None and asked.thread != self.id:
             raise ApprovalError(f"this thread has no approval {approval_id!r}", code=Code.APPROVAL_UNKNOWN)
-        answered = answer(self.gateway, approval_id, word, by=by, args=args, message=message)
+        answered = answer(self.gateway, approval_id, word, by=by, args=args, message=message, taken=True)
         with self.gateway.store.read() as connection:
             row = calls.by_id(connection, answered.approval.trace_id)
         call = answered.call
@@ -136,11 +188,12 @@ class GuardedThread:
         if proposal and proposal.row.state in ("denied", "suggested", "pending"):
             return settled(self.gateway, proposal, call)
         if word in ("approve", "edit"):
-            return execute(self.gateway, self.row, call)
+            return (yield from executing(self.gateway, self.row, call))
+        code, words = rejection(self.gateway, answered.approval)
         return ToolResult(
             status="denied",
-            code=Code.REJECTED,
-            content=rejection(answered.word, answered.approval.message),
+            code=code,
+            content=words,
             tool=call.tool,
             call_id=call.id,
             trace_id=answered.approval.trace_id,
@@ -163,8 +216,7 @@ class GuardedThread:
         """
         if len(text) > TEXT_MAX:
             raise TextTooLong(f"the text has {len(text)} characters; at most {TEXT_MAX} are taken at once")
-        text = text.encode("utf-8", "replace").decode()  # half a character cannot be stored
-        text = text if masked else defuse(text)
+        text = storable(text) if masked else defuse(storable(text))
 
         def keep(connection: sa.Connection, seen: str) -> None:
             sighting = Sighting(origin=origin, source=source[:200], text=seen)
@@ -178,6 +230,8 @@ class GuardedThread:
             lambda vault: self.gateway.masker.mask(text, vault, origin, source=source),
             keep=keep,
         )
+
+    aobserve = twin(observe)
 
     def user_texts(self) -> list[str]:
         """The subject's own words, masked by what is known now, the newest last; at most the last ten messages."""
@@ -213,11 +267,15 @@ class GuardedThread:
         """
         return adopt(self.gateway, self.row, plan)
 
+    aplan = twin(plan)
+
     def hear(self, text: str, *, origin: Origin) -> tuple[str, str]:
         """As :meth:`observe`, for the next message of the thread; returns the masked text and its id, ``m1``..."""
-        with self.gateway.store.write() as connection:
+        with self.gateway.store.write(locks=[chain_lock(self.id)]) as connection:
             message_id = f"m{threads.hear(connection, self.id)}"
         return self.observe(text, origin=origin, source=message_id), message_id
+
+    ahear = twin(hear)
 
     def restore(self, text: str, *, reader: Origin | None) -> str:
         """Puts values back for a reader: the subject may read all of them, the customer its own words alone, and
@@ -230,6 +288,8 @@ class GuardedThread:
             return reader == "user" or reader in entry.origins
 
         return self.gateway.masker.restore(text, self.vault(), may_read)
+
+    arestore = twin(restore)
 
     @property
     def calls(self) -> list[dict[str, Any]]:
@@ -263,7 +323,7 @@ class GuardedThread:
         """
 
         def work(vault: ThreadVault) -> tuple[str, list[ToolCall]]:
-            masked = self.gateway.masker.mask(text[:TEXT_MAX], vault, "invented", source="model")
+            masked = self.gateway.masker.mask(storable(text[:TEXT_MAX]), vault, "invented", source="model")
             made = [
                 masked_call(self.gateway, self.row, item["tool"], item["args"], item["id"], item["reason"], vault)
                 for item in raw
@@ -302,9 +362,22 @@ def settled(core: Core, proposal: Proposal, call: ToolCall) -> ToolResult:
     )
 
 
-def rejection(word: Answer, message: str | None) -> str:
-    """What the model is told when a human did not approve."""
-    if word == "respond":
-        return f"A person answered instead: {message or ''}".strip()
-    words = f" They say: {message}" if message else ""
-    return f"A person rejected this.{words} Do not propose it again."
+def rejection(core: Core, approval: Approval) -> tuple[Code, str]:
+    """What the model is told when a human did not approve; the second rejection in a row ends the run.
+
+    Args:
+        approval: with its answer.
+    """
+    if approval.answer == "respond":
+        return Code.REJECTED, f"A person answered instead: {approval.message or ''}".strip()
+    words = f" They say: {approval.message}" if approval.message else ""
+    words = f"A person rejected this.{words} Do not propose it again."
+    if approval.said is None:
+        return Code.REJECTED, words
+    with core.store.read() as connection:
+        row = approvals.rejected_in_a_row(
+            connection, approval.thread, said=approval.said, most=REJECTIONS_MAX, until_ms=approval.answered or 0
+        )
+    if row < REJECTIONS_MAX:
+        return Code.REJECTED, words
+    return Code.REJECTED_TWICE, f"{words} It is the second rejection in a row: stop until the user says something new."

@@ -77,6 +77,7 @@ def payload(approval: Approval, *, allow_edit: bool, error: str | None) -> dict[
             "requested_by": approval.requester,
             "diff": _changes(shown.get("diff") or {}),
             "provenance": shown.get("provenance", []),
+            "text": shown.get("text", {}),
             "values": shown.get("values", []),
             "also": shown.get("also", []),
             "previous_error": error,

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
-from agent_guard.query import Query
+from agent_guard.query import Command, Query
 from agent_guard.store import metadata
 
 __all__ = ["METER", "reached", "take", "used"]
@@ -37,7 +37,7 @@ _BEFORE = Query(
     .order_by(METER.c.n.desc())
     .limit(1)
 )
-_TAKE = METER.insert()
+_TAKE = Command(METER.insert())
 
 
 def reached(connection: sa.Connection, key: str, count: int, *, now_ms: int, window_s: float | None) -> bool:
@@ -85,5 +85,4 @@ def take(connection: sa.Connection, places: Mapping[str, int], *, now_ms: int, t
         last = _LAST.first(connection, {"k": key})
         n, at = (last.n, max(now_ms, last.at)) if last else (0, now_ms)
         rows.append({"key": key, "n": n + places[key], "at": at, "trace_id": trace_id})
-    if rows:
-        connection.execute(_TAKE, rows)
+    _TAKE.many(connection, rows)

@@ -10,31 +10,36 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage
-from langchain_core.runnables import RunnableConfig
-from langgraph.config import get_config
+from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.errors import GraphBubbleUp
 from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.runtime import Runtime
+from langgraph.runtime import Runtime, get_runtime
 from langgraph.types import Command, interrupt
 
+from agent_guard import turns
 from agent_guard.answer import edited_call
 from agent_guard.approvals import Approval
 from agent_guard.approver import approver_of
+from agent_guard.asking import Ask, Asks, aask, ask
 from agent_guard.errors import AgentGuardError, ApprovalError, ConfigError, StoreError, UnknownThread
 from agent_guard.gateway import Gateway
 from agent_guard.guarded import GuardedThread, rejection, settled
 from agent_guard.interrupts import Parsed, Unreadable, parse, payload
 from agent_guard.masking.tripwire import leaks
 from agent_guard.plan_node import make_plan
+from agent_guard.savers import both_doors
 from agent_guard.state import STATE_VERSION, GuardContext, GuardState, Refine, Step
 from agent_guard.tool import Tool
 from agent_guard.types import Code, ToolResult
 from agent_guard.vault import ThreadVault
+from agent_guard.waits import aside
 from agent_guard.wire import (
     answered,
     call_json,
@@ -76,6 +81,8 @@ class GuardNodes:
         model_region: where the model's endpoint lies; a policy that names ``model_regions`` lets no data go elsewhere.
         refine: a scenario's correction of what the model says.
         handover: what is said when a person takes over.
+        stopped: what is said when a person stopped the run by two rejections in a row; nothing is proposed any more
+            until the subject says something new.
         allow_anonymous_approver: accept answers of nobody in particular; in ``dev`` only.
 
     Raises:
@@ -91,6 +98,7 @@ class GuardNodes:
         model_region: str | None = None,
         refine: Refine | None = None,
         handover: str = "I am handing this over to a person.",
+        stopped: str = "A person stopped this. I do nothing more here until you tell me what else to do.",
         allow_anonymous_approver: bool = False,
     ) -> None:
         if allow_anonymous_approver and gateway.environment != "dev":
@@ -107,6 +115,7 @@ class GuardNodes:
         self._prompt = prompt
         self._refine = refine
         self._handover = handover
+        self._stopped = stopped
         self._anonymous = allow_anonymous_approver
         self._schemas: dict[str, dict[str, Any]] = {}
 
@@ -114,6 +123,13 @@ class GuardNodes:
 
     def plan(self, state: GuardState, config: RunnableConfig) -> Command[Step]:
         """Asks the model: it sees masked text and the tools in scope, and says what it wants and why."""
+        return ask(self._planning(state, config))
+
+    async def aplan(self, state: GuardState, config: RunnableConfig) -> Command[Step]:
+        """:meth:`plan`, from an event loop, on which the model is awaited."""
+        return await aask(self._planning(state, config))
+
+    def _planning(self, state: GuardState, config: RunnableConfig) -> Asks[Command[Step]]:
         try:
             thread = self._thread(config)
             refused = self._gateway.step(thread.row, model_region=self._region)
@@ -124,7 +140,7 @@ class GuardNodes:
                 return left
             heard = [self._heard(thread, message) for message in state["messages"]]
             if thread.policy.plan is not None and thread.needs_plan:
-                refused = self._make_plan(thread)
+                refused = yield from self._make_plan(thread)
                 if refused is not None:
                     return self._escalate(refused, _STEPS.get(refused, str(refused)))
             vault = thread.vault()
@@ -138,7 +154,8 @@ class GuardNodes:
             tools = thread.permitted()
             model = self._model.bind_tools([self._schema(tool) for tool in tools]) if tools else self._model
             # without the run's callbacks: what the model says is raw until it is masked, also in a stream of its tokens
-            message = model.invoke(shown, {"callbacks": []})
+            unseen: RunnableConfig = {"callbacks": []}
+            message = yield Ask(now=partial(model.invoke, shown, unseen), later=partial(model.ainvoke, shown, unseen))
             self._gateway.spend(thread.row, spent(message, shown))
             if self._refine is not None:
                 message = self._refine(state, message)
@@ -169,13 +186,14 @@ class GuardNodes:
             case _:
                 return Command(goto="execute")
 
-    def approve(self, state: GuardState, *, runtime: Runtime[GuardContext]) -> Command[Step]:
+    def approve(self, state: GuardState, config: RunnableConfig) -> Command[Step]:
         """Asks the human and records the answer. A bad answer is asked again, with what was wrong with it."""
+        runtime = get_runtime(GuardContext)
         try:
             approval = self._gateway.approvals.get(state["approval"] or "")
         except StoreError as error:
             return self._broken(error)
-        if approval is None or approval.thread != get_config()["configurable"]["thread_id"]:
+        if approval is None or approval.thread != config["configurable"]["thread_id"]:
             return self._escalate(Code.APPROVAL_UNKNOWN, "this thread has no such question")
         context = runtime.context or GuardContext()
         value = interrupt(payload(approval, allow_edit=context.masks_answers, error=state.get("error")))
@@ -189,13 +207,25 @@ class GuardNodes:
                 return Command(goto="approve", update={"error": str(error)})
         except StoreError as error:
             return self._broken(error)
-        return self._go_on(state, approval)
+        try:
+            return self._go_on(state, approval)
+        except StoreError as error:
+            return self._broken(error)
 
     def execute(self, state: GuardState, config: RunnableConfig) -> Command[Step]:
         """Runs the call in hand, once."""
+        return ask(self._executing(state, config))
+
+    async def aexecute(self, state: GuardState, config: RunnableConfig) -> Command[Step]:
+        """:meth:`execute`, from an event loop; no thread waits while an async tool runs."""
+        return await aask(self._executing(state, config))
+
+    def _executing(self, state: GuardState, config: RunnableConfig) -> Asks[Command[Step]]:
         try:
             data = state["queue"][0]
-            result = self._gateway.execute(self._thread(config).row, call_of(data))
+            row, call = self._thread(config).row, call_of(data)
+            gateway = self._gateway
+            result = yield Ask(now=lambda: gateway.execute(row, call), later=lambda: gateway.aexecute(row, call))
         except AgentGuardError as error:
             return self._broken(error)
         except Exception as error:  # LangGraph would store what it says, which may repeat a value
@@ -211,7 +241,8 @@ class GuardNodes:
         """Ends the run and calls a person (L9)."""
         outcome = state.get("outcome") or {}
         log.warning("escalated: %s: %s", outcome.get("code"), outcome.get("reason"))
-        return {"status": "escalated", "queue": [], "messages": [AIMessage(self._handover)]}
+        words = self._stopped if outcome.get("code") == Code.REJECTED_TWICE else self._handover
+        return {"status": "escalated", "queue": [], "messages": [AIMessage(words)]}
 
     # ---- parts of them
 
@@ -233,7 +264,7 @@ class GuardNodes:
             {**state, "queue": queue[:1]}, self._gateway.execute(thread.row, call), queue[0]["tool_call_id"]
         )
 
-    def _make_plan(self, thread: GuardedThread) -> Code | None:
+    def _make_plan(self, thread: GuardedThread) -> Asks[Code | None]:
         """Has the plan made in a context that holds the user's words alone."""
         return make_plan(
             self._model,
@@ -301,7 +332,7 @@ class GuardNodes:
         if parsed.approval_id is not None and parsed.approval_id != approval.id:
             raise Unreadable(f"the question that waits is {approval.id}")
         if parsed.word is None:
-            if approval.answer is None:
+            if not turns.ended(self._gateway, approval):
                 raise Unreadable(f"{approval.id} has no answer yet")
             return
         if parsed.word == "edit" and not context.masks_answers:
@@ -310,11 +341,12 @@ class GuardNodes:
             raise Unreadable("an earlier question of this thread was replaced; name the approval_id you answer")
         user = runtime.server_info.user if runtime.server_info is not None else None
         by = approver_of(approval, user, context.approver, anonymous=self._anonymous)
-        self._gateway.answer(approval.id, parsed.word, by=by, args=parsed.args, message=parsed.message)
+        self._gateway.answer(approval.id, parsed.word, by=by, args=parsed.args, message=parsed.message, taken=True)
 
     def _go_on(self, state: GuardState, approval: Approval) -> Command[Step]:
         """What the recorded answer says, whoever brought it."""
         stored = approval if approval.answer else self._gateway.approvals.get(approval.id) or approval
+        turns.mark_resumed(self._gateway, stored)
         data = state["queue"][0]
         call = call_of(data)
         update = {"approval": None, "error": None}
@@ -324,11 +356,10 @@ class GuardNodes:
         if edited is not None:
             queue = [call_json(edited, data["tool_call_id"]), *state["queue"][1:]]
             return Command(goto="decide", update=update | {"queue": queue})
-        code = Code.APPROVAL_EXPIRED if stored.answer is None else Code.REJECTED
-        words = (
-            "Nobody answered in time, or a newer message replaced it. It was not done."
+        code, words = (
+            (Code.APPROVAL_EXPIRED, "Nobody answered in time, or a newer message replaced it. It was not done.")
             if stored.answer is None
-            else rejection(stored.answer, stored.message)
+            else rejection(self._gateway, stored)
         )
         result = ToolResult(status="denied", code=code, content=words, tool=call.tool, call_id=call.id)
         return self._next(state, result, data["tool_call_id"], update)
@@ -354,13 +385,40 @@ class GuardNodes:
 def guard_graph(nodes: GuardNodes) -> StateGraph[GuardState, GuardContext]:
     """The guard nodes wired up, entered at ``plan``; a scenario may add nodes of its own before it."""
     graph = StateGraph(GuardState, context_schema=GuardContext)
-    graph.add_node("plan", nodes.plan, destinations=("decide", "deliver", "escalate"))
-    graph.add_node("decide", nodes.decide, destinations=("approve", "execute", "decide", "plan", "escalate"))
-    graph.add_node("approve", nodes.approve, destinations=("approve", "execute", "decide", "plan", "escalate"))
-    graph.add_node("execute", nodes.execute, destinations=("decide", "plan", "escalate"))
+    after = ("approve", "execute", "decide", "plan", "escalate")
+    graph.add_node("plan", _Node(nodes.plan, nodes.aplan), destinations=("decide", "deliver", "escalate"))
+    graph.add_node("decide", _Node(nodes.decide), destinations=after)
+    graph.add_node("approve", _Node(nodes.approve), destinations=after)
+    graph.add_node("execute", _Node(nodes.execute, nodes.aexecute), destinations=("decide", "plan", "escalate"))
     graph.add_node("deliver", nodes.deliver)
     graph.add_node("escalate", nodes.escalate)
     return graph
+
+
+class _Node(Runnable[GuardState, Any]):
+    """A node with both doors. LangGraph would run a synchronous one in the event loop's own few threads.
+
+    Args:
+        now: the node.
+        later: its twin where it waits for something that can be awaited; else it runs in a thread of ours.
+    """
+
+    def __init__(
+        self,
+        now: Callable[[GuardState, RunnableConfig], Any],
+        later: Callable[[GuardState, RunnableConfig], Awaitable[Any]] | None = None,
+    ) -> None:
+        self._now, self._later = now, later
+
+    def invoke(self, input: GuardState, config: RunnableConfig | None = None, **_: Any) -> Any:
+        """LangGraph's synchronous door."""
+        return self._now(input, config or {})
+
+    async def ainvoke(self, input: GuardState, config: RunnableConfig | None = None, **_: Any) -> Any:
+        """LangGraph's asynchronous door."""
+        if self._later is not None:
+            return await self._later(input, config or {})
+        return await aside(self._now, input, config or {})
 
 
 def guarded_agent(
@@ -383,4 +441,4 @@ def guarded_agent(
     )
     graph = guard_graph(nodes)
     graph.add_edge(START, "plan")
-    return graph.compile(checkpointer=checkpointer, name="guarded_agent")
+    return graph.compile(checkpointer=both_doors(checkpointer), name="guarded_agent")

@@ -48,6 +48,7 @@ def match(
     results: Results,
     reveal: Callable[[str], str] = str,
     doubtful: Collection[str] = (),
+    unseen: Sequence[JSON] = (),
     free: Collection[str] = (),
 ) -> Match | Unmatched:
     """Finds the unused step that a call is. Where several fit, the one with the fewest open values.
@@ -60,9 +61,10 @@ def match(
         results: what earlier steps returned.
         reveal: puts values for pseudonyms: a name may have been known for one only after the plan was made.
         doubtful: steps that ran with open values which nobody was asked about: what they returned determines nothing.
+        unseen: what such steps returned that made something: to find it again by another step determines nothing.
         free: arguments that are objects of any keys: there a key that was not planned is never a default.
     """
-    seen = Known(results=results, reveal=reveal, doubtful=frozenset(doubtful), free=frozenset(free))
+    seen = Known(results=results, reveal=reveal, doubtful=frozenset(doubtful), unseen=unseen, free=frozenset(free))
     why = f"the plan has no step that calls {tool}"
     found: list[Match] = []
     for step in plan.steps:
@@ -163,7 +165,7 @@ def _from_record(name: str, selection: Selection, value: JSON, seen: Known) -> l
     if not seen.results.get(selection.step):
         return None  # the step has not run: nothing is known, and that is not the same as anything
     values = looked_up(selection, seen)
-    if one(values, seen) and selection.step not in seen.doubtful:
+    if one(values, seen) and selection.step not in seen.doubtful and not seen.unsure(values[0]):
         return [] if seen.same(value, values[0]) else None
     # no record, or several: a person chooses, and only among the values there are
     return [Open(argument=name, kind="undetermined")] if any(seen.same(value, item) for item in values) else None
@@ -199,7 +201,7 @@ def _computed(name: str, source: Any, value: JSON, seen: Known) -> list[Open] | 
     determined = worked_out(source, seen)
     if isinstance(source, Expr) and determined is None:
         return [Open(argument=name, kind="late")]  # nothing that the gateway knows speaks for this value
-    if determined is None or not seen.doubtful.isdisjoint(_steps(source)):
+    if determined is None or not seen.doubtful.isdisjoint(_steps(source)) or seen.unsure(determined):
         possible = tied(source.sel, seen) if isinstance(source, Sel) else None
         fits = possible is None or any(seen.same(value, item) for item in possible)
         return [Open(argument=name, kind="undetermined")] if fits else None

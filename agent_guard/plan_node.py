@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.runnables import RunnableConfig
 
+from agent_guard.asking import Ask, Asks
 from agent_guard.codes import Code
 from agent_guard.errors import PlanError
 from agent_guard.guarded import TEXT_MAX, GuardedThread
@@ -45,8 +48,8 @@ smallest) value of a field;
 
 def make_plan(
     model: BaseChatModel, thread: GuardedThread, *, step: Callable[[], Code | None], spend: Callable[[Any], None]
-) -> Code | None:
-    """Asks for a plan and keeps it; returns why the run must stop, or None.
+) -> Asks[Code | None]:
+    """Asks for a plan and keeps it; returns why the run must stop, or None. Yields where it asks the model.
 
     Args:
         step: counts one model call, or says why there may be none.
@@ -65,7 +68,10 @@ def make_plan(
         refused = step()
         if refused is not None:
             return refused
-        answer: Any = planner.invoke(asked, {"callbacks": []})
+        unseen: RunnableConfig = {"callbacks": []}
+        answer: Any = yield Ask(
+            now=partial(planner.invoke, asked, unseen), later=partial(planner.ainvoke, asked, unseen)
+        )
         spend(answer["raw"])
         try:
             thread.plan(_plan(answer, said[-1]))

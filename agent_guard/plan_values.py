@@ -28,12 +28,22 @@ Results = Mapping[str, Sequence[JSON]]
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What values are compared with."""
+    """What values are compared with.
+
+    Args:
+        doubtful: steps whose results determine nothing.
+        unseen: what calls returned that made something which nobody looked at.
+    """
 
     results: Results
     reveal: Callable[[str], str]
     doubtful: frozenset[str] = frozenset()
+    unseen: Sequence[JSON] = ()
     free: frozenset[str] = frozenset()
+
+    def unsure(self, value: JSON) -> bool:
+        """Whether a value names what a call has made that nobody looked at, by whatever way it is found again."""
+        return any(self.same(str(leaf), str(value)) for leaf in _ends(list(self.unseen)))
 
     def same(self, left: JSON, right: JSON) -> bool:
         """Equal as what they are: texts but for case, width and spaces, numbers and moments by their value."""
@@ -49,6 +59,17 @@ class Known:
         if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
             return len(left) == len(right) and all(self.same(a, b) for a, b in zip(left, right, strict=True))
         return left is None and right is None
+
+
+def _ends(value: JSON) -> Iterator[JSON]:
+    if isinstance(value, Mapping):
+        for item in value.values():
+            yield from _ends(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _ends(item)
+    elif value not in (None, "") and not isinstance(value, bool):
+        yield value
 
 
 def _alike(left: Sequence[str], right: Sequence[str]) -> bool:

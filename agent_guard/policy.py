@@ -67,6 +67,13 @@ def _rate(text: str) -> str:
     return text
 
 
+def _cap(text: str) -> str:
+    found = _RATE.fullmatch(text)
+    if not found or found["scope"] != "party":
+        raise ValueError(f"{text!r} is not a contact cap; write N/second|minute|hour|day/party, e.g. '3/day/party'")
+    return text
+
+
 def _per(text: str) -> str:
     if text != "thread" and not _PER.fullmatch(text):
         raise ValueError(f"{text!r} is not 'thread' nor second|minute|hour|day/thread|subject|tenant|party|tool")
@@ -252,7 +259,13 @@ class ToolRule(_Closed):
 
 
 class Policy(_Closed):
-    """One scenario's policy; load it with :meth:`load` or :meth:`parse`."""
+    """One scenario's policy; load it with :meth:`load` or :meth:`parse`.
+
+    Args:
+        contact_caps: how often one customer may be contacted, e.g. ``["1/hour/party", "3/day/party"]``. Every call that
+            sends and has run counts, whatever its tool, conversation, user and policy. The customer is whoever the
+            records that the call names belong to, else the conversation's; without one, the conversation counts alone.
+    """
 
     version: Annotated[int, Field(ge=1, le=1)]
     name: Name
@@ -261,7 +274,7 @@ class Policy(_Closed):
     stop_words: list[Name] = Field(default_factory=list)
     plan: PlanRule | None = None
     model_regions: list[Name] = Field(default_factory=list)
-    contact_caps: dict[Name, JSON] = Field(default_factory=dict)
+    contact_caps: list[Annotated[str, AfterValidator(_cap)]] = Field(default_factory=list)
     tools: dict[Name, ToolRule] = Field(min_length=1)
     _folder: Path | None = PrivateAttr(default=None)
 
@@ -323,13 +336,16 @@ class Policy(_Closed):
 
     def not_enforced(self) -> Sequence[tuple[str, ...]]:
         """Paths of rules that are set and that this release does not enforce; a gateway refuses such a policy."""
-        top = [(name,) for name in ("contact_caps",) if getattr(self, name)]
-        reviews = [
+        return [
             ("tools", tool, "approvers", "review")
             for tool, rule in self.tools.items()
             if rule.approvers and rule.approvers.review == "raw"
         ]
-        return [*top, *reviews]
+
+    @cached_property
+    def caps(self) -> tuple[RateLimit, ...]:
+        """The contact caps, read."""
+        return tuple(RateLimit(text) for text in self.contact_caps)
 
     @cached_property
     def stop_lists(self) -> tuple[StopList, ...]:

@@ -48,9 +48,10 @@ def dry_run(gathered: Gathered, resources: Mapping[str, Any], secrets: Secrets) 
     if tool is None or tool.dry_run is None or model is None:
         return None
     reserved = {"idempotency_key": "dry-run", "subject": gathered.thread.subject, "secrets": secrets}
+    reserved["rendered"] = gathered.rendered
     names = _parameters(tool)
     try:
-        given = {name: reserved.get(name) or resources[name] for name in names}
+        given = {name: reserved[name] if name in reserved else resources[name] for name in names}
         job = partial(tool.dry_run, model, **given)
         found = within(tool.timeout_s, job, f"dry run of {tool.name}")
     except Exception:  # a preview decides nothing; its failure is shown as a missing one
@@ -80,12 +81,14 @@ def markdown(shown: Mapping[str, Any]) -> str:
     if rest:
         lines += ["", "| argument | value |", "|---|---|"]
         lines += [f"| {path} | {_cell(value)} |" for path, value in _leaves(rest, "")]
+    lines += _said(shown)
     lines += _doubts(shown)
     for other in shown.get("also", []):
         lines += ["", f"With it, as planned: **{other['tool']}** ({other['effect']})", ""]
         lines += ["| argument | value |", "|---|---|"]
         lines += [f"| {path} | {_cell(value)} |" for path, value in _leaves(other["args"], "")]
         lines += _changes(other.get("diff") or {})
+        lines += _said(other)
         lines += _doubts(other)
     return "\n".join(lines)
 
@@ -96,6 +99,16 @@ def _changes(change: Mapping[str, Any]) -> list[str]:
     before, after = change.get("before") or {}, change.get("after") or {}
     rows = [f"| {name} | {_cell(before.get(name))} | {_cell(after.get(name))} |" for name in {**before, **after}]
     return ["", "| field | before | after |", "|---|---|---|", *rows]
+
+
+def _said(shown: Mapping[str, Any]) -> list[str]:
+    """The text that would leave, word for word but for its pseudonyms."""
+    lines = []
+    for where, text in (shown.get("text") or {}).items():
+        part = where.partition(".")[2]
+        lines += ["", f"Would send ({part}):" if part else "Would send:", ""]
+        lines += [f"> {_cell(line)}" for line in text.splitlines() or [""]]
+    return lines
 
 
 _WHY = {

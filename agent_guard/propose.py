@@ -14,9 +14,11 @@ from agent_guard.approvals import Approval
 from agent_guard.audit import AuditEvent
 from agent_guard.calls import CallRow, State
 from agent_guard.core import Core
+from agent_guard.errors import StoreError
 from agent_guard.events import decided, error_json, event
 from agent_guard.facts import Facts
 from agent_guard.gather import Gathered
+from agent_guard.locks import CROWDED, chain_lock
 from agent_guard.policy import Policy
 from agent_guard.preview import diff, dry_run, markdown, snapshot
 from agent_guard.provenance import shown_values
@@ -35,7 +37,7 @@ STATE_OF: Mapping[Outcome, State] = {
 }
 """The state in which a decision leaves a call."""
 
-MINT_TRIES = 3
+MINT_TRIES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,17 +76,26 @@ def propose(core: Core, thread: ThreadRow, call: ToolCall, along: Sequence[ToolC
     Raises:
         StoreError: the database cannot be used; nothing was decided.
     """
+    with core.watched():
+        proposal, is_new = _proposed(core, thread, call, along)
+    if is_new and proposal.row.state == "pending" and proposal.approval is not None:
+        core.notices.asked(proposal.approval)
+    return proposal
+
+
+def _proposed(core: Core, thread: ThreadRow, call: ToolCall, along: Sequence[ToolCall]) -> tuple[Proposal, bool]:
+    """What became of a call, and whether it was proposed for the first time; committed when it returns."""
     for left in reversed(range(MINT_TRIES)):
         vault = core.vault.of(thread)
         gathered = core.gather(thread, call, vault)
         preview = _preview(core, gathered, vault, along)
         try:
-            with core.store.write() as connection:
+            with core.store.write(locks=[chain_lock(thread.id)]) as connection:
                 stored = _stored(connection, gathered)
-                return stored or _decide_and_store(core, connection, gathered, vault, preview)
+                return stored or _decide_and_store(core, connection, gathered, vault, preview), stored is None
         except IntegrityError:
             if not left:  # another process kept minting the same pseudonym
-                raise
+                raise StoreError(CROWDED) from None
     raise AssertionError("unreachable")
 
 
@@ -105,7 +116,8 @@ def _decide_and_store(
     if decision.outcome == "deny":
         facts = facts.without_names()
     events = decided(gathered, trace_id, facts, decision)
-    plan = core.trail(connection, gathered.thread).plan_n
+    trail = core.trail(connection, gathered.thread)
+    plan, said = trail.plan_n, trail.said
     row = new_row(core, gathered, trace_id, decision, step=_step(facts, decision), plan=plan)
     row = replace(row, unasked=bool(facts.plan and facts.plan.open) and decision.outcome == "allow")
     approval = None
@@ -116,7 +128,7 @@ def _decide_and_store(
         events.append(event("answered", gathered, trace_id, facts, approval_id=approval.id, note="covered"))
     elif decision.outcome == "require_approval":
         events += _replace_pending(core, connection, gathered, facts)
-        approval = question(core, gathered, trace_id, shown_of(gathered, facts, preview), now)
+        approval = question(core, gathered, trace_id, shown_of(gathered, facts, preview), now, said=said)
         approval = replace(approval, covers=tuple(item.digest for item, *_ in preview.covered), plan=plan)
         row = replace(row, approval_id=approval.id)
         approvals.insert(connection, approval)
@@ -167,8 +179,14 @@ def new_row(
     )
 
 
-def question(core: Core, gathered: Gathered, trace_id: str, shown: Mapping[str, JSON], now: int) -> Approval:
-    """A new question about a gathered call, as the policy words it."""
+def question(
+    core: Core, gathered: Gathered, trace_id: str, shown: Mapping[str, JSON], now: int, *, said: int
+) -> Approval:
+    """A new question about a gathered call, as the policy words it.
+
+    Args:
+        said: the place in the trail of the subject's newest words.
+    """
     approvers = gathered.policy.tools[gathered.call.tool].approvers
     if approvers is None:  # decided against where the facts were completed
         raise AssertionError("a question that nobody may answer")
@@ -185,6 +203,7 @@ def question(core: Core, gathered: Gathered, trace_id: str, shown: Mapping[str, 
         shown=shown,
         created=now,
         expires=now + int(parse_duration(approvers.expires).total_seconds() * 1000),
+        said=said,
     )
 
 
@@ -252,6 +271,7 @@ def _one(gathered: Gathered, facts: Facts) -> dict[str, JSON]:
         "tool": gathered.call.tool,
         "effect": gathered.tool.effect if gathered.tool else None,
         "args": dict(gathered.arguments.masked),
+        "text": dict(gathered.text),
         "records": [
             {"argument": name, "ref": record.ref, "name": record.name, "version": record.version}
             for name, record in facts.records.items()

@@ -18,10 +18,11 @@ from pydantic import BaseModel, TypeAdapter
 
 from agent_guard.arguments import TOKEN
 from agent_guard.atoms import words
-from agent_guard.domains import hosts
+from agent_guard.domains import hosts, refused
 from agent_guard.facts import Facts, ValueFact
 from agent_guard.gather import Gathered
 from agent_guard.guards.provenance import ADDRESSES, SECRETS
+from agent_guard.policy import ToolRule
 from agent_guard.trail import Seen, Sighting, Trail
 from agent_guard.types import JSON, Origin
 
@@ -74,6 +75,8 @@ def values(gathered: Gathered, facts: Facts, trail: Trail) -> tuple[ValueFact, .
         keys = isinstance(getattr(gathered.arguments.model, name, None), dict)
         for leaf in _leaves(value, keys=keys):
             found += _leaf(gathered, trail, name, leaf, judged=name in judged)
+    for where, text in gathered.text.items():
+        found += _rendered(gathered, trail, rule, where, text)
     return tuple(dict.fromkeys(found))
 
 
@@ -198,6 +201,24 @@ def _leaf(gathered: Gathered, trail: Trail, name: str, leaf: Any, *, judged: boo
         return
     for host in hosts(_spoken(gathered.reveal(_ADDRESS.sub(" ", leaf)))):  # of an address not known for one
         yield _named(name, leaf, trail.seen(host, exact=True), "URL")
+
+
+def _rendered(gathered: Gathered, trail: Trail, rule: ToolRule, where: str, text: str) -> Iterator[ValueFact]:
+    """The addresses and secrets in a text that would be sent, without those whose host the policy allows."""
+    allowed = rule.domains
+
+    def vouched(address: str, seen: Seen) -> bool:
+        return not seen and allowed is not None and bool(hosts(address)) and not refused(address, allowed)
+
+    for token in dict.fromkeys(TOKEN.findall(text)):
+        kind, seen = token[1:].rsplit("_", 1)[0], _token_seen(gathered, trail, token)
+        if kind in ADDRESSES | SECRETS and not (kind in ("EMAIL", "URL") and vouched(gathered.reveal(token), seen)):
+            yield _named(where, token, seen, kind)
+    for host in hosts(_spoken(gathered.reveal(_ADDRESS.sub(" ", text)))):
+        met = trail.seen(host, exact=True)
+        if not vouched(f"https://{host}/", met):
+            # it may be made of what pseudonyms hide
+            yield _named(where, host if host in text.casefold() else "(an address)", met, "URL")
 
 
 def _spoken(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -12,12 +13,13 @@ from sqlalchemy.exc import IntegrityError
 from agent_guard.arguments import screen
 from agent_guard.core import Core
 from agent_guard.errors import TextTooLong
+from agent_guard.locks import chain_lock, data_key_lock
 from agent_guard.masking.tripwire import leaks
 from agent_guard.threads import ThreadRow
 from agent_guard.tool import Tool
 from agent_guard.types import JSON, Code, Origin, ToolCall
 from agent_guard.units import sha256
-from agent_guard.vault import ThreadVault
+from agent_guard.vault import ThreadVault, data_key_id
 
 __all__ = ["is_id", "masked_args", "masked_call", "masked_value", "minting"]
 
@@ -26,7 +28,9 @@ T = TypeVar("T")
 _NAME = re.compile(r"[A-Za-z][A-Za-z_]{0,39}[0-9]{0,3}")
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 
-MINT_TRIES = 3
+MINT_TRIES = 5
+"""How often something is done again where another process minted the same pseudonym first."""
+
 NEW_MAX = 200
 """Most new pseudonyms that one text or call may make."""
 TOO_MANY = f"more than {NEW_MAX} new people and values stand in one text or call; so many are not taken at once"
@@ -43,7 +47,8 @@ def minting(
     vault: ThreadVault | None = None,
     keep: Callable[[sa.Connection, T], None] | None = None,
 ) -> T:
-    """Masks with no transaction open and stores the new pseudonyms; done again where another process was first.
+    """Masks with no transaction open and stores the new pseudonyms; done again where another process was first, and the
+    last time in this thread's own turn, so that many processes that talk at once all come to an end.
 
     Args:
         vault: the thread's pseudonyms where they were just read.
@@ -52,25 +57,31 @@ def minting(
     Raises:
         StoreError: the database cannot be used; what was masked must not be used either.
     """
-    for left in reversed(range(MINT_TRIES)):
+    locks = [chain_lock(thread.id)]
+    for _ in range(MINT_TRIES):
         vault = vault or core.vault.of(thread)
         done = work(vault)
         if not vault.changed and keep is None:
             return done
-        if vault.minted > NEW_MAX:
-            raise TextTooLong(TOO_MANY)
-        try:
-            with core.store.write() as connection:
-                vault.flush(connection)
-                if keep is not None:
-                    keep(connection, done)
-        except IntegrityError:
-            if not left:
-                raise
-            vault = None
-        else:
+        with suppress(IntegrityError), core.store.write(locks=locks) as connection:
+            _kept(connection, vault, done, keep)
             return done
-    raise AssertionError("unreachable")
+        vault = None
+    with core.store.write(locks=[*locks, data_key_lock(data_key_id(thread))]) as connection:
+        vault = core.vault.read(connection, thread)
+        done = work(vault)
+        _kept(connection, vault, done, keep)
+    return done
+
+
+def _kept(
+    connection: sa.Connection, vault: ThreadVault, done: T, keep: Callable[[sa.Connection, T], None] | None
+) -> None:
+    if vault.minted > NEW_MAX:
+        raise TextTooLong(TOO_MANY)
+    vault.flush(connection)
+    if keep is not None:
+        keep(connection, done)
 
 
 def masked_call(

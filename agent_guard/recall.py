@@ -10,9 +10,11 @@ from decimal import Decimal
 
 import sqlalchemy as sa
 
-from agent_guard import calls, meter
+from agent_guard import approvals, calls, meter
 from agent_guard.facts import AMOUNT_SCALE, Facts, LimitFact, OpenFact, PlanFact, Problem, Twin
 from agent_guard.gather import Gathered, kill_scopes
+from agent_guard.guards.base import effect_of
+from agent_guard.guards.loops import REJECTIONS_MAX
 from agent_guard.kill_switch import covering
 from agent_guard.plan_match import Unmatched, match
 from agent_guard.policy import Requires
@@ -65,7 +67,7 @@ def recall(
     loops = gathered.policy.loops
     most = max(4 * loops.cycle, loops.same_call * loops.cycle, loops.same_call)
     history = calls.recent(connection, thread.id, most=most, but=trace_id)
-    facts = replace(
+    return replace(
         gathered.facts,
         pressed=covering(connection, kill_scopes(gathered)),
         plan=_planned(connection, gathered, trail, trace_id, untrusted),
@@ -75,14 +77,16 @@ def recall(
         same_calls=_run(history, gathered.same),
         cycles=_cycles([item.same for item in history], gathered.same),
         idle=_idle(history, gathered.same),
+        rejections=approvals.rejected_in_a_row(connection, thread.id, said=trail.said, most=REJECTIONS_MAX),
+        values=values(gathered, gathered.facts, trail),
     )
-    return replace(facts, values=values(gathered, facts, trail))
 
 
 def places(gathered: Gathered) -> dict[str, int]:
     """The meters on which an executed call takes its place, and how much of each."""
     bounds = _bounds(gathered, stored=True)
-    return {item.key: item.takes for item in bounds if item.code is not Code.LIMIT_TOKENS and item.takes > 0}
+    taken = {item.key: item.takes for item in bounds if item.code is not Code.LIMIT_TOKENS and item.takes > 0}
+    return taken | dict.fromkeys(_contacted(gathered), 1)  # another policy's caps count what this one sends
 
 
 def token_keys(thread: ThreadRow, day: str) -> tuple[str, str]:
@@ -145,7 +149,23 @@ def _bounds(gathered: Gathered, *, stored: bool) -> list[Bound]:
         )
         for total in rule.totals
     ]
+    found += [
+        Bound(text=cap.text, code=Code.LIMIT_CONTACTS, key=key, most=cap.count, window_s=cap.window_s)
+        for key in _contacted(gathered)
+        for cap in gathered.policy.caps
+    ]
     return found
+
+
+def _contacted(gathered: Gathered) -> list[str]:
+    """The meters of the customers that a call contacts: whose records it names, else the thread's. A call that reaches
+    nobody contacts nobody.
+    """
+    thread, tool = gathered.thread, gathered.tool
+    if tool is None or effect_of(tool, gathered.facts) != "send":
+        return []
+    named = {record.party for record in gathered.facts.records.values() if record.party is not None}
+    return [f"contact|{thread.subject.tenant}|{party}" for party in sorted(named or {thread.party or thread.id})]
 
 
 def _amount(value: JSON) -> int:
@@ -186,6 +206,7 @@ def _planned(
     used: dict[str, int] = {}
     results: dict[str, list[JSON]] = {}
     doubtful: set[str] = set()
+    unseen: list[JSON] = []
     for row in calls.of_plan(connection, gathered.thread.id, trail.plan_n, but=trace_id):
         used[row.step] = used.get(row.step, 0) + 1
         if row.unasked:
@@ -194,6 +215,8 @@ def _planned(
             outside = untrusted.get(row.tool, ())
             believed = {name: value for name, value in row.result.items() if name not in outside}
             results.setdefault(row.step, []).append(believed)
+            if row.unasked and row.made:
+                unseen.append(believed)
     model = gathered.arguments.model
     found = match(
         trail.plan,
@@ -205,6 +228,7 @@ def _planned(
         results=results,
         reveal=gathered.reveal,
         doubtful=doubtful,
+        unseen=unseen,
         free={name for name in tool.args_model.model_fields if isinstance(getattr(model, name, None), dict)},
     )
     if isinstance(found, Unmatched):

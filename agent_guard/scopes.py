@@ -1,4 +1,5 @@
-"""Names of agents, and the flags of the red button that are about one. Standard library only.
+"""Names of agents, the flags of the red button that are about one, and the one that failing calls press. Standard
+library only.
 
 ``agent:sdr-bot`` is pressed and released by hand and covers the agent in every environment of a database.
 ``agent:prod/sdr-bot`` is pressed by its revocation alone, covers it in that environment, and is never released. A name
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["AGENT_NAME", "DEFAULT_AGENT", "agent_flags", "revocation", "revoked"]
+__all__ = ["AGENT_NAME", "DEFAULT_AGENT", "agent_flags", "failing_flag", "revocation", "revoked"]
 
 DEFAULT_AGENT = "default"
 """The agent of a gateway that names none; it needs no registration, and can be revoked as any other."""
@@ -27,6 +28,11 @@ def revocation(environment: str, agent: str) -> str:
 def agent_flags(environment: str, agent: str) -> list[str]:
     """Both flags that cover an agent's calls in an environment."""
     return [f"agent:{agent}", revocation(environment, agent)]
+
+
+def failing_flag(scenario: str | None, tool: str) -> str:
+    """The flag that is pressed when calls keep failing: the scenario's, or the tool's in a thread without one."""
+    return f"scenario:{scenario}" if scenario else f"tool:{tool}"
 
 
 def revoked(scope: str) -> tuple[str, str] | None:

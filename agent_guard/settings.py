@@ -19,13 +19,12 @@ from agent_guard.credentials import (
     key_variables,
 )
 from agent_guard.errors import ConfigError
+from agent_guard.folder import FOLDER
+from agent_guard.hooks import Hooks
 from agent_guard.scopes import DEFAULT_AGENT
 from agent_guard.types import Subject
 
 __all__ = ["FOLDER", "Person", "Settings", "load_settings"]
-
-FOLDER = Path(".agent_guard")
-"""Where databases lie unless the configuration says otherwise, below the current folder."""
 
 _FILES = (Path("guard.yaml"), FOLDER / "guard.yaml")
 _PREFIX = "AGENT_GUARD_"
@@ -62,6 +61,7 @@ class Settings(BaseModel):
         master_key_file: where the master key lies, if not in ``AGENT_GUARD_MASTER_KEY[_<ENVIRONMENT>]``.
         secrets_file: a file or folder of the agents' secrets, if they are not in ``AGENT_GUARD_SECRET_*`` variables.
         keyring: the master key and the secrets lie in the operating system's keyring, and nowhere else.
+        hooks: who is told of questions that wait, and of what operators must hear.
         source: where these settings were read.
     """
 
@@ -77,6 +77,7 @@ class Settings(BaseModel):
     secrets_file: Path | None = None
     keyring: bool = False
     people: dict[str, Person] = Field(default_factory=dict)
+    hooks: Hooks = Field(default_factory=Hooks)
     source: str = "defaults"
 
     def credentials(self) -> Credentials | None:
@@ -98,6 +99,14 @@ class Settings(BaseModel):
         if key is None:
             raise ConfigError(f"{self.source}: with 'secrets_file' name the master key too, e.g. by 'master_key_file'")
         return SplitCredentials(key=key, secrets=FileCredentials(secrets=self.secrets_file))
+
+    def hook_secrets(self) -> Credentials:
+        """Where the secrets of the hooks lie: where the tools' do, by default in variables.
+
+        Raises:
+            ConfigError: as :meth:`credentials`.
+        """
+        return self.credentials() or EnvironmentCredentials()
 
     def person(self, user: str, *, pretend: str | None) -> Subject:
         """Who answers on the command line.

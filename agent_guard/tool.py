@@ -16,7 +16,8 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, get_args
 
-from pydantic import BaseModel, RootModel
+from pydantic import BaseModel, RootModel, TypeAdapter
+from pydantic.fields import FieldInfo
 
 from agent_guard.errors import ConfigError
 from agent_guard.types import ENTITY_TYPES, Effect, EntityType
@@ -27,10 +28,13 @@ __all__ = ["FIELD_CLASSES", "MAX_TIMEOUT_S", "Tool", "tool"]
 MAX_TIMEOUT_S = 10.0
 """Longest time a tool may take, in seconds (requirement A20)."""
 
+RETRIES_MOST = 5
+"""How often a tool may be tried again at most."""
+
 FIELD_CLASSES = ("plain", "text", "drop", *ENTITY_TYPES)
 """What may be said of a result field: shown as it is, analysed as text, never shown, or personal data of a type."""
 
-RESERVED = ("idempotency_key", "secrets", "subject")
+RESERVED = ("idempotency_key", "rendered", "secrets", "subject")
 """Parameters that the gateway fills itself; a resource cannot have these names."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
@@ -55,6 +59,12 @@ class Tool:
         changes: the argument among ``refs`` whose record the tool changes, or None where it makes a new one.
         result_refs: result field -> kind of the record that was made; read back after the write.
         sensitive: arguments whose origin matters (recipients, amounts, links).
+        audience: of a tool that sends or writes: the arguments that name who else will see what it does, e.g.
+            ``("participants",)`` of a calendar event. While all of them are empty (``None``, ``""``, ``[]`` or ``{}``,
+            as the args model reads them) a call reaches nobody but the subject and can be thrown away again, and the
+            plan and provenance judge it as a draft; addresses, links and secrets in it are judged as they always are,
+            and limits, kill flags and the record go by ``effect``. Each of them must be sensitive. Leave it out where
+            others see a call whatever its arguments say.
         kinds: argument -> the one kind of personal value that it holds, e.g. ``{"to": "EMAIL"}``: each of its texts
             must be one pseudonym of that kind, so that a name never passes for an address.
         unmask: arguments whose pseudonyms become values again for the length of the call.
@@ -65,6 +75,17 @@ class Tool:
             of an event is then no contact's.
         post_check: ``(args, result, description after) -> None or the problem in one word``.
         dry_run: ``(args, *resources) -> Description`` of the record as it would be; shown to the approver.
+        render: of a tool that writes: ``(args, *resources) -> str`` or ``{part: str}``, the text that would leave. It
+            is asked before each decision, changes nothing, and gives the same text for the same data; what it gives is
+            judged by stop-words, domains and provenance, shown to the approver, and handed to the function as
+            ``rendered``, which sends that and nothing else. Where it fails, or takes longer than ``timeout_s``, the
+            call is denied. It takes no parameter that the function itself does not take.
+        lookup: of a tool that writes: ``(args, *resources) -> result or None``, asked with ``idempotency_key`` what
+            became of the call that ran with this key. It gives the result of that call, or None where the system of
+            record is sure that it never happened; it raises ``OutcomeUnknown`` or ``ToolUnavailable`` where it cannot
+            tell. It changes nothing, and takes no resource that the function itself does not take.
+        retries: how often it may be tried again within ``timeout_s``, 0 to 5: a read whose system did not answer, and
+            any tool that raised ``ToolUnavailable``, because then nothing was sent. Nothing else is ever tried again.
     """
 
     name: str
@@ -81,6 +102,7 @@ class Tool:
     changes: str | None = None
     result_refs: Mapping[str, str] = field(default_factory=dict)
     sensitive: frozenset[str] = frozenset()
+    audience: tuple[str, ...] = ()
     kinds: Mapping[str, EntityType] = field(default_factory=dict)
     unmask: frozenset[str] = frozenset()
     untrusted: frozenset[str] = frozenset()
@@ -88,6 +110,9 @@ class Tool:
     ids: Mapping[str, str] = field(default_factory=dict)
     post_check: Callable[..., str | None] | None = None
     dry_run: Callable[..., Any] | None = None
+    render: Callable[..., Any] | None = None
+    lookup: Callable[..., Any] | None = None
+    retries: int = 2
 
     def __post_init__(self) -> None:
         problem = self._problem()
@@ -107,6 +132,8 @@ class Tool:
             return "it has no timeout_s; give seconds between 0 and 10"
         if not 0 < self.timeout_s <= MAX_TIMEOUT_S:
             return f"timeout_s is {self.timeout_s}; give seconds between 0 and 10"
+        if isinstance(self.retries, bool) or not isinstance(self.retries, int) or not 0 <= self.retries <= RETRIES_MOST:
+            return f"retries is {self.retries!r}; give 0 to {RETRIES_MOST}"
         if not self.description:
             return "it has no description; write a docstring, it is what the model is told"
         schema = self.args_schema
@@ -125,6 +152,7 @@ class Tool:
             "refs": (self.refs, arguments),
             "changes": ((self.changes,) if self.changes else (), self.refs),
             "sensitive": (self.sensitive, arguments),
+            "audience": (self.audience, arguments),
             "kinds": (self.kinds, self.unmask),
             "unmask": (self.unmask, arguments),
             "untrusted": (self.untrusted, results),
@@ -143,6 +171,38 @@ class Tool:
         for name, field_class in self.result_fields.items():
             if field_class not in FIELD_CLASSES:
                 return f"result_fields[{name!r}] is {field_class!r}, none of {', '.join(FIELD_CLASSES)}"
+        return self._wrong_audience() or self._wrong_render() or self._wrong_lookup()
+
+    def _wrong_render(self) -> str | None:
+        if self.render is None:
+            missing = "rendered" in self.parameters
+            return "it takes 'rendered' and has no render; write the function that gives the text" if missing else None
+        if not self.writes:
+            return "render is for tools that write; what a read asks for stands in its arguments, leave it out"
+        known = [name for name in self.parameters if name != "rendered"]
+        unknown = [name for name in parameters_of(self.render) if name not in known]
+        return f"render asks for {unknown[0]!r}, which the function itself does not take" if unknown else None
+
+    def _wrong_lookup(self) -> str | None:
+        if self.lookup is None:
+            return None
+        if not self.writes:
+            return "lookup is for tools that write; what a read did need not be looked up, leave it out"
+        known = {*RESERVED, *self.parameters} - {"rendered"}
+        unknown = [name for name in parameters_of(self.lookup) if name not in known]
+        return f"lookup asks for {unknown[0]!r}, which the function itself does not take" if unknown else None
+
+    def _wrong_audience(self) -> str | None:
+        """What is wrong with ``audience``: it relaxes, so whatever could make it mean something else is refused."""
+        if self.audience and self.effect not in ("send", "write"):
+            return f"audience is for effect 'send' or 'write', and this is {self.effect!r}; leave it out"
+        if self.audience and self.changes is not None:
+            return f"audience is for what is made anew; who sees the {self.changes!r} that is changed stands in no call"
+        for name in self.audience:
+            if name not in self.sensitive:
+                return f"audience names {name!r}, which says who receives something; name it in sensitive too"
+            if not any(_takes(self.args_model.model_fields[name], nothing) for nothing in ("null", '""', "[]", "{}")):
+                return f"audience names {name!r}, which is never empty: somebody else sees every call; leave it out"
         return None
 
     @property
@@ -153,7 +213,7 @@ class Tool:
     @property
     def parameters(self) -> tuple[str, ...]:
         """Names of all parameters after the first."""
-        return tuple(inspect.signature(self.run).parameters)[1:]
+        return parameters_of(self.run)
 
     @cached_property
     def args_schema(self) -> Mapping[str, Any]:
@@ -179,6 +239,20 @@ class Tool:
         return self.effect != "read"
 
 
+def parameters_of(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Names of all parameters of a tool's function after the first, which is the arguments."""
+    return tuple(inspect.signature(function).parameters)[1:]
+
+
+def _takes(field: FieldInfo, written: str) -> bool:
+    """Whether a field of the args model takes a value, written as JSON."""
+    try:
+        TypeAdapter(field.rebuild_annotation()).validate_json(written, strict=True)
+    except Exception:  # a validator that needs its neighbours may break in any way; then nothing is known to fit
+        return False
+    return True
+
+
 def tool(
     *,
     name: str,
@@ -191,7 +265,8 @@ def tool(
     """Makes a :class:`Tool` of ``function(args: ArgsModel, *resources) -> ResultModel``, sync or async.
 
     The other parameters are looked up by name among the gateway's ``resources``; ``idempotency_key`` (text),
-    ``subject`` (:class:`Subject`) and ``secrets`` (:class:`agent_guard.credentials.Secrets`) are filled by the gateway.
+    ``subject`` (:class:`Subject`), ``secrets`` (:class:`agent_guard.credentials.Secrets`) and ``rendered`` (what the
+    contract's ``render`` gave) are filled by the gateway.
 
     Args:
         key_window: a duration such as ``"24h"``, or ``"forever"``.
@@ -214,14 +289,15 @@ def tool(
                 near = get_close_matches(option, Tool.__dataclass_fields__, 1)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 raise ConfigError(f"tool {name!r}: there is no {option!r}{hint}")
-        for option in ("sensitive", "unmask", "untrusted", "key"):
+        for option in ("sensitive", "unmask", "untrusted", "key", "audience"):
             if isinstance(contract.get(option), str):
                 raise ConfigError(f"tool {name!r}: {option} is the text {contract[option]!r}; write names in brackets")
         for option in ("sensitive", "unmask", "untrusted"):
             if option in contract:
                 contract[option] = frozenset(contract[option])
-        if "key" in contract:
-            contract["key"] = tuple(contract["key"])
+        for option in ("key", "audience"):
+            if option in contract:
+                contract[option] = tuple(contract[option])
         doc = inspect.cleandoc(function.__doc__ or "").split("\n\n")[0].replace("\n", " ")
         return Tool(
             name=name,

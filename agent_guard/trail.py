@@ -18,7 +18,7 @@ from sqlalchemy import Column, TypedColumns
 
 from agent_guard.atoms import BREAK, Day, atoms, day_of, plain, time_of, words
 from agent_guard.plan import Plan
-from agent_guard.query import Query
+from agent_guard.query import Command, Query
 from agent_guard.store import metadata
 from agent_guard.types import JSON, Origin
 
@@ -57,8 +57,8 @@ class _Columns(TypedColumns):
 
 TRAIL = sa.Table("trail", metadata, _Columns)
 
-_INSERT = TRAIL.insert()
-_LAST = sa.select(sa.func.max(TRAIL.c.n)).where(TRAIL.c.thread == sa.bindparam("thread"))
+_INSERT = Command(TRAIL.insert())
+_LAST = Query(sa.select(sa.func.max(TRAIL.c.n).label("n")).where(TRAIL.c.thread == sa.bindparam("thread")))
 _SINCE = Query(
     sa.select(TRAIL).where(TRAIL.c.thread == sa.bindparam("thread"), TRAIL.c.n > sa.bindparam("n")).order_by(TRAIL.c.n)
 )
@@ -111,6 +111,11 @@ class Trail:
         self._numbers: dict[Decimal, dict[Origin, int]] = {}
         self._days: dict[Day, dict[Origin, set[int]]] = {}
         self._times: dict[tuple[int, int], dict[Origin, set[int]]] = {}
+
+    @property
+    def said(self) -> int:
+        """The place of the subject's newest words; 0 where the subject has said nothing."""
+        return self.user_text[0] if self.user_text else 0
 
     def has(self, sighting: Sighting) -> bool:
         """Whether this text was seen before, from the same place."""
@@ -173,14 +178,13 @@ class Trail:
 
     def _exactly(self, value: str) -> Seen:
         wanted = plain(value)
-        border = re.compile(rf"(?<![\w.@-]){re.escape(wanted)}(?![\w@-]|\.\w)")
         found: dict[Origin, int] = {}
         phrase = [word for word in words(value) if word != BREAK]
         if not phrase or any(word not in self._words for word in phrase):
             return {}
         for origin in self._words[phrase[0]]:
             places = self._places(phrase, origin, None)
-            index = next((at for at in places if border.search(plain(self._rows[at][0].text))), None)
+            index = next((at for at in places if _stands_alone(wanted, plain(self._rows[at][0].text))), None)
             if index is not None:
                 found[origin] = index
         return self._named(found)
@@ -234,6 +238,23 @@ class Trail:
         return {origin: self._rows[index][0].source for origin, index in found.items()}
 
 
+def _stands_alone(address: str, text: str) -> bool:
+    """Whether an address stands in a text as a whole, and not as a part of a longer one."""
+    start = text.find(address)
+    while start >= 0:
+        before, after = text[:start][-1:], text[start + len(address) :][:2]
+        if not _goes_on(before, ".@-") and not (
+            _goes_on(after[:1], "@-") or (after[:1] == "." and _goes_on(after[1:]))
+        ):
+            return True
+        start = text.find(address, start + 1)
+    return False
+
+
+def _goes_on(letter: str, signs: str = "") -> bool:
+    return bool(letter) and (letter.isalnum() or letter == "_" or letter in signs)
+
+
 def _named(said: Sequence[str], at: int, cues: Collection[str]) -> bool:
     """Whether a short number stands for a record: alone in its line, or after a word that says so."""
     before = said[max(0, at - 2) : at]
@@ -263,9 +284,9 @@ class Trails:
 def append_plan(connection: sa.Connection, thread: str, plan: Plan) -> None:
     """Stores a plan that was checked, inside the caller's transaction; the calls that follow are held against it."""
     connection.info[WRITTEN] = (thread, ref(connection))
-    last = connection.execute(_LAST, {"thread": thread}).scalar() or 0
+    last = _LAST.first(connection, {"thread": thread}).n or 0
     values = {"thread": thread, "n": last + 1, "origin": PLANNED, "source": plan.digest, "linked": True}
-    connection.execute(_INSERT, values | {"text": plan.model_dump_json()})
+    _INSERT.run(connection, values | {"text": plan.model_dump_json()})
 
 
 def append(connection: sa.Connection, thread: str, sightings: Sequence[Sighting]) -> None:
@@ -273,9 +294,9 @@ def append(connection: sa.Connection, thread: str, sightings: Sequence[Sighting]
     if not sightings:
         return
     connection.info[WRITTEN] = (thread, ref(connection))
-    last = connection.execute(_LAST, {"thread": thread}).scalar() or 0
-    connection.execute(
-        _INSERT,
+    last = _LAST.first(connection, {"thread": thread}).n or 0
+    _INSERT.many(
+        connection,
         [
             {
                 "thread": thread,

@@ -99,6 +99,7 @@ class Subject:
         for name in ("id", "tenant"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise ValueError(f"Subject.{name} must be a non-empty text")
+        _storable("Subject", id=self.id, tenant=self.tenant, region=self.region or "")
         object.__setattr__(self, "roles", frozenset(self.roles))
 
 
@@ -116,6 +117,16 @@ class Party:
     id: str
     refs: Mapping[str, str] = field(default_factory=dict)
     known: Mapping[EntityType, Sequence[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _storable("Party", id=self.id)
+
+
+def _storable(kind: str, **names: str) -> None:
+    """Refuses a name that not every database can keep as it is: two that differ must stay two."""
+    for field_name, value in names.items():
+        if any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in value):
+            raise ValueError(f"{kind}.{field_name} holds a character that cannot be stored: NUL or half of another")
 
 
 @dataclass(frozen=True, kw_only=True)

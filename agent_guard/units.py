@@ -1,17 +1,17 @@
-"""Durations and canonical JSON: the two notations that must read the same everywhere."""
+"""Durations, canonical JSON and text that can be stored: what must read the same everywhere."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from datetime import timedelta
 
+import orjson
 import rfc8785
 
 from agent_guard.types import JSON
 
-__all__ = ["canonical", "parse_duration", "sha256"]
+__all__ = ["canonical", "parse_duration", "sha256", "storable"]
 
 _DURATION = re.compile(r"(?P<count>[1-9][0-9]{0,5})(?P<unit>[smhd])")
 _MAX = 2**53 - 1
@@ -30,6 +30,11 @@ def parse_duration(text: str) -> timedelta:
     return timedelta(**{_UNITS[found["unit"]]: int(found["count"])})
 
 
+def storable(text: str) -> str:
+    """A text as every database takes it: U+FFFD for the character NUL, a question mark for half of a character."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
 def canonical(value: JSON) -> bytes:
     """Serialises JSON by RFC 8785, so that equal data are equal bytes.
 
@@ -37,12 +42,12 @@ def canonical(value: JSON) -> bytes:
         ValueError: NaN, an infinity, or an integer beyond 2**53 - 1, which the RFC does not know.
     """
     if _plain(value):
-        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     return rfc8785.dumps(value)
 
 
 def _plain(value: JSON) -> bool:
-    """Whether Python's own writer gives the RFC's bytes: no fractions, and keys in the order of their letters."""
+    """Whether orjson gives the RFC's bytes, many times faster: no fractions, and keys in the order of their letters."""
     kind = type(value)
     if kind is str:
         return bool(value.isascii() or max(value) <= "\ud7ff")

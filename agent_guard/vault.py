@@ -5,9 +5,8 @@ itself encrypted under a key derived from the master key. Destroying a data key 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import replace
-from itertools import groupby
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 import sqlalchemy as sa
@@ -17,15 +16,18 @@ from sqlalchemy import Column, TypedColumns
 
 from agent_guard.credentials import Keys
 from agent_guard.errors import StoreError
-from agent_guard.query import Query
+from agent_guard.query import Command, Query
 from agent_guard.store import Store, metadata
 from agent_guard.threads import ThreadRow
 from agent_guard.types import EntityType, Entry, Origin
 
-__all__ = ["DATA_KEYS", "ENTRIES", "SIGHTINGS", "ThreadVault", "Vault"]
+__all__ = ["DATA_KEYS", "ENTRIES", "SIGHTINGS", "ThreadVault", "Vault", "data_key_id"]
 
 SOURCES_MAX = 3
 """How many places are kept for each origin of a value."""
+
+THREADS_MAX = 256
+"""How many threads' sealed rows a process keeps."""
 
 _NONCE_BYTES = 12  # NIST SP 800-38D: 96 bits, random, one key for far fewer than 2**32 values
 
@@ -57,35 +59,59 @@ ENTRIES = sa.Table("vault_entries", metadata, _EntryColumns)
 SIGHTINGS = sa.Table("vault_sightings", metadata, _SightingColumns)
 
 _KEY = sa.select(DATA_KEYS.c.wrapped).where(DATA_KEYS.c.id == sa.bindparam("id"))
-_ADD_ENTRIES = ENTRIES.insert()
-_ADD_SIGHTINGS = SIGHTINGS.insert()
-_READ = Query(
+_ADD_ENTRIES = Command(ENTRIES.insert())
+_ADD_SIGHTINGS = Command(SIGHTINGS.insert())
+_HEAD = Query(
     sa.select(
-        ENTRIES.c.token,
-        ENTRIES.c.type,
-        ENTRIES.c.key_id,
-        ENTRIES.c.sealed,
-        SIGHTINGS.c.origin,
-        SIGHTINGS.c.source,
-        DATA_KEYS.c.wrapped,
+        sa.select(sa.func.count())
+        .select_from(ENTRIES)
+        .where(ENTRIES.c.thread == sa.bindparam("thread"))
+        .scalar_subquery()
+        .label("entries"),
+        sa.select(sa.func.count())
+        .select_from(SIGHTINGS)
+        .where(SIGHTINGS.c.thread == sa.bindparam("thread"))
+        .scalar_subquery()
+        .label("sightings"),
+        sa.select(DATA_KEYS.c.wrapped).where(DATA_KEYS.c.id == sa.bindparam("id")).scalar_subquery().label("wrapped"),
     )
-    .select_from(
-        ENTRIES.outerjoin(
-            SIGHTINGS, sa.and_(SIGHTINGS.c.thread == ENTRIES.c.thread, SIGHTINGS.c.token == ENTRIES.c.token)
-        ).outerjoin(DATA_KEYS, DATA_KEYS.c.id == sa.bindparam("id"))
-    )
-    .where(ENTRIES.c.thread == sa.bindparam("thread"))
-    .order_by(ENTRIES.c.n, SIGHTINGS.c.n)
 )
-"""One trip: a thread's vault is read at every step of a conversation."""
+_ENTRIES = Query(
+    sa.select(ENTRIES.c.token, ENTRIES.c.type, ENTRIES.c.key_id, ENTRIES.c.sealed)
+    .where(ENTRIES.c.thread == sa.bindparam("thread"))
+    .order_by(ENTRIES.c.n)
+)
+_SIGHTINGS = Query(
+    sa.select(SIGHTINGS.c.token, SIGHTINGS.c.origin, SIGHTINGS.c.source)
+    .where(SIGHTINGS.c.thread == sa.bindparam("thread"))
+    .order_by(SIGHTINGS.c.n)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """A thread's rows as they lie in the database. No value can be read in them: the data key is not here.
+
+    Args:
+        entries: token, type, data key and sealed value, the oldest first.
+        sources: token -> origin and source of each sighting.
+        sightings: how many there are in all.
+    """
+
+    entries: Sequence[tuple[str, EntityType, str, bytes]]
+    sources: Mapping[str, tuple[tuple[Origin, str], ...]]
+    sightings: int
 
 
 class Vault:
-    """Opens the vaults of threads."""
+    """Opens the vaults of threads. It keeps their sealed rows, which are only ever added to: as many as before are the
+    same as before, and need not be read again. Values are unsealed for one call at a time.
+    """
 
     def __init__(self, store: Store, keys: Keys) -> None:
         self._store = store
-        self._wrapping = AESGCM(keys.derive("vault"))
+        self._wrapping = _Wrapping(keys)
+        self._kept: dict[str, _Sealed] = {}
 
     def of(self, thread: ThreadRow) -> ThreadVault:
         """The pseudonyms of one thread, as they are stored now.
@@ -94,51 +120,68 @@ class Vault:
             StoreError: the database cannot be read, or was written under another master key.
         """
         with self._store.read() as connection:
-            return self.read(connection, thread)
+            return self.read(connection, thread, keep=True)
 
-    def read(self, connection: sa.Connection, thread: ThreadRow) -> ThreadVault:
-        """As :meth:`of`, inside the caller's transaction."""
+    def read(self, connection: sa.Connection, thread: ThreadRow, *, keep: bool = False) -> ThreadVault:
+        """As :meth:`of`, inside the caller's transaction.
+
+        Args:
+            keep: the transaction has written nothing that could yet be undone.
+        """
         key_id = data_key_id(thread)
-        rows = _READ.all(connection, {"thread": thread.id, "id": key_id})
-        wrapped = rows[0].wrapped if rows else None  # without entries the key is looked for when one is written
+        head = _HEAD.first(connection, {"thread": thread.id, "id": key_id})
+        stored = self._kept.get(thread.id)
+        if stored is None or (len(stored.entries), stored.sightings) != (head.entries, head.sightings):
+            stored = _sealed(connection, thread.id)
+        # without entries the key is looked for when one is written
+        wrapped = head.wrapped if stored.entries else None
         cipher = None if wrapped is None else AESGCM(_open(self._wrapping, wrapped, key_id))
         made_under = _generation(key_id, wrapped or b"")
-        vault = ThreadVault(thread.id, key_id, cipher, self._wrapping, made_under)
-        for token, group in groupby(rows, key=lambda row: row.token):
-            sightings = list(group)
-            first = sightings[0]
+        entries = {}
+        for token, type_, sealed_under, sealed in stored.entries:
             # a row whose data key was destroyed keeps its place, so that its pseudonym is never given to another
-            readable = first.key_id == made_under
-            value = _open(cipher, first.sealed, _label(thread.id, token)).decode() if cipher and readable else ""
-            seen = tuple(dict.fromkeys(row.origin for row in sightings if row.origin is not None))
-            vault.load(Entry(token=token, type=first.type, value=value, origins=seen))
-            vault.load_sightings([(token, row.origin, row.source) for row in sightings if row.origin is not None])
-        return vault
+            readable = cipher is not None and sealed_under == made_under
+            value = _open(cipher, sealed, _label(thread.id, token)).decode() if cipher and readable else ""
+            origins = tuple(dict.fromkeys([origin for origin, _ in stored.sources.get(token, ())]))
+            entries[token] = Entry(token=token, type=type_, value=value, origins=origins)
+        if keep and self._kept.get(thread.id) is not stored:
+            if len(self._kept) >= THREADS_MAX:
+                self._kept.clear()
+            self._kept[thread.id] = stored
+        return ThreadVault(thread.id, key_id, cipher, self._wrapping, made_under, entries, stored)
+
+
+def _sealed(connection: sa.Connection, thread: str) -> _Sealed:
+    seen = _SIGHTINGS.all(connection, {"thread": thread})
+    sources: dict[str, tuple[tuple[Origin, str], ...]] = {}
+    for token, origin, source in seen:
+        sources[token] = (*sources.get(token, ()), (origin, source))
+    return _Sealed(_ENTRIES.all(connection, {"thread": thread}), sources, len(seen))
 
 
 class ThreadVault:
     """One thread's pseudonyms in memory; what is new is written by :meth:`flush`. Implements ``Pseudonyms``."""
 
-    def __init__(self, thread: str, key_id: str, cipher: AESGCM | None, wrapping: AESGCM, made_under: str) -> None:
+    def __init__(
+        self,
+        thread: str,
+        key_id: str,
+        cipher: AESGCM | None,
+        wrapping: _Wrapping,
+        made_under: str,
+        entries: dict[str, Entry],
+        stored: _Sealed,
+    ) -> None:
         self._thread = thread
         self._key_id = key_id
         self._cipher = cipher
         self._wrapping = wrapping
         self._made_under = made_under
-        self._entries: dict[str, Entry] = {}
-        self._seen: set[tuple[str, Origin, str]] = set()
-        self._sources: dict[str, list[tuple[Origin, str]]] = {}
+        self._entries = entries
+        self._sources = dict(stored.sources)
+        self._sightings = stored.sightings
         self._new_entries: list[Entry] = []
         self._new_sightings: list[tuple[str, Origin, str]] = []
-
-    def load(self, entry: Entry) -> None:
-        """Takes an entry that is stored already."""
-        self._entries[entry.token] = entry
-
-    def load_sightings(self, sightings: Sequence[tuple[str, Origin, str]]) -> None:
-        """Takes sightings (token, origin, source) that are stored already."""
-        for token, origin, source in sightings:
-            self._see(token, origin, source)
 
     def entries(self) -> Sequence[Entry]:
         """Every entry whose value can be read, the oldest first."""
@@ -167,19 +210,14 @@ class ThreadVault:
         """Notes one more sighting; the same one twice is one, and so is one of many from one origin: the trail has them
         all, and a vault that grew with every message would make every message dearer.
         """
-        sighting: tuple[str, Origin, str] = (token, origin, source[:200])
-        alike = sum(known == origin for known, _ in self.sightings(token))
-        if sighting in self._seen or alike >= SOURCES_MAX:
+        known, source = self.sightings(token), source[:200]
+        if (origin, source) in known or sum(other == origin for other, _ in known) >= SOURCES_MAX:
             return
-        self._see(token, origin, sighting[2])
-        self._new_sightings.append(sighting)
+        self._sources[token] = (*known, (origin, source))
+        self._new_sightings.append((token, origin, source))
         entry = self._entries[token]
         if origin not in entry.origins:
             self._entries[token] = replace(entry, origins=(*entry.origins, origin))
-
-    def _see(self, token: str, origin: Origin, source: str) -> None:
-        self._seen.add((token, origin, source))
-        self._sources.setdefault(token, []).append((origin, source))
 
     @property
     def minted(self) -> int:
@@ -206,8 +244,8 @@ class ThreadVault:
         if self._new_entries:
             cipher = self._cipher or self._new_cipher(connection)
             start = len(self._entries) - len(self._new_entries)
-            connection.execute(
-                _ADD_ENTRIES,
+            _ADD_ENTRIES.many(
+                connection,
                 [
                     {
                         "thread": self._thread,
@@ -221,14 +259,15 @@ class ThreadVault:
                 ],
             )
         if self._new_sightings:
-            start = len(self._seen) - len(self._new_sightings)
-            connection.execute(
-                _ADD_SIGHTINGS,
+            start = self._sightings
+            _ADD_SIGHTINGS.many(
+                connection,
                 [
                     {"thread": self._thread, "token": token, "origin": origin, "source": source, "n": start + index}
                     for index, (token, origin, source) in enumerate(self._new_sightings)
                 ],
             )
+        self._sightings += len(self._new_sightings)
         self._new_entries, self._new_sightings = [], []
 
     def _new_cipher(self, connection: sa.Connection) -> AESGCM:
@@ -258,7 +297,27 @@ def _label(thread: str, token: str) -> str:
     return f"{thread}|{token}"  # authenticated with the value, so that rows cannot be swapped
 
 
-def _open(cipher: AESGCM, sealed: bytes, label: str) -> bytes:
+class _Wrapping:
+    """Wraps data keys under the present master key, and unwraps those that were wrapped under a former one as well."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._present, *self._former = (AESGCM(key) for key in keys.every("vault"))
+
+    def encrypt(self, nonce: bytes, data: bytes, label: bytes) -> bytes:
+        """As ``AESGCM``."""
+        return self._present.encrypt(nonce, data, label)
+
+    def decrypt(self, nonce: bytes, data: bytes, label: bytes) -> bytes:
+        """As ``AESGCM``."""
+        for cipher in self._former:
+            try:
+                return cipher.decrypt(nonce, data, label)
+            except InvalidTag:
+                continue
+        return self._present.decrypt(nonce, data, label)
+
+
+def _open(cipher: AESGCM | _Wrapping, sealed: bytes, label: str) -> bytes:
     try:
         return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], label.encode())
     except (InvalidTag, ValueError):  # ValueError: too short to hold a nonce
@@ -267,6 +326,6 @@ def _open(cipher: AESGCM, sealed: bytes, label: str) -> bytes:
         ) from None
 
 
-def _seal(cipher: AESGCM, value: bytes, label: str) -> bytes:
+def _seal(cipher: AESGCM | _Wrapping, value: bytes, label: str) -> bytes:
     nonce = secrets.token_bytes(_NONCE_BYTES)
     return nonce + cipher.encrypt(nonce, value, label.encode())

@@ -94,7 +94,7 @@ def thread_of(gateway: Gateway, messages: int) -> GuardedThread:
         )
         for n in range(20, messages + 1)
     ]
-    with gateway.store.write() as connection:
+    with gateway.store.write(locks=["test"]) as connection:
         append(connection, thread.id, rest)
     return thread
 

@@ -30,6 +30,8 @@ from agent_guard.types import Code
 from agent_guard.wire import wire_name
 from tests.conftest import Note, NoteSent, World
 
+pytestmark = pytest.mark.databases
+
 ROOT = Path(__file__).parents[1]
 TASK = {"deal_id": "42", "subject": "Call"}
 ASK = {"crm.create_task": {"mode": "approve"}}
@@ -170,7 +172,7 @@ def test_a_revoked_agent_stops_at_once_and_nothing_else_does(world: World, base:
     """A running gateway of the revoked agent runs nothing more; other agents, environments and the CRM go on."""
     add(base, "sdr", "stage")
     sdr, bot = (world.gateway(file=True, agent=name) for name in ("sdr", "bot"))
-    key = FileCredentials(world.folder / "guard.db.key")
+    key = FileCredentials(world.database.key_file)
     stage = world.gateway(file=True, agent="sdr", environment="stage", credentials=key)
     assert run(sdr, world, "A").status == "executed"
     revoke(base, "sdr")
@@ -222,7 +224,7 @@ def test_a_revocation_is_whole_or_not_at_all(base: Gateway, monkeypatch: pytest.
     monkeypatch.setattr(base.audit, "append", lambda *_, **__: (_ for _ in ()).throw(StoreError("full")))
     with pytest.raises(StoreError):
         revoke(base, "sdr")
-    assert durable == [{"durable": True}]
+    assert [options["durable"] for options in durable] == [True]
     assert base.kill_switch.pressed(agent_flags("dev", "sdr")) == ()
     with base.store.read() as connection:
         row = agents.find(connection, "sdr", "dev")
@@ -278,7 +280,7 @@ def test_an_agent_revoked_after_the_approval_does_not_run(world: World, base: Ga
     """A human's yes to a call is no yes to an agent that is revoked by the time it runs."""
     gateway = world.gateway(world.policy(ASK), file=True, agent="sdr")
     model = ScriptedModel(call("crm.create_task", **TASK), "Done.")
-    session = Session(guarded_agent(model, gateway), gateway, checkpointer=f"sqlite:///{world.folder}/threads.db")
+    session = Session(guarded_agent(model, gateway), gateway, checkpointer=world.database.checkpoints)
     asked = session.start("Do it", world.sdr, speaker="user", party=world.anna)
     gateway.answer(asked.pending.id, "approve", by=world.boss)
     revoke(base, "sdr")
@@ -304,11 +306,9 @@ def test_an_agent_revoked_after_the_claim_does_not_run(world: World, base: Gatew
 
 PROCESS = """
 import sys
-from pathlib import Path
-from agent_guard.masking import Masker
 from tests.conftest import World
 
-world = World(Path(sys.argv[1]), Masker(profile="patterns"))
+world = World.at(sys.argv[1:])
 thread = world.gateway(file=True, agent="sdr").open(world.sdr, party=world.anna)
 for line in sys.stdin:
     done = thread.invoke("crm.create_task", {"deal_id": "42", "subject": line.strip()})
@@ -318,10 +318,10 @@ for line in sys.stdin:
 
 @pytest.mark.req("A2", "B11")
 def test_another_process_sees_a_revocation_at_its_next_call(world: World, base: Gateway) -> None:
-    """A process that runs already, on the same file, runs nothing after the revocation was written by this one."""
+    """A process that runs already, on the same database, runs nothing after the revocation was written by this one."""
     other = subprocess.Popen(
-        [sys.executable, "-c", PROCESS, str(world.folder)],
-        cwd=ROOT,
+        [sys.executable, "-c", PROCESS, *world.home],
+        cwd=world.folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -348,6 +348,7 @@ def test_another_process_sees_a_revocation_at_its_next_call(world: World, base: 
 
 
 @pytest.mark.req("A2")
+@pytest.mark.databases("sqlite")
 def test_an_agent_costs_no_query_of_its_own(world: World, base: Gateway) -> None:
     """A call of an added agent reads the flags as often as one of the default agent, and never the table of agents."""
     asked: dict[str, list[str]] = {}
@@ -356,7 +357,9 @@ def test_an_agent_costs_no_query_of_its_own(world: World, base: Gateway) -> None
         thread = gateway.open(world.sdr, party=world.anna)
         seen = asked.setdefault(name, [])
         sa.event.listen(
-            gateway.store._engine, "checkout", lambda driver, *_, seen=seen: driver.set_trace_callback(seen.append)
+            gateway.store._database._engine,
+            "checkout",
+            lambda driver, *_, seen=seen: driver.set_trace_callback(seen.append),
         )
         assert thread.invoke("crm.create_task", TASK | {"subject": name}).status == "executed"
     flags = [sum("switches" in text for text in asked[name]) for name in asked]
@@ -399,7 +402,7 @@ def credentials(world: World) -> Any:
     """The shared database's own key, and two agents' secrets."""
     from agent_guard.credentials import SplitCredentials
 
-    key = FileCredentials(world.folder / "guard.db.key")
+    key = FileCredentials(world.database.key_file)
     return SplitCredentials(key=key, secrets=MemoryCredentials(secrets=HELD))
 
 
@@ -429,7 +432,7 @@ def test_a_revoked_agent_gets_no_secret(world: World, base: Gateway) -> None:
 
     class Counting(MemoryCredentials):
         def master_key(self, environment: str | None = None) -> bytes:
-            return FileCredentials(world.folder / "guard.db.key").master_key()
+            return FileCredentials(world.database.key_file).master_key()
 
         def secret(self, name: str, *, environment: str, agent: str) -> Any:
             asked.append(name)
@@ -455,7 +458,7 @@ def test_a_resource_cannot_take_the_gateways_own_names(world: World, name: str) 
 @pytest.mark.req("A2")
 def test_a_command_needs_no_gateway_to_revoke(world: World, base: Gateway) -> None:
     """Store and audit are enough, as on the command line: the button must work when a policy cannot be loaded."""
-    settings = Settings(database=f"sqlite:///{world.folder}/guard.db", environment="dev")
+    settings = Settings(database=world.database.shared, environment="dev")
     store = Store(settings.database)
     audit = Audit(store, keys_of(settings, store))
     enrolment.revoke(store, audit, "bot", environment="dev", reason="x", by="ops", now=base.now())
@@ -468,7 +471,7 @@ def test_a_model_is_never_told_of_agents(world: World, base: Gateway) -> None:
     """What a model is sent holds neither the agent's name nor that tools have secrets."""
     gateway = sender(world, "sdr", credentials=credentials(world))
     model = ScriptedModel(AIMessage("Hello."))
-    session = Session(guarded_agent(model, gateway), gateway, checkpointer=f"sqlite:///{world.folder}/threads.db")
+    session = Session(guarded_agent(model, gateway), gateway, checkpointer=world.database.checkpoints)
     session.start("Hi", world.sdr, speaker="user")
     session.close()
     sent = repr(model.heard) + repr(model.tools)

@@ -17,6 +17,8 @@ from agent_guard.guarded import GuardedThread
 from agent_guard.types import Code, Subject
 from tests.conftest import World
 
+pytestmark = pytest.mark.databases
+
 TASK = {"deal_id": "42", "subject": "Call"}
 
 
@@ -404,11 +406,11 @@ def test_an_answer_that_cannot_be_stored_is_none(world: World) -> None:
     gateway = world.gateway(world.policy({"crm.create_task": {"mode": "approve"}}), file=True)
     thread = gateway.open(world.sdr, party=world.anna)
     id = thread.invoke("crm.create_task", TASK).approval_id or ""
-    with gateway.store.write() as connection:
+    with gateway.store.write(locks=["test"]) as connection:
         connection.exec_driver_sql("ALTER TABLE audit RENAME TO gone")
     with pytest.raises(StoreError):
         thread.resume(id, "approve", by=world.boss)
-    with gateway.store.write() as connection:
+    with gateway.store.write(locks=["test"]) as connection:
         connection.exec_driver_sql("ALTER TABLE gone RENAME TO audit")
     assert stored(gateway, id).answer is None
     assert thread.resume(id, "approve", by=world.boss).status == "executed"
@@ -435,7 +437,7 @@ def test_an_approval_is_used_for_its_digest_only(world: World) -> None:
     digest, now = stored(thread.gateway, id).digest, thread.gateway.now_ms()
 
     def use(digest: str, now_ms: int) -> bool:
-        with thread.gateway.store.write() as connection:
+        with thread.gateway.store.write(locks=["test"]) as connection:
             return approvals.use(connection, id, digest=digest, now_ms=now_ms)
 
     assert not use(digest, now), "not answered yet"

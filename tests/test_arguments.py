@@ -28,7 +28,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from agent_guard.arguments import MAX_BYTES, MAX_DEPTH, TOKEN, read, refuse_free_text, screen, tokens
+from agent_guard.arguments import MAX_BYTES, MAX_DEPTH, TOKEN, has_audience, read, refuse_free_text, screen, tokens
 from agent_guard.errors import ConfigError
 from agent_guard.policy import ToolRule
 from agent_guard.types import ENTITY_TYPES, Code, Entry
@@ -580,3 +580,108 @@ def test_a_pseudonym_is_one_of_the_known_types_and_a_plain_number():
     assert all(TOKEN.fullmatch(f"<{kind}_1>") for kind in ENTITY_TYPES)
     for text in ("<PERSON_0>", "<PERSON_>", "<PERSON_1000000>", "<NAME_1>", "PERSON_1", "<PERSON_١>", "<person_1>"):
         assert not TOKEN.fullmatch(text)
+
+
+# ---- whether anybody else sees it
+
+
+class Trimmed(BaseModel):
+    guests: list[str] | None = Field(default=None, max_length=5)
+    team: str | None = Field(default="", max_length=40)
+    teams: dict[str, str] = Field(default_factory=dict, max_length=5)
+
+    @field_validator("team")
+    @classmethod
+    def _trim(cls, value):
+        return value and value.strip()
+
+
+class Verbatim(BaseModel):
+    guests: list[str | list[str] | None] = Field(default_factory=list, max_length=5)
+    team: str | None = Field(default="", max_length=40)
+
+
+class Crowded(BaseModel):
+    guests: list[str] = Field(default=["all"], max_length=5)
+
+
+class Unseen(BaseModel):
+    guests: list[str] = Field(default_factory=list, max_length=5, exclude=True)
+
+
+ALL = ("guests", "team", "teams")
+
+
+def audience(model, args, values=None):
+    named = tuple(name for name in ALL if name in model.model_fields)
+    tool = contract("a.b", args=model, effect="send", sensitive=set(named), audience=named, unmask=set(named))
+    found = read(tool, ToolRule.model_validate(rule()), args, (values or VALUES_OF).get)
+    return has_audience(tool, found)
+
+
+VALUES_OF = {token: find(token) for token in VALUES} | {
+    "<EMAIL_7>": Entry(token="<EMAIL_7>", type="EMAIL", value="", origins=("user",))
+}
+
+
+@pytest.mark.req("B1", "A12")
+@pytest.mark.parametrize(
+    ("model", "args", "expected"),
+    [
+        (Trimmed, {}, False),
+        (Trimmed, {"guests": None, "team": None}, False),
+        (Trimmed, {"guests": [], "team": "", "teams": {}}, False),
+        (Trimmed, {"team": " \t "}, False),
+        (Trimmed, {"guests": ["bob"]}, True),
+        (Trimmed, {"guests": [""]}, True),
+        (Trimmed, {"guests": [" "]}, True),
+        (Trimmed, {"team": "sales"}, True),
+        (Trimmed, {"guests": [], "team": "sales"}, True),
+        (Trimmed, {"teams": {"a": ""}}, True),
+        (Trimmed, {"guests": ["<EMAIL_1>"]}, True),
+        (Trimmed, {"team": "<EMAIL_7>"}, True),
+        (Trimmed, {"guests": ["<EMAIL_7>"]}, True),
+        (Trimmed, {"guests": ["<EMAIL_9>"]}, True),
+        (Trimmed, {"guests": 0}, True),
+        (Trimmed, {"guests": False}, True),
+        (Trimmed, {"guests": {}}, True),
+        (Trimmed, {"guests": "bob"}, True),
+        (Trimmed, {"cc": ["bob"]}, True),
+        (Verbatim, {}, False),
+        (Verbatim, {"team": " "}, True),
+        (Verbatim, {"team": "\u200b"}, True),
+        (Verbatim, {"guests": [None]}, True),
+        (Verbatim, {"guests": [[]]}, True),
+        (Verbatim, {"guests": [["bob"]]}, True),
+        (Crowded, {}, True),
+        (Crowded, {"guests": []}, False),
+        (Unseen, {}, True),
+        (Unseen, {"guests": ["bob"]}, True),
+    ],
+)
+def test_an_audience_is_empty_only_where_the_model_says_so(model, args, expected):
+    """Nothing, an empty text, list or object is nobody; spaces, lists of nothing, what is not read, what is not shown
+    and a pseudonym of nothing are somebody; a default is looked at after it is filled.
+    """
+    assert audience(model, args) is expected
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "guests": st.none() | st.lists(st.text(max_size=2), max_size=2),
+            "team": st.none() | st.text(max_size=2),
+        },
+    ),
+    st.text(min_size=1, max_size=3),
+)
+def test_one_guest_more_is_an_audience(args, guest):
+    """Whatever a call names, with one guest more it has an audience."""
+    assert audience(Verbatim, args | {"guests": [*(args.get("guests") or []), guest]}) is True
+
+
+def test_without_an_audience_in_the_contract_everybody_sees_it():
+    """Only a contract can say that nobody does."""
+    found = look(Trimmed, {}, effect="send")
+    assert has_audience(contract("a.b", args=Trimmed, effect="send"), found) is True

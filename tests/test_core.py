@@ -13,6 +13,8 @@ from agent_guard.guards import Guard
 from agent_guard.types import Objection
 from tests.conftest import World
 
+pytestmark = pytest.mark.databases
+
 
 def office_hours(*_: object) -> None:
     """A guard's function."""

@@ -19,6 +19,8 @@ from agent_guard.tool import tool
 from agent_guard.types import Code, Objection, Party, Subject, ToolCall, ToolResult
 from tests.conftest import World
 
+pytestmark = pytest.mark.databases
+
 # ---- built or refused
 
 
@@ -111,9 +113,9 @@ def test_outside_dev_the_master_key_comes_from_the_environment(world: World, mon
 
 
 def test_dev_makes_a_key_file_that_only_its_owner_reads(world: World) -> None:
-    """In ``dev`` the key lies beside the database, and the next gateway reads it."""
+    """In ``dev`` the key lies beside the database or in the guard's own folder, and the next gateway reads it."""
     first = world.gateway(file=True)
-    key = world.folder / "guard.db.key"
+    key = world.database.key_file
     assert key.stat().st_mode & 0o777 == 0o600
     opened = first.open(world.sdr, user_text="Write to anna@kowalska.example", thread_id="t1")
     assert opened.text == "Write to <EMAIL_1>"

@@ -12,6 +12,8 @@ from agent_guard.guarded import GuardedThread
 from agent_guard.types import Code, Subject, ToolResult
 from tests.conftest import World
 
+pytestmark = pytest.mark.databases
+
 TASK = {"deal_id": "42", "subject": "Call Anna Kowalska"}
 STAGE = {"deal_id": "42", "stage": "won"}
 
@@ -259,7 +261,7 @@ def test_an_unusable_store_raises_and_nothing_runs(world: World) -> None:
     """A decision that cannot be recorded is none: the caller gets StoreError."""
     gateway = world.gateway(file=True)
     thread = gateway.open(world.sdr, party=world.anna)
-    with gateway.store.write() as connection:
+    with gateway.store.write(locks=["test"]) as connection:
         connection.exec_driver_sql("DROP TABLE meter")
     with pytest.raises(StoreError, match="cannot be used"):
         thread.invoke("crm.create_task", TASK)
@@ -415,6 +417,14 @@ def test_a_silent_system_of_record_denies(world: World, error: Exception) -> Non
     assert (result.status, result.code) == ("denied", Code.TOOL_UNAVAILABLE)
     assert "Anna" not in str(world.dump(thread.gateway))
     assert world.desk.effects == []
+
+
+def test_a_character_that_cannot_be_stored_is_replaced_alike_everywhere(world: World) -> None:
+    """NUL and half of a character become the same text in every database."""
+    thread = world.thread()
+    assert thread.observe("a\0b \ud83d", origin="user", source="m1") == "a\ufffdb ?"
+    kept = [row["text"] for row in world.rows(thread.gateway, "trail")]
+    assert kept == ["a\ufffdb ?"]
 
 
 def test_model_text_is_bounded_before_it_is_stored(world: World) -> None:

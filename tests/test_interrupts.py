@@ -45,8 +45,8 @@ def test_the_payload_is_one_action_and_a_block_of_our_own(world: World) -> None:
     assert set(review["args_schema"]["properties"]) == {"deal_id", "stage"}
     block = out["agent_guard"]
     assert set(block) == {
-        "v", "approval_id", "digest", "expires_at", "effect", "requested_by", "diff", "provenance", "values", "also",
-        "previous_error",
+        "v", "approval_id", "digest", "expires_at", "effect", "requested_by", "diff", "provenance", "text", "values",
+        "also", "previous_error",
     }  # fmt: skip
     assert block["v"] == 1
     assert block["approval_id"] == asked.id

@@ -122,7 +122,7 @@ def test_a_region_without_records_is_refused():
 
 @pytest.mark.parametrize(
     ("entries", "name"),
-    [({"contact_caps": {"email": 1}}, "contact_caps")],
+    [({"tools": {TOOL: rule(approvers={"roles": ["m"], "review": "raw"})}}, "approvers.review")],
 )
 def test_a_policy_made_in_code_is_held_to_the_same(entries, name):
     """A rule that is not enforced yet is refused also where the policy was not read from a file."""

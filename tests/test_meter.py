@@ -11,10 +11,12 @@ from sqlalchemy.exc import IntegrityError
 from agent_guard.meter import METER, reached, take
 from tests.samples import NOW_MS, opened
 
+pytestmark = pytest.mark.databases
+
 
 @pytest.fixture
-def store():
-    with opened() as made:
+def store(database):
+    with opened(database.new()) as made:
         yield made
 
 
@@ -25,7 +27,7 @@ def full(store, count, now_ms, window_s=60, key="k"):
 
 def tick(store, *moments, key="k"):
     for now_ms in moments:
-        with store.write() as connection:
+        with store.write(locks=["test"]) as connection:
             take(connection, {key: 1}, now_ms=now_ms, trace_id="T")
 
 
@@ -76,7 +78,7 @@ def test_a_clock_that_is_set_back_frees_no_place(store, back_ms):
 
 def test_keys_are_counted_apart_and_one_call_takes_one_place_of_each(store):
     """A key that is named twice is taken once, and keys do not know of each other."""
-    with store.write() as connection:
+    with store.write(locks=["test"]) as connection:
         take(connection, {"a": 1, "b": 1}, now_ms=NOW_MS, trace_id="T")
         take(connection, {}, now_ms=NOW_MS, trace_id="T")
     assert full(store, 1, NOW_MS, key="a")
@@ -88,18 +90,18 @@ def test_keys_are_counted_apart_and_one_call_takes_one_place_of_each(store):
 def test_the_ordinal_itself_stops_a_race(store):
     """Two that take the same place collide in the database, whoever counted what."""
     tick(store, NOW_MS)
-    with pytest.raises(IntegrityError), store.write() as connection:
+    with pytest.raises(IntegrityError), store.write(locks=["test"]) as connection:
         connection.execute(METER.insert().values(key="k", n=1, at=NOW_MS, trace_id="T"))
 
 
 @pytest.mark.req("A3", "B7")
-def test_no_thread_goes_over_a_limit(tmp_path):
+def test_no_thread_goes_over_a_limit(database):
     """Of forty threads that ask and take in one transaction exactly as many pass as the limit says."""
-    with opened(f"sqlite:///{tmp_path}/guard.db", lock_wait_s=20) as store:
+    with opened(database.shared, lock_wait_s=20) as store:
         passed = []
 
         def work():
-            with store.write() as connection:
+            with store.write(locks=["test"]) as connection:
                 if not reached(connection, "k", 5, now_ms=NOW_MS, window_s=60):
                     take(connection, {"k": 1}, now_ms=NOW_MS, trace_id="T")
                     passed.append(1)
@@ -135,7 +137,7 @@ class Naive:
 def test_the_meter_counts_as_a_list_would(steps, count, window_s):
     """Whatever the clock does, asking and taking agree with a list of moments."""
     naive, now = Naive(), NOW_MS
-    with opened() as store, store.write() as connection:
+    with opened() as store, store.write(locks=["test"]) as connection:
         for delta, takes in steps:
             now += delta
             if takes:

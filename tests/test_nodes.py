@@ -24,6 +24,8 @@ from agent_guard.testing import ScriptedModel, assert_no_personal_data, call
 from agent_guard.types import Subject
 from tests.conftest import World
 
+pytestmark = pytest.mark.databases
+
 CONFIG: Any = {"configurable": {"thread_id": "t1"}}
 TASK = call("crm.create_task", deal_id="42", subject="Call Anna Kowalska")
 STAGE = call("crm.set_stage", deal_id="42", stage="won")

@@ -21,7 +21,7 @@ from agent_guard.wire import wire_name
 from tests.conftest import World
 from tests.planned import APPROVERS, EVIL, Talk, announced, desk, rules, step
 
-pytestmark = pytest.mark.req("A4", "A12")
+pytestmark = [pytest.mark.req("A4", "A12"), pytest.mark.databases]
 
 SAID = "Mail bob@firm.example and cy@firm.example, refund 120 EUR to blue, and move deal 42 to won."
 BOB, CY = "<EMAIL_2>", "<EMAIL_3>"

@@ -20,7 +20,7 @@ from agent_guard.types import Code
 from tests.conftest import World
 from tests.planned import EVIL, TICKET, desk, rules
 
-pytestmark = pytest.mark.req("A24", "B1")
+pytestmark = [pytest.mark.req("A24", "B1"), pytest.mark.databases]
 
 SAID = "Read ticket 7 of Anna Kowalska, then refund 120 EUR to blue."
 MASKED = "Read ticket 7 of <PERSON_1>, then refund 120 EUR to blue."

@@ -6,20 +6,18 @@ import json
 import multiprocessing
 import os
 import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent_guard.errors import OutcomeUnknown, PlanError, ToolRejected
-from agent_guard.masking import Masker
 from agent_guard.plan import Plan
 from agent_guard.testing import assert_no_personal_data
 from agent_guard.types import Code
 from tests.conftest import World
 from tests.planned import EVIL, Talk, announced, desk, rules, step
 
-pytestmark = pytest.mark.req("A24")
+pytestmark = [pytest.mark.req("A24"), pytest.mark.databases]
 
 TICKET = step("tickets.read", ticket={"const": "7"})
 
@@ -451,8 +449,8 @@ def test_an_unknown_call_holds_its_step(world: World) -> None:
 CONTEXT = multiprocessing.get_context("spawn")
 
 
-def _die_in_the_middle(folder: str, thread_id: str, point: str) -> None:
-    world = World(Path(folder), Masker(profile="patterns"))
+def _die_in_the_middle(home: tuple[str, str], thread_id: str, point: str) -> None:
+    world = World.at(home)
     thread = desk(world, file=True).thread(thread_id)
     if point == "before the effect":
         world.desk.before = lambda: os._exit(9)
@@ -468,7 +466,7 @@ def test_a_step_is_used_once_also_after_a_crash(world: World, point: str) -> Non
     """A process that died between claim and settlement leaves a step that nobody else takes, whether it ran or not."""
     talk = Talk(world, file=True)
     talk.plan(refund(talk))
-    child = CONTEXT.Process(target=_die_in_the_middle, args=(str(world.folder), talk.thread.id, point))
+    child = CONTEXT.Process(target=_die_in_the_middle, args=(world.home, talk.thread.id, point))
     child.start()
     child.join(60)
     assert child.exitcode == 9

@@ -31,6 +31,24 @@ def test_the_smallest_policy_has_the_defaults_of_the_article():
     assert policy.not_enforced() == []
 
 
+@pytest.mark.req("A3")
+def test_contact_caps_are_rates_of_a_customer():
+    """Each cap is a number of contacts in a time, of one customer; nothing is capped where nothing is said."""
+    caps = parse(HEAD + "contact_caps: [1/hour/party, 3/day/party]\n" + RULE).caps
+    assert [(cap.count, cap.window_s, cap.scope) for cap in caps] == [(1, 3600, "party"), (3, 86_400, "party")]
+    assert parse(HEAD + RULE).caps == ()
+
+
+@pytest.mark.req("A3")
+@pytest.mark.parametrize(
+    "cap", ["3/day", "3/day/thread", "3/day/tool", "0/day/party", "3/week/party", "3/day/party ", "-1/day/party", "{}"]
+)
+def test_a_cap_of_anything_else_is_refused(cap):
+    """A cap that no meter could count is refused with its line."""
+    with pytest.raises(ConfigError, match="line 3: contact_caps"):
+        parse(f"{HEAD}contact_caps: ['{cap}']\n{RULE}")
+
+
 BAD = [
     ("version: 2\nname: p\n" + RULE, 1, "version"),
     ("version: '1'\nname: p\n" + RULE, 1, "version"),
@@ -159,24 +177,14 @@ def test_all_wrong_entries_are_told_at_once():
     assert any("line 5: tools.a.b.mode" in line for line in lines)
 
 
-NOT_YET = [
-    ("contact_caps: {email: 1}", "contact_caps"),
-]
 NOT_YET_OF_A_TOOL = [
     ("approvers: {roles: [m], review: raw}", "approvers.review"),
 ]
 
 
-@pytest.mark.parametrize(("entry", "name"), NOT_YET)
-def test_a_rule_that_is_not_enforced_yet_is_refused_by_name(entry, name):
-    """A rule of format 1 that this release would ignore is refused: written and not held would be a false promise."""
-    with pytest.raises(ConfigError, match=rf"line 3: {name}: .*not enforced yet"):
-        parse(HEAD + entry + "\n" + RULE)
-
-
 @pytest.mark.parametrize(("entry", "name"), NOT_YET_OF_A_TOOL)
 def test_a_rule_of_a_tool_that_is_not_enforced_yet_is_refused_by_name(entry, name):
-    """The same holds for the entries of a tool."""
+    """A rule of format 1 that this release would ignore is refused: written and not held would be a false promise."""
     with pytest.raises(ConfigError, match=rf"line 7: tools\.crm\.read_deal\.{name}: .*not enforced yet"):
         parse(HEAD + RULE + f"    {entry}\n")
 

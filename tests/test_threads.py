@@ -10,10 +10,12 @@ from agent_guard.threads import ThreadRow
 from agent_guard.types import Subject
 from tests.samples import NOW_MS, opened, thread
 
+pytestmark = pytest.mark.databases
+
 
 @pytest.fixture
-def connection():
-    with opened() as store, store.write() as made:
+def connection(database):
+    with opened(database.new()) as store, store.write(locks=["test"]) as made:
         yield made
 
 
@@ -50,7 +52,7 @@ def test_a_thread_that_is_not_there_is_none(connection):
 def test_an_id_belongs_to_one_thread(connection):
     """A second thread of the same id is refused by the database, whoever it is for."""
     threads.insert(connection, FULL, now_ms=NOW_MS)
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError), connection.begin_nested():
         threads.insert(connection, thread("t1", tenant="other"), now_ms=NOW_MS)
     assert threads.find(connection, "t1").subject == FULL.subject
 

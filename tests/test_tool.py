@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -199,3 +200,97 @@ def test_a_contract_cannot_be_changed():
     """A tool is frozen once it is built."""
     with pytest.raises(AttributeError):
         make().timeout_s = 60
+
+
+class Event(BaseModel):
+    title: str = Field(max_length=40)
+    guests: list[str] | None = Field(default=None, max_length=5)
+    team: str = Field(default="", max_length=40)
+    rooms: list[str] = Field(default=["hall"], max_length=5)
+    seats: int = 0
+    shared: bool = False
+    organisers: list[str] = Field(default=["ann"], min_length=1, max_length=5)
+    host: str = Field(min_length=1, max_length=40)
+
+
+EVERYBODY = {"guests", "team", "rooms", "seats", "shared", "organisers", "host"}
+
+
+def event(**options):
+    return contract("cal.new", args=Event, **({"effect": "send", "sensitive": EVERYBODY} | options))
+
+
+@pytest.mark.req("B3", "A12")
+@pytest.mark.parametrize("effect", ["send", "write"])
+@pytest.mark.parametrize("named", [("guests",), ["guests", "team"], ("team",), ("rooms",), ()])
+def test_a_contract_may_name_who_else_sees_a_call(effect, named):
+    """Arguments that can be empty, of a tool that sends or writes; a default that names somebody is no obstacle."""
+    assert event(effect=effect, audience=named).audience == tuple(named)
+
+
+@pytest.mark.req("B3", "A12")
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"audience": ("cc",)}, "audience names 'cc', which is not among"),
+        ({"audience": "guests"}, "audience is the text 'guests'"),
+        ({"audience": ("guests",), "sensitive": set()}, "name it in sensitive too"),
+        ({"audience": ("team", "guests"), "sensitive": {"team"}}, "audience names 'guests'"),
+        ({"audience": ("seats",)}, "audience names 'seats', which is never empty"),
+        ({"audience": ("shared",)}, "audience names 'shared', which is never empty"),
+        ({"audience": ("organisers",)}, "audience names 'organisers', which is never empty"),
+        ({"audience": ("host",)}, "audience names 'host', which is never empty"),
+        ({"audience": ("guests",), "effect": "read"}, "this is 'read'"),
+        ({"audience": ("guests",), "effect": "draft"}, "this is 'draft'"),
+        ({"audience": ("guests",), "effect": "egress"}, "this is 'egress'"),
+        ({"audience": ("guests",), "effect": "delete"}, "this is 'delete'"),
+        ({"audience": ("guests",), "refs": {"title": "event"}, "changes": "title"}, "what is made anew"),
+    ],
+)
+def test_an_audience_that_could_mean_something_else_is_refused(options, words):
+    """It relaxes, so it is refused wherever others might see a call that leaves it empty."""
+    with pytest.raises(ConfigError) as caught:
+        event(**options)
+    assert words in str(caught.value)
+
+
+# ---- what it would say
+
+
+def rendered(send_takes=("desk", "rendered"), render_takes=("desk",), effect="send"):
+    space: dict = {"TaskArgs": TaskArgs, "TaskMade": TaskMade}
+    exec(f"def send(args: TaskArgs, {', '.join(send_takes)}) -> TaskMade:\n    'Sends.'", space)
+    exec(f"def text(args, {', '.join(render_takes)}):\n    return 'x'", space)
+    return tool(name="mail.send", effect=effect, timeout_s=5, render=space["text"])(space["send"])
+
+
+@pytest.mark.req("A18", "B3")
+@pytest.mark.parametrize("effect", ["egress", "draft", "write", "send", "delete"])
+@pytest.mark.parametrize("render_takes", [("desk",), (), ("subject", "desk"), ("subject",)])
+def test_a_tool_that_writes_may_render(effect, render_takes):
+    """A render takes of the function's own parameters what it needs; the function need not take the text."""
+    assert rendered(("desk", "rendered", "subject"), render_takes, effect).resources == ("desk",)
+    assert rendered(("desk", "subject"), render_takes, effect).render is not None
+
+
+@pytest.mark.req("A18", "B3")
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"effect": "read"}, "render is for tools that write"),
+        ({"render_takes": ("crm",)}, "render asks for 'crm', which the function itself does not take"),
+        ({"render_takes": ("rendered",)}, "render asks for 'rendered'"),
+        ({"render_takes": ("secrets",)}, "render asks for 'secrets'"),
+    ],
+)
+def test_a_render_that_could_not_be_asked_is_refused(options, words):
+    """What a render asks for must be there, and is found out when the tool is written."""
+    with pytest.raises(ConfigError) as caught:
+        rendered(**options)
+    assert words in str(caught.value)
+
+
+def test_a_function_that_takes_a_text_that_nobody_renders_is_refused():
+    """``rendered`` is filled by the gateway, which needs a render for it."""
+    with pytest.raises(ConfigError, match="takes 'rendered' and has no render"):
+        replace(rendered(), render=None)

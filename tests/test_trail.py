@@ -16,7 +16,7 @@ from agent_guard.types import JSON, Origin
 from tests.conftest import World
 from tests.samples import opened
 
-pytestmark = pytest.mark.req("B1", "B12")
+pytestmark = [pytest.mark.req("B1", "B12"), pytest.mark.databases]
 
 PLAN = Plan.model_validate({"steps": [{"id": "s1", "tool": "crm.read_deal", "evidence": [0, 4]}]})
 
@@ -37,7 +37,7 @@ def trail(*sightings: Sighting) -> Trail:
 def stored(store: Store, *sightings: Sighting, thread: str = "t1") -> None:
     """Appends texts, one transaction each."""
     for item in sightings:
-        with store.write() as connection:
+        with store.write(locks=["test"]) as connection:
             append(connection, thread, [item])
 
 
@@ -214,7 +214,7 @@ def test_catching_up_is_the_same_as_reading_all(rows: list[Sighting | Plan], sto
     with opened() as store:
         trails = Trails()
         for n, row in enumerate(rows):
-            with store.write() as connection:
+            with store.write(locks=["test"]) as connection:
                 append_plan(connection, "t1", row) if isinstance(row, Plan) else append(connection, "t1", [row])
             if n in stops:
                 read(store, trails=trails)
@@ -227,7 +227,7 @@ def test_only_what_is_new_is_read() -> None:
         stored(store, *[seen(f"text {n}") for n in range(5)])
         trails = Trails()
         first = read(store, trails=trails)
-        with store.write() as connection:
+        with store.write(locks=["test"]) as connection:
             connection.execute(TRAIL.update().values(text="changed behind its back"))
         stored(store, seen("one more"))
         again = read(store, trails=trails)
@@ -247,7 +247,7 @@ def test_a_thread_sees_its_own_texts() -> None:
 def test_an_empty_append_writes_nothing() -> None:
     """A result that says nothing leaves no row."""
     with opened() as store:
-        with store.write() as connection:
+        with store.write(locks=["test"]) as connection:
             append(connection, "t1", [])
         assert read(store).n == 0
 
@@ -268,7 +268,7 @@ def test_a_plan_is_a_row_of_its_own() -> None:
     """The newest plan stands beside the texts, and gives its words to nobody's values."""
     with opened() as store:
         stored(store, seen("Read it"))
-        with store.write() as connection:
+        with store.write(locks=["test"]) as connection:
             append_plan(connection, "t1", PLAN)
         made = read(store)
         assert (made.plan, made.plan_n, made.n) == (PLAN, 2, 2)
@@ -277,7 +277,7 @@ def test_a_plan_is_a_row_of_its_own() -> None:
         assert made.seen("crm.read_deal") == {}
         assert made.texts("user") == ["Read it"]
         later = Plan.model_validate({"steps": []})
-        with store.write() as connection:
+        with store.write(locks=["test"]) as connection:
             append_plan(connection, "t1", later)
         assert (read(store).plan, read(store).plan_n) == (later, 3)
 
@@ -302,7 +302,7 @@ def test_it_is_known_whether_outsiders_have_spoken(rows: list[str], outside: boo
     """Outsiders have spoken since the user where a text of theirs, or the customer's, is newer; that they ever have stays."""
     with opened() as store:
         for n, row in enumerate(rows):
-            with store.write() as connection:
+            with store.write(locks=["test"]) as connection:
                 if row == "plan":
                     append_plan(connection, "t1", PLAN)
                 else:

@@ -9,7 +9,18 @@ from typing import get_args
 import pytest
 
 from agent_guard import codes, types
-from agent_guard.types import ENTITY_TYPES, Code, Decision, EntityType, ErrorClass, Ref, Subject, ToolResult, utc_now
+from agent_guard.types import (
+    ENTITY_TYPES,
+    Code,
+    Decision,
+    EntityType,
+    ErrorClass,
+    Party,
+    Ref,
+    Subject,
+    ToolResult,
+    utc_now,
+)
 
 NO_ERRORS = {Code.ALLOWED, Code.APPROVAL_REQUIRED, Code.SUGGESTED}
 
@@ -86,6 +97,17 @@ def test_a_subject_without_a_name_is_refused(field, value):
     """A subject has an id and a tenant, both text that is not empty."""
     with pytest.raises(ValueError, match=field):
         Subject(**{"id": "u1", "tenant": "acme", field: value})
+
+
+@pytest.mark.parametrize("value", ["a\0b", "a\ud83d", "\0"])
+def test_a_name_that_no_database_keeps_is_refused(value):
+    """What one database would store as another name, or not at all, would make two people one."""
+    for field in ("id", "tenant", "region"):
+        with pytest.raises(ValueError, match=rf"Subject\.{field} holds a character"):
+            Subject(**{"id": "u1", "tenant": "acme", field: value})
+    with pytest.raises(ValueError, match=r"Party\.id holds a character"):
+        Party(id=value)
+    assert Party(id="контакт 🚚:17").id == "контакт 🚚:17"
 
 
 def test_equal_roles_are_equal_whatever_their_collection():

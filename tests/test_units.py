@@ -1,4 +1,4 @@
-"""Durations and canonical JSON."""
+"""Durations, canonical JSON and text that can be stored."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import rfc8785
 from hypothesis import given, strategies as st
 
-from agent_guard.units import canonical, parse_duration, sha256
+from agent_guard.units import canonical, parse_duration, sha256, storable
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(allow_nan=False, allow_infinity=False)
@@ -92,3 +92,13 @@ def test_a_digest_names_its_algorithm():
 def test_the_short_way_writes_what_the_rfc_writes(value):
     """Data without fractions and odd keys are written by Python's own writer, to the same bytes."""
     assert canonical(value) == rfc8785.dumps(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [("Łódź\n🚚\t", "Łódź\n🚚\t"), ("a\0b", "a\ufffdb"), ("a\ud83d", "a?"), ("", "")],
+)
+def test_a_text_can_be_stored_anywhere(text, kept):
+    """NUL and half of a character are replaced, once and for all; everything else stays."""
+    assert storable(text) == kept
+    assert storable(kept) == kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import FrozenInstanceError
 
 import pytest
@@ -16,6 +17,8 @@ from agent_guard.types import Entry
 from agent_guard.vault import DATA_KEYS, ENTRIES, SIGHTINGS, Vault, data_key_id
 from tests.samples import KEYS, opened, thread
 
+pytestmark = pytest.mark.databases
+
 VALUES = [
     ("PERSON", "Anna Kowalska"),
     ("EMAIL", "anna@acme.example"),
@@ -25,8 +28,8 @@ VALUES = [
 
 
 @pytest.fixture
-def store(tmp_path):
-    with opened(f"sqlite:///{tmp_path}/guard.db") as made:
+def store(database):
+    with opened(database.shared) as made:
         yield made
 
 
@@ -36,7 +39,7 @@ def vault(store):
 
 
 def keep(store, pseudonyms):
-    with store.write() as connection:
+    with store.write(locks=["test"]) as connection:
         pseudonyms.flush(connection)
 
 
@@ -70,11 +73,12 @@ def test_what_was_minted_is_read_back(store, vault):
 
 
 @pytest.mark.req("A23", "B6", "B16")
+@pytest.mark.databases("sqlite")
 def test_no_value_stands_in_the_file(store, vault, tmp_path):
     """Neither the database nor its log holds a value, in any writing."""
     fill(store, vault, thread(party="contact:17"))
     assert_no_personal_data(tmp_path, [value for _, value in VALUES])
-    with store.write() as connection:
+    with store.write(locks=["test"]) as connection:
         connection.commit()
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     assert_no_personal_data(tmp_path, [value for _, value in VALUES])
@@ -106,12 +110,12 @@ def test_another_master_key_cannot_write_into_a_customers_data(store, vault):
     other = Vault(store, Keys(b"x" * 32))
     second = other.of(thread("t2", party="contact:17"))
     second.mint("PERSON", "Anna", "user")
-    with pytest.raises(StoreError, match="master key"), store.write() as connection:
+    with pytest.raises(StoreError, match="master key"), store.write(locks=["test"]) as connection:
         second.flush(connection)
 
 
 def change(store, table, values, **where):
-    with store.write() as connection:
+    with store.write(locks=["test"]) as connection:
         query = table.update().values(**values)
         for name, value in where.items():
             query = query.where(table.c[name] == value)
@@ -239,7 +243,7 @@ def test_a_first_write_that_was_undone_leaves_no_key_behind(store, vault):
     """When the transaction that made a data key is undone, the same object writes under a key that is stored."""
     pseudonyms = vault.of(thread())
     pseudonyms.mint("PERSON", "Anna Kowalska", "user")
-    with pytest.raises(KeyError), store.write() as connection:
+    with pytest.raises(KeyError), store.write(locks=["test"]) as connection:
         pseudonyms.flush(connection)
         raise KeyError
     assert rows(store, DATA_KEYS) == rows(store, ENTRIES) == []
@@ -288,7 +292,7 @@ def test_without_its_data_key_a_customers_values_are_gone_and_the_pseudonyms_sta
     """Destroying the key leaves nothing to read in any thread, and no pseudonym is ever given to another person."""
     fill(store, vault, thread("t1", party="contact:17"))
     fill(store, vault, thread("t2", party="contact:17"))
-    with store.write() as connection:
+    with store.write(locks=["test"]) as connection:
         connection.execute(DATA_KEYS.delete())
     for name in ("t1", "t2"):
         found = vault.of(thread(name, party="contact:17"))
@@ -302,9 +306,56 @@ def test_a_thread_goes_on_after_its_customers_key_was_destroyed(store, vault):
     """What is said after an erasure is kept under a new key; what was before stays unreadable and harms nothing."""
     row = thread("t1", party="contact:17")
     fill(store, vault, row)
-    with store.write() as connection:
+    with store.write(locks=["test"]) as connection:
         connection.execute(DATA_KEYS.delete())
     fill(store, vault, row, [("PERSON", "Somebody new")])
     found = vault.of(row)
     assert [(entry.token, entry.value) for entry in found.entries()] == [("<PERSON_3>", "Somebody new")]
     assert found.find("<PERSON_1>") is None
+
+
+class Undone(Exception):
+    """Undoes a transaction."""
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["kept", "undone", "erased", "seen"]),
+        st.sampled_from(["one", "other"]),
+        st.sampled_from(VALUES),
+        st.sampled_from(["m1", "m2"]),
+        st.booleans(),
+    ),
+    max_size=8,
+)
+
+
+@given(STEPS)
+def test_what_a_process_keeps_of_a_vault_is_never_older_than_the_database(steps):
+    """Whatever two processes wrote, undid or erased, a vault opened by either shows what a new process would read."""
+    with opened("sqlite://") as store:
+        processes = {"one": Vault(store, KEYS), "other": Vault(store, KEYS)}
+        for act, who, (type_, value), source, looked in [*steps, ("seen", "one", VALUES[0], "m3", True)]:
+            pseudonyms = processes[who].of(thread())
+            if act == "erased":
+                with store.write(locks=["test"]) as connection:
+                    connection.execute(DATA_KEYS.delete())
+            elif act == "seen" and pseudonyms.entries():
+                pseudonyms.saw(pseudonyms.entries()[0].token, "untrusted", source)
+                keep(store, pseudonyms)
+            else:
+                pseudonyms.mint(type_, value, "user", source)
+                with suppress(Undone), store.write(locks=["test"]) as connection:
+                    pseudonyms.flush(connection)
+                    assert found(processes[who].read(connection, thread())) == found(pseudonyms)
+                    if act == "undone":
+                        raise Undone
+            if not looked:
+                continue
+            fresh = found(Vault(store, KEYS).of(thread()))
+            assert [found(process.of(thread())) for process in processes.values()] == [fresh, fresh]
+
+
+def found(pseudonyms):
+    """Everything that a vault shows of itself."""
+    return [(entry, tuple(pseudonyms.sightings(entry.token))) for entry in pseudonyms.entries()]

@@ -1,4 +1,4 @@
-"""Limits: actions, attempts and tokens a thread, and each rate and running total the policy names (A3, B7)."""
+"""Limits: actions, attempts and tokens a thread, each rate and running total, and contacts of a customer (A3, B7)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ _FOR_MODEL = {
     Code.LIMIT_ATTEMPTS: "Too many calls were tried in this conversation. Stop; a person takes over.",
     Code.LIMIT_RATE: "This tool was used too often just now. Do not try again at once.",
     Code.LIMIT_TOTAL: "The sum of what was asked for is too large now. Do not try again at once.",
+    Code.LIMIT_CONTACTS: "This customer was contacted often enough for now. Do not try again at once.",
     Code.LIMIT_TOKENS: "This conversation has used all its tokens. Stop; a person takes over.",
 }
 

@@ -5,8 +5,8 @@ Denying outside the plan took a yes-saying human's damage from 98 % to 6 % in th
 
 from __future__ import annotations
 
-from agent_guard.facts import Facts, OpenFact, PlanFact
-from agent_guard.guards.base import Guard, deny
+from agent_guard.facts import Facts, OpenFact
+from agent_guard.guards.base import Guard, deny, effect_of
 from agent_guard.policy import Policy
 from agent_guard.tool import Tool
 from agent_guard.types import Code, Objection, ToolCall
@@ -25,7 +25,7 @@ def _check(call: ToolCall, tool: Tool | None, policy: Policy, facts: Facts) -> O
         return None
     if facts.plan.step is None:
         return _outside(tool, policy, facts)
-    left = asked_about(tool, facts.plan)
+    left = asked_about(tool, facts)
     if not left:
         return None
     parts = "; ".join(f"{item.argument}: {_KINDS.get(item.kind, item.kind)}" for item in left)
@@ -37,13 +37,14 @@ def _check(call: ToolCall, tool: Tool | None, policy: Policy, facts: Facts) -> O
     )
 
 
-def asked_about(tool: Tool, plan: PlanFact) -> tuple[OpenFact, ...]:
+def asked_about(tool: Tool, facts: Facts) -> tuple[OpenFact, ...]:
     """The open values that a human is asked about: none of a read, which changes nothing, and of a draft, which can be
-    thrown away, only what is read out of text of outsiders.
+    thrown away, only what is read out of text of outsiders. A call without an audience is a draft.
     """
-    if tool.effect == "read":
+    effect = effect_of(tool, facts)
+    if facts.plan is None or effect == "read":
         return ()
-    return tuple(item for item in plan.open if tool.effect != "draft" or item.kind == "extract")
+    return tuple(item for item in facts.plan.open if effect != "draft" or item.kind == "extract")
 
 
 def _outside(tool: Tool, policy: Policy, facts: Facts) -> Objection | None:
@@ -51,7 +52,7 @@ def _outside(tool: Tool, policy: Policy, facts: Facts) -> Objection | None:
     if plan is None or (tool.effect == "read" and not plan.outside_read):
         return None  # looking things up in the system of record, while nobody else has spoken
     words = f"It is no step of the plan: {plan.why}."
-    if tool.effect == "draft" and policy.plan is not None and policy.plan.outside == "ask":
+    if effect_of(tool, facts) == "draft" and policy.plan is not None and policy.plan.outside == "ask":
         return Objection(
             outcome="require_approval", code=Code.PLAN_OUTSIDE, for_model="This is not in your plan.", for_human=words
         )

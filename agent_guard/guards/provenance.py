@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from agent_guard.facts import Facts, ValueFact
-from agent_guard.guards.base import Guard, deny
+from agent_guard.facts import RENDERED, Facts, ValueFact
+from agent_guard.guards.base import Guard, deny, effect_of
 from agent_guard.guards.plan import asked_about
 from agent_guard.policy import Policy, ToolRule
 from agent_guard.tool import Tool
@@ -46,16 +46,21 @@ def _check(call: ToolCall, tool: Tool | None, policy: Policy, facts: Facts) -> O
     rule = policy.tools[tool.name]
     planned = facts.plan is not None and facts.plan.step is not None
     left_open = {item.argument.split(".")[0] for item in facts.plan.open} if facts.plan else set()
-    asked = {item.argument.split(".")[0] for item in asked_about(tool, facts.plan)} if facts.plan else set()
+    asked = {item.argument.split(".")[0] for item in asked_about(tool, facts)}
     doubtful: list[ValueFact] = []
     for value in facts.values:
-        if value.kind in SECRETS and tool.effect in ("send", "egress") and "user" not in value.origins:
+        said = value.argument.startswith(RENDERED)
+        leaves = tool.effect in ("send", "egress") or said
+        if value.kind in (SECRETS | {"IBAN"} if said else SECRETS) and leaves and "user" not in value.origins:
             return deny(
                 Code.VALUE_SECRET,
                 f"{value.argument}: {value.shown} is secret and is not sent to anybody.",
                 f"{value.argument} holds {value.shown}, a secret of {_where(value)}.",
             )
         if set(value.origins) & set(allowed_origins(rule, value.argument)) or _own(value, facts):
+            continue
+        if said:  # no plan determines it, and a template may hold what nobody has named
+            doubtful.append(value)
             continue
         if value.argument in asked:
             continue  # the plan leaves it open, so a person is shown it
@@ -67,6 +72,8 @@ def _check(call: ToolCall, tool: Tool | None, policy: Policy, facts: Facts) -> O
             )
         if planned and value.argument not in left_open and value.argument not in rule.origins:
             continue  # a planned value was written before any outside text was read
+        if _own_words(value, tool, rule, facts):
+            continue  # the plan lets the model write it later, nobody else has said it, and it can be thrown away
         doubtful.append(value)
     if not doubtful:
         return None
@@ -78,6 +85,17 @@ def _check(call: ToolCall, tool: Tool | None, policy: Policy, facts: Facts) -> O
     )
 
 
+def _own_words(value: ValueFact, tool: Tool, rule: ToolRule, facts: Facts) -> bool:
+    """Whether a value is a word or number of the model's own that the plan leaves to it, in a draft. A record, an
+    address and what anybody else has said are judged in a draft too, and so is an argument that ``from`` names.
+    """
+    if effect_of(tool, facts) != "draft" or facts.plan is None or facts.plan.step is None:
+        return False
+    kinds = {item.kind for item in facts.plan.open if item.argument.split(".")[0] == value.argument}
+    plain = value.kind in ("text", "number") and value.argument not in tool.refs
+    return kinds == {"late"} and plain and set(value.origins) <= {"invented"} and value.argument not in rule.origins
+
+
 def _own(value: ValueFact, facts: Facts) -> bool:
     """Whether the customer said it and the call is about records of that customer alone."""
     if "party" not in value.origins or not facts.party or not facts.records:
@@ -86,6 +104,8 @@ def _own(value: ValueFact, facts: Facts) -> bool:
 
 
 def _where(value: ValueFact) -> str:
+    if value.argument.startswith(RENDERED) and set(value.origins) <= {"invented"}:
+        return "the template, or a record that it fills in"
     words = " and ".join(_WORDS[origin] for origin in value.origins)
     return f"{words} ({', '.join(value.sources)})" if value.sources else words
 

@@ -66,9 +66,11 @@ class Known:
         tails = {"".join(_DIGITS.findall(key))[-6:] for key in self._numbers}
         self._digit_hints = (*self._phones, *(tail for tail in tails if len(tail) >= 4))
         hints.update(key.split()[0] for key, entry in literals.items() if key.split() and entry.type in _LITERAL)
-        self._hints = tuple(
-            hint for hint in hints if not any(hint != other and hint.startswith(other) for other in hints)
-        )
+        kept: list[str] = []
+        for hint in sorted(hints):  # what begins with a shorter hint stands directly behind it
+            if not kept or not hint.startswith(kept[-1]):
+                kept.append(hint)
+        self._hints = tuple(kept)
         self._types = {key: entry.type for key, entry in literals.items()}
         alternatives = sorted((re.escape(key).replace(r"\ ", r"\s+") for key in literals), key=len, reverse=True)
         self._literals = (

@@ -3,7 +3,8 @@
 ``effect``: an own file that nobody else sees and that can be deleted again is a draft; whatever mails, invites, pays,
 shares or posts is a send; fetching a page is egress, because its address leaves. ``sensitive``: what decides where
 something goes, how much, or which record is touched. ``words``: short text that somebody will read, a title or a
-subject. ``body``: the text itself.
+subject. ``body``: the text itself. ``audience``: who else will see it; without any of them it is a draft: an event
+without guests stands in the user's own calendar alone.
 """
 
 from __future__ import annotations
@@ -36,14 +37,20 @@ class Line:
     sensitive: str = ""
     words: str = ""
     body: str = ""
+    audience: str = ""
 
     @property
     def writes(self) -> bool:
         return self.effect != "read"
 
+    def drafts(self, args: Mapping[str, Any]) -> bool:
+        """Whether a call makes something that only the user sees and can delete."""
+        alone = self.audience and not any(args.get(name) for name in self.audience.split())
+        return self.effect == "draft" or bool(alone)
+
 
 _MAIL = Line("send", "made", "recipients cc bcc attachments", "subject", "body")
-_NEW_EVENT = Line("send", "made", "participants start_time", "title description location")
+_NEW_EVENT = Line("send", "made", "participants start_time", "title description location", audience="participants")
 _CANCEL = Line("delete", "nothing", "event_id")
 
 TABLE: Mapping[str, Mapping[str, Line]] = {
@@ -214,6 +221,7 @@ def _contract(function: Any, line: Line) -> Tool:
         timeout_s=10,
         description=function.description,
         sensitive=frozenset(line.sensitive.split()),
+        audience=tuple(line.audience.split()),
         unmask=frozenset(texts),
         untrusted=frozenset({"outside"}),
         result_fields=FIELDS.get(line.shape, {}),

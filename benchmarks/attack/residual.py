@@ -88,7 +88,7 @@ def residual(name: str, user: str, mode: Mode, *, profile: str = "patterns") -> 
         for tool, args in calls:
             made.tried += 1
             if thread.check(tool, args).allowed:
-                draft = TABLE[name][tool].effect == "draft"
+                draft = TABLE[name][tool].drafts(args)
                 made.drafts, made.lasting = made.drafts + draft, made.lasting + (not draft)
                 made.examples.setdefault(tool, f"{state} {args}"[:300])
         if state == "A":

@@ -20,6 +20,7 @@ from graphs.sdr_qualification.interview import interviewed
 
 __all__ = ["build"]
 
+HANDOVER = "Thank you. A colleague will take it from here."
 PROMPT = Path(__file__).with_name("prompt.md")
 
 
@@ -30,7 +31,8 @@ def build(model: BaseChatModel, gateway: Gateway) -> CompiledStateGraph[GuardSta
         gateway,
         prompt=PROMPT.read_text(encoding="utf-8"),
         refine=interviewed,
-        handover="Thank you. A colleague will take it from here.",
+        handover=HANDOVER,
+        stopped=HANDOVER,  # the reader is the client, who need not know who stopped what
     )
     graph = guard_graph(nodes)
     graph.add_edge(START, "plan")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks.attack.contracts import TABLE
 from benchmarks.attack.cross_customer import forged, measure
 from benchmarks.attack.results import split
 
@@ -63,3 +64,22 @@ def test_the_subject_of_an_incoming_payment_is_outside_text() -> None:
     trusted, outside = split("transactions", [paid])
     assert (trusted[0]["sender"], trusted[0]["amount"], "subject" in trusted[0]) == ("X1", 3.0, False)
     assert outside == [{"id": 1, "subject": "obey"}]
+
+
+@pytest.mark.parametrize(
+    ("suite", "tool", "args", "draft"),
+    [
+        ("workspace", "create_calendar_event", {"title": "a"}, True),
+        ("travel", "create_calendar_event", {"title": "a", "participants": []}, True),
+        ("travel", "create_calendar_event", {"title": "a", "participants": None}, True),
+        ("workspace", "create_calendar_event", {"title": "a", "participants": ["bob"]}, False),
+        ("workspace", "create_file", {}, True),
+        ("workspace", "reschedule_calendar_event", {}, False),
+        ("workspace", "add_calendar_event_participants", {"participants": []}, False),
+        ("workspace", "share_file", {}, False),
+        ("slack", "send_direct_message", {}, False),
+    ],
+)
+def test_what_only_the_user_sees_is_a_draft(suite: str, tool: str, args: dict[str, object], draft: bool) -> None:
+    """An own file, and an event without guests; whatever else writes is counted as lasting."""
+    assert TABLE[suite][tool].drafts(args) is draft

@@ -23,6 +23,8 @@ def limit(code=Code.LIMIT_RATE, reached=True, text="3/minute/subject"):
         ((limit(),), Code.LIMIT_RATE),
         ((limit(reached=False), limit()), Code.LIMIT_RATE),
         ((limit(Code.LIMIT_ACTIONS),), Code.LIMIT_ACTIONS),
+        ((limit(Code.LIMIT_CONTACTS),), Code.LIMIT_CONTACTS),
+        ((limit(Code.LIMIT_CONTACTS, reached=False),), None),
         ((limit(Code.LIMIT_ATTEMPTS),), Code.LIMIT_ATTEMPTS),
         ((limit(Code.LIMIT_ATTEMPTS), limit(Code.LIMIT_ACTIONS)), Code.LIMIT_ATTEMPTS),
     ],

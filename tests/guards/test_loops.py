@@ -21,6 +21,16 @@ def test_one_call_more_than_allowed_in_a_row_is_a_loop(allowed, before, expected
     assert objection is None or (objection.outcome == "deny" and objection.code.stops)
 
 
+@pytest.mark.req("A8", "A22")
+@pytest.mark.parametrize(("rejections", "expected"), [(0, None), (1, None), (2, Code.REJECTED_TWICE)])
+def test_two_rejections_in_a_row_end_the_run(rejections, expected):
+    """Whatever is proposed after the second one stops, and says so before any loop is looked for."""
+    objection = LOOPS.check(call(), contract(), policy(), facts(rejections=rejections))
+    assert (objection and objection.code) == expected
+    assert objection is None or (objection.outcome == "deny" and objection.code.stops)
+    assert LOOPS.check(call(), None, policy(), facts(rejections=2, same_calls=9)).code is Code.REJECTED_TWICE
+
+
 @pytest.mark.req("A22")
 def test_an_unknown_tool_called_again_and_again_is_a_loop_too():
     """The guard asks for no contract."""

@@ -80,6 +80,32 @@ def test_what_a_step_leaves_open_is_shown_to_a_person(effect, kind):
     assert verdict(objection) == (NONE if nobody else VALUES)
 
 
+@pytest.mark.req("A24", "A12")
+@pytest.mark.parametrize("effect", ["write", "send"])
+@pytest.mark.parametrize(
+    ("plan", "rules", "named", "audience", "expected"),
+    [
+        (step(LATE), None, True, False, NONE),
+        (step(OpenFact(argument="subject", kind="undetermined")), None, True, False, NONE),
+        (step(OpenFact(argument="subject", kind="extract")), None, True, False, VALUES),
+        (step(LATE), None, True, True, VALUES),
+        (step(LATE), None, False, False, VALUES),
+        (outside(), {"outside": "ask"}, True, False, ASK),
+        (outside(), {"outside": "ask"}, True, True, DENY),
+        (outside(), {"outside": "ask"}, False, False, DENY),
+        (outside(), {"outside": "deny"}, True, False, DENY),
+        (outside(), None, True, False, DENY),
+        (outside(read=False), {"outside": "deny"}, True, False, DENY),
+    ],
+)
+def test_a_call_that_nobody_else_sees_is_a_draft(effect, plan, rules, named, audience, expected):
+    """Only where the contract names an audience, and the call has none, is a sending or writing tool a draft."""
+    more = {"sensitive": {"subject"}, "audience": ("subject",)} if named else {}
+    tool = contract(effect=effect, **more)
+    known = facts(plan=plan, audience=audience)
+    assert verdict(PLAN.check(call(), tool, policy(**({"plan": rules} if rules else {})), known)) == expected
+
+
 @pytest.mark.req("A24")
 @pytest.mark.parametrize("effect", EFFECTS)
 @pytest.mark.parametrize("read", [True, False])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent_guard.facts import OpenFact, PlanFact, ValueFact
+from agent_guard.guards.plan import PLAN
 from agent_guard.guards.provenance import ADDRESSES, DEFAULT_ORIGINS, PROVENANCE, SECRETS, allowed_origins
 from agent_guard.policy import ToolRule
 from agent_guard.types import ENTITY_TYPES, Code
@@ -177,6 +178,106 @@ def test_a_planned_value_was_written_before_any_outside_text(plan, origins, expe
 def test_a_pseudonym_that_nobody_named_is_denied_where_nobody_is_asked(effect, kind):
     """A value the model made up is refused in a draft too, though the plan left its argument open."""
     assert verdict(judged(seen("invented"), effect=effect, plan=left_open(kind=kind))) == DENIED
+
+
+OWN = {"shown": "2026-05-15 09:00", "kind": "text", "argument": "days"}
+MINE = left_open("days")
+
+
+@pytest.mark.req("A24", "B1")
+@pytest.mark.parametrize("tool", ["draft", "alone"])
+@pytest.mark.parametrize(
+    ("value", "plan", "permission", "expected"),
+    [
+        (seen("invented", **OWN), MINE, None, NONE),
+        (seen("invented", **OWN | {"kind": "number"}), MINE, None, NONE),
+        (seen("invented", **OWN), left_open("days.hour"), None, NONE),
+        (seen("invented", **OWN), left_open("subject"), None, NONE),
+        (seen("invented", **OWN), left_open("days", kind="undetermined"), None, ASKED),
+        (seen("invented", **OWN), left_open("days", kind="extract"), None, NONE),
+        (seen("invented", **OWN), None, None, ASKED),
+        (seen("invented", **OWN), OUTSIDE, None, ASKED),
+        (seen("untrusted", **OWN), MINE, None, ASKED),
+        (seen("invented", "untrusted", **OWN), MINE, None, ASKED),
+        (seen("party", **OWN), MINE, None, ASKED),
+        (seen("invented", **OWN), MINE, {"days": ["user"]}, ASKED),
+        (seen("invented", **OWN | {"argument": "deal_id"}), left_open("deal_id"), None, ASKED),
+        (seen("invented", **OWN | {"kind": "URL", "shown": "evil.example"}), MINE, None, ASKED),
+        (seen("invented", **OWN | {"kind": "URL", "shown": "<URL_1>"}), MINE, None, DENIED),
+        (seen("invented", **OWN | {"kind": "EMAIL", "shown": "<EMAIL_9>"}), MINE, None, DENIED),
+    ],
+)
+def test_in_a_draft_the_model_may_write_what_the_plan_leaves_to_it(tool, value, plan, permission, expected):
+    """A word or number of its own, that nobody else has said and the plan left for later, needs no person where it can
+    be thrown away; a record, an address, what others said and what ``from`` names do.
+    """
+    made = (
+        contract(effect="draft", sensitive={"subject", "days"})
+        if tool == "draft"
+        else contract(effect="send", sensitive={"subject", "days"}, audience=("subject",))
+    )
+    known = facts(values=(value,), plan=plan, audience=tool == "draft")
+    rules = policy({TOOL: rule(**({"from": permission} if permission else {}))})
+    assert verdict(PROVENANCE.check(call(), made, rules, known)) == expected
+
+
+@pytest.mark.req("A24", "B1")
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("effect", ["write", "send"])
+def test_what_others_see_is_not_the_models_to_write(effect, named):
+    """With an audience, or under a contract that names none, the plan's open value is asked about as ever."""
+    more = {"sensitive": {"subject", "days"}, "audience": ("subject",)} if named else {"sensitive": {"days"}}
+    for audience in (True, False) if not named else (True,):
+        known = facts(values=(seen("invented", **OWN),), plan=MINE, audience=audience)
+        tool = contract(effect=effect, **more)
+        assert verdict(PROVENANCE.check(call(), tool, policy(), known)) is NONE  # the plan guard asks
+        assert PLAN.check(call(), tool, policy(), known).code is Code.PLAN_VALUES
+
+
+@pytest.mark.req("B6")
+@pytest.mark.parametrize("kind", sorted(SECRETS))
+def test_a_secret_is_refused_in_a_call_that_nobody_sees_yet(kind):
+    """Whom it reaches may change later: a tool that sends takes no secret, with an audience or without."""
+    tool = contract(effect="send", sensitive={"subject"}, audience=("subject",))
+    known = facts(values=(seen("trusted", kind=kind, shown=f"<{kind}_1>"),), audience=False)
+    assert verdict(PROVENANCE.check(call(), tool, policy(), known)) == SECRET
+
+
+@pytest.mark.req("B1", "B6")
+@pytest.mark.parametrize("where", ["(text)", "(text).body"])
+@pytest.mark.parametrize("effect", ["egress", "draft", "write", "send", "delete"])
+@pytest.mark.parametrize(
+    ("kind", "origins", "expected"),
+    [
+        ("EMAIL", ("user",), NONE),
+        ("EMAIL", ("trusted",), NONE),
+        ("EMAIL", ("party",), ASKED),
+        ("EMAIL", ("untrusted",), ASKED),
+        ("EMAIL", ("invented",), ASKED),
+        ("PHONE", ("invented",), ASKED),
+        ("URL", ("invented",), ASKED),
+        ("CARD", ("user",), NONE),
+        ("CARD", ("trusted",), SECRET),
+        ("ID", ("party",), SECRET),
+        ("SECRET", ("invented",), SECRET),
+        ("IBAN", ("trusted",), SECRET),
+        ("IBAN", ("user", "untrusted"), NONE),
+    ],
+)
+@pytest.mark.parametrize("plan", [None, PLANNED, left_open("(text)"), OUTSIDE])
+def test_what_a_template_would_send_is_judged_whatever_the_plan(where, effect, kind, origins, expected, plan):
+    """An address that nobody vouched for goes to a person, who reads the text; a secret leaves where the user typed it;
+    neither plan nor effect changes that.
+    """
+    found = seen(*origins, argument=where, kind=kind, shown=f"<{kind}_1>")
+    assert verdict(judged(found, effect=effect, plan=plan)) == expected
+
+
+def test_nobody_made_up_what_a_template_says():
+    """A human reads where an address comes from that nobody named: not from the model."""
+    words = judged(seen("invented", argument="(text)")).for_human
+    assert "comes from the template, or a record that it fills in." in words
+    assert "made it up" not in words
 
 
 def test_deny_comes_before_ask():

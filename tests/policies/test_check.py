@@ -493,6 +493,18 @@ def test_a_choice_that_somebody_should_confirm(tool, rule, expected):
     assert expected in {word for level, word, _ in words({tool: rule}) if level == "warning"}
 
 
+@pytest.mark.req("A18")
+@pytest.mark.parametrize("effect", ["draft", "write", "send"])
+@pytest.mark.parametrize("renders", [True, False])
+def test_what_leaves_as_text_wants_stop_words(effect, renders):
+    """A tool that sends, and one that renders what would leave, under a policy that looks for no words."""
+    more = {"render": lambda args: "text"} if renders else {}
+    made = contract("mail.write", effect, Offer, refs={"deal_id": "deal"}, key=("deal_id",), **more)
+    for lists, expected in (([], renders or effect == "send"), (["en.txt"], False)):
+        findings = found({"mail.write": {}}, tools=[made], top={"stop_words": lists})
+        assert (Rule.NO_STOP_WORDS in {item.rule for item in findings}) is expected
+
+
 def test_a_tool_without_records_keys_or_domains():
     """A send that names no record, no domain and no judged address, and a write without key, are warned about; region
     on a tool without records is an error.

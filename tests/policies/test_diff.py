@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from dataclasses import replace
 from random import Random
 from typing import Any, get_args
 
@@ -345,7 +346,7 @@ WHOLE: dict[tuple[type[BaseModel], str], tuple[dict[str, Any], dict[str, Any]]] 
     (Policy, "stop_words"): ({}, {"stop_words": ["en.txt"]}),
     (Policy, "plan"): ({}, {"plan": {}}),
     (Policy, "model_regions"): ({}, {"model_regions": ["kz"]}),
-    (Policy, "contact_caps"): ({}, {"contact_caps": {"a": 1}}),
+    (Policy, "contact_caps"): ({}, {"contact_caps": ["3/day/party"]}),
     (PlanRule, "outside"): ({"plan": {"outside": "deny"}}, {"plan": {"outside": "ask"}}),
     **{(Limits, name): ({}, {"limits": {name: 3}}) for name in (
         "actions_per_thread", "steps_per_thread", "attempts_per_thread", "tokens_per_thread", "tokens_per_day_per_tenant",
@@ -497,3 +498,22 @@ def test_examples_show_what_they_stand_for(pair):
         assert change.argument in [item.path for item in read_by[1].problems]
         if change.aspect.startswith("where."):
             assert change.argument in [item for item, _ in failures(stricter.tools[name].where, read_by[1].real)]
+
+
+@pytest.mark.req("B13")
+@pytest.mark.parametrize(
+    ("old", "new", "plain", "rendering"),
+    [
+        (None, ["acme.example"], {"narrower"}, {"wider", "narrower"}),
+        (["acme.example"], None, {"wider"}, {"wider", "narrower"}),
+        (["acme.example"], [".acme.example"], {"wider"}, {"wider"}),
+        (["acme.example"], [], {"narrower"}, {"narrower"}),
+        (None, None, set(), set()),
+    ],
+)
+def test_domains_vouch_for_what_a_tool_renders(old, new, plain, rendering):
+    """A host in a rendered text is asked about where no domains stand, so that to name some also lets something pass."""
+    sides = [policy({"crm.offer": {} if hosts is None else {"domains": hosts}}) for hosts in (old, new)]
+    for tool, expected in ((DRAFT, plain), (replace(DRAFT, render=lambda args: "text"), rendering)):
+        found = diff(*sides, {"crm.offer": tool})
+        assert {item.direction for item in found if item.aspect == "domains"} == expected

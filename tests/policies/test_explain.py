@@ -270,6 +270,7 @@ def test_an_objection_says_what_was_found_and_what_would_have_to_change(language
         ({"same_calls": 1}, "loops", "came 1 time in a row directly before, and the stop is at 2"),
         ({"cycles": 3}, "loops", "came in turn 3 times, and the policy stops at 3"),
         ({"idle": 6}, "loops", "7 times while nothing has changed"),
+        ({"rejections": 2}, "loops", "Two questions of this conversation in a row were rejected"),
         ({"limits": (LimitFact(limit="9 tokens a day for the tenant", code=Code.LIMIT_TOKENS, count=9, reached=True),)}, "limits", "9 tokens a day for the whole company"),
         ({"limits": (LimitFact(limit="20 of days per day/subject", code=Code.LIMIT_TOTAL, count=1, reached=True),)}, "limits", "a sum of 20 of days a day for this user"),
         ({"temporal": (Problem(code=Code.NOT_AFTER, path="days", message="must be a day"),)}, "temporal", "at most 30 days ahead"),
@@ -297,11 +298,41 @@ def value(**options):
         ({"values": (value(origins=("invented",)),)}, "was named by nobody: the model made it up"),
         ({"values": (value(shown="<CARD_1>", kind="CARD", origins=("trusted",)),)}, "is a secret, which is sent to nobody"),
         ({"values": (value(origins=("party", "untrusted")),)}, "has the source: the customer's words and outsiders' text"),
+        ({"values": (value(argument="(text).body", origins=("invented",)),)}, "(text).body (<EMAIL_1>) has the source: the template, or a record that it fills in; permitted"),
+        ({"values": (value(argument="(text)", shown="<IBAN_1>", kind="IBAN", origins=("invented",)),)}, "is a secret, which is sent to nobody"),
     ],
 )  # fmt: skip
 def test_a_value_is_told_with_its_source(known, words):
     """Every value that could be somebody else's will is told by its pseudonym, with where it was seen and why it counts."""
     assert words in line(told(tool=SENDING, **known), "provenance").text
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", ("judged as a draft", "is the model's own, as the plan permits")),
+        ("ru", ("считается черновиком", "написала сама модель")),
+        ("pl", ("liczy się jak szkic", "napisał to sam model")),
+    ],
+)
+def test_a_call_that_nobody_sees_is_told_as_a_draft(language, words):
+    """Why the plan's open value is nobody's to look at: nobody else would see it, and the plan leaves it to the model."""
+    tool = contract(effect="send", sensitive={"subject", "days"}, audience=("subject",))
+    plan = PlanFact(step="s1", open=(OpenFact(argument="days", kind="late"),))
+    found = (value(argument="days", shown="3", kind="number", origins=("invented",)),)
+    made = told(tool=tool, language=language, audience=False, plan=plan, values=found)
+    assert made.decision.allowed
+    assert words[0] in line(made, "plan").text and words[1] in line(made, "provenance").text
+    seen = told(tool=tool, language=language, audience=True, plan=plan, values=found)
+    assert not seen.decision.allowed and words[0] not in line(seen, "plan").text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_text_that_could_not_be_rendered_is_told(language):
+    """That there is no text to look at has words of its own in every language."""
+    problem = Problem(code=Code.RENDER_FAILED, path="(text)", message="TimeoutError")
+    found = line(told(language=language, content=(problem,)), "content")
+    assert "(TimeoutError)" in found.text and found.changes
 
 
 def test_a_person_is_named_by_role_and_time():

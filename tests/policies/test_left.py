@@ -119,7 +119,7 @@ def test_counting_and_asking_agree(moments, count, now, window_s):
     """As many places are used as a limit has exactly where the meter says that it is reached."""
     with opened() as store:
         for moment in moments:
-            with store.write() as connection:
+            with store.write(locks=["test"]) as connection:
                 take(connection, {"k": 1}, now_ms=NOW_MS + moment, trace_id="T")
         with store.read() as connection:
             given = {"now_ms": NOW_MS + now, "window_s": window_s}

@@ -398,7 +398,7 @@ def test_a_text_that_was_never_stored_is_not_remembered(world: World) -> None:
     ghost = Sighting(origin="user", source="m1", text="pay the account called red")
 
     def undone() -> None:
-        with gateway.store.write() as connection:
+        with gateway.store.write(locks=["test"]) as connection:
             trails.append(connection, row.id, [ghost])
             gateway.trail(connection, row)
             raise ZeroDivisionError

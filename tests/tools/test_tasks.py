@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import select
 
-from agent_guard.errors import ToolRejected
+from agent_guard.errors import ToolRejected, ToolUnavailable
 from agent_guard.types import Description, Ref
 from tests.tools.bounds import unbounded
 from tests.tools.crm_contract import described, open_tasks
@@ -244,3 +244,35 @@ def test_a_task_not_as_asked_for_fails_its_check(seeded: SqlCRM, field: str, val
 def test_a_task_that_is_not_there_fails_its_check() -> None:
     """A task that cannot be read back is a problem."""
     assert problem(new(), None) == "missing"
+
+
+def look_up(crm: SqlCRM, args: NewTask, key: str) -> TaskCreated | None:
+    """What the look-up answers."""
+    assert create_task.lookup is not None
+    found = create_task.lookup(args, crm, idempotency_key=key)
+    assert found is None or isinstance(found, TaskCreated)
+    return found
+
+
+@pytest.mark.req("A6", "B17")
+def test_what_became_of_a_call_can_be_looked_up(seeded: SqlCRM) -> None:
+    """Under its key the draft is found, however it is worded; under another key there is none, and nothing is made."""
+    assert look_up(seeded, new(), "k1") is None
+    made = create(seeded, new(), "k1")
+    found = look_up(seeded, new(subject="Price for them"), "k1")
+    assert found is not None and (found.task_id, found.outcome) == (made.task_id, "replayed")
+    assert look_up(seeded, new(), "k2") is None
+    with seeded.reading() as connection:
+        assert len(connection.execute(select(tasks.c.id)).all()) == 1
+
+
+@pytest.mark.req("A8")
+def test_a_system_that_is_down_cannot_tell(seeded: SqlCRM, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CRM that cannot be asked is no answer that nothing happened."""
+
+    def down(*_: object) -> None:
+        raise ToolUnavailable(code="unavailable")
+
+    monkeypatch.setattr(seeded, "find_by_key", down)
+    with pytest.raises(ToolUnavailable):
+        look_up(seeded, new(), "k1")

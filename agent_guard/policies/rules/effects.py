@@ -38,7 +38,7 @@ def effects(entry: Entry) -> Iterator[Finding]:
         says = "region is judged on records, and the tool names none: the rule never refuses anything"
         hint = "name the record in the contract's refs, or take region out"
         yield entry.error(Rule.REGION_WITHOUT_RECORD, "region", says=says, hint=hint)
-    if tool.effect == "send" and not entry.policy.stop_words:
+    if (tool.effect == "send" or tool.render is not None) and not entry.policy.stop_words:
         says = "the tool sends text, and the policy has no stop_words"
         yield entry.warning(Rule.NO_STOP_WORDS, says=says, hint="name lists of words that must not leave the house")
 

@@ -37,7 +37,7 @@ def entry_shifts(name: str, old: Policy, new: Policy, tool: Tool | None) -> Iter
     yield from _origins(before, after, tool)
     fields = tuple(tool.result_model.model_fields) if tool else None
     yield from subsets("fields", before.fields, after.fields, universe=fields, note="what the model sees of the result")
-    yield from _domains(before.domains, after.domains)
+    yield from _domains(before.domains, after.domains, tool)
     yield from weakened("requires", before.requires, after.requires, _required, Requires.model_dump)
     yield from weakened("totals", before.totals, after.totals, _totalled, Total.model_dump)
     yield from _not_after(before, after)
@@ -105,10 +105,16 @@ def _let_through(listed: Sequence[str] | None, judged: bool) -> set[tuple[str, s
     return {("address", origin) for origin in addresses} | {("other", origin) for origin in others}
 
 
-def _domains(old: Sequence[str] | None, new: Sequence[str] | None) -> Iterator[Shift]:
+def _domains(old: Sequence[str] | None, new: Sequence[str] | None, tool: Tool | None) -> Iterator[Shift]:
     wider = old is not None and (new is None or not all(_covered(host, old) for host in new))
     narrower = new is not None and (old is None or not all(_covered(host, new) for host in old))
-    yield from both("domains", old, new, wider=wider, narrower=narrower)
+    note = ""
+    if tool is not None and tool.render is not None and old != new and None in (old, new):
+        # without domains a person is asked about each host in the text that the tool renders; with them it is denied
+        # or fine
+        wider = narrower = True
+        note = "what the tool renders may name these hosts with nobody asked"
+    yield from both("domains", old, new, wider=wider, narrower=narrower, note=note)
 
 
 def _covered(host: str, allowed: Sequence[str]) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from agent_guard.errors import ConfigError
-from agent_guard.policies.shifts.base import Shift, both, ordered, subsets
-from agent_guard.policy import Policy
+from agent_guard.policies.shifts.base import Shift, both, ordered, subsets, weakened
+from agent_guard.policy import Policy, RateLimit
 
 __all__ = ["top_shifts"]
 
@@ -24,9 +24,11 @@ def top_shifts(old: Policy, new: Policy) -> Iterator[Shift]:
     yield from _stop_words(old, new)
     yield from _plan(old, new)
     yield from subsets("model_regions", old.model_regions or None, new.model_regions or None)
-    if old.contact_caps != new.contact_caps:
-        note = "not compared: counts as wider and as narrower"
-        yield from both("contact_caps", old.contact_caps, new.contact_caps, wider=True, narrower=True, note=note)
+    yield from weakened("contact_caps", old.caps, new.caps, _capped, lambda cap: cap.text)
+
+
+def _capped(item: RateLimit, others: Sequence[RateLimit], _: bool) -> bool:
+    return any(other.count <= item.count and other.window_s >= item.window_s for other in others)
 
 
 def _stop_words(old: Policy, new: Policy) -> Iterator[Shift]:

@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Literal
 
 from agent_guard.facts import AMOUNT_SCALE, LimitFact
+from agent_guard.guards.loops import REJECTIONS_MAX
 from agent_guard.policies.speech import Clause
 from agent_guard.policies.tellers.base import Case, Told
 from agent_guard.policy import RateLimit, Total
@@ -15,7 +16,7 @@ from agent_guard.types import Code
 __all__ = ["duplicates", "limits", "loops"]
 
 _UNITS = {1: "second", 60: "minute", 3600: "hour", 86_400: "day"}
-_BY_TIME = (Code.LIMIT_RATE, Code.LIMIT_TOTAL)
+_BY_TIME = (Code.LIMIT_RATE, Code.LIMIT_TOTAL, Code.LIMIT_CONTACTS)
 
 State = Literal["reached", "short", "left", "free"]
 _STATES: tuple[State, ...] = ("reached", "short", "left", "free")
@@ -33,8 +34,10 @@ def duplicates(case: Case) -> Told:
 
 
 def loops(case: Case) -> Told:
-    """Equal calls in a row, a few calls in turn, equal calls that change nothing."""
+    """Equal calls in a row, a few calls in turn, equal calls that change nothing, rejections in a row."""
     say, facts, bounds = case.speech.say, case.facts, case.policy.loops
+    if facts.rejections >= REJECTIONS_MAX:
+        return Told([say("loops.rejected")], [say("loops.change_rejected", subject=facts.subject)])
     if case.objection is None:
         if not facts.same_calls:
             return Told([say("loops.first")])
@@ -83,15 +86,20 @@ def _named(case: Case, limit: LimitFact) -> Clause:
         case Code.LIMIT_TOKENS:
             whose = "tokens_tenant" if limit.limit.endswith("tenant") else "tokens"
             return say(f"{family}.{whose}", limit.count, left=left)
+        case Code.LIMIT_CONTACTS:
+            caps = (cap for cap in case.policy.caps if cap.text == limit.limit)
+            units = (say(f"unit.{_UNITS[cap.window_s]}") for cap in caps)
+            told = (say(f"{family}.contacts", limit.count, unit=unit, left=left) for unit in units)
+            return next(told, say(f"{family}.other", text=limit.limit, left=left))
         case _:
             amount = _amount(left) if limit.code is Code.LIMIT_TOTAL else str(left)
             rates = (rate for rate in (rule.rates if rule else ()) if limit.limit == rate.text)
             totals = (total for total in (rule.totals if rule else ()) if limit.limit == _written(total))
-            told = chain(
+            listed = chain(
                 (_rate(case, f"{family}.rate", rate, amount) for rate in rates),
                 (_total(case, f"{family}.total", total, amount) for total in totals),
             )
-            return next(told, say(f"{family}.other", text=limit.limit, left=amount))
+            return next(listed, say(f"{family}.other", text=limit.limit, left=amount))
 
 
 def _amount(scaled: int) -> str:

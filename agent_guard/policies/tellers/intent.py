@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from agent_guard.facts import ValueFact
+from agent_guard.facts import RENDERED, ValueFact
+from agent_guard.guards.base import effect_of
+from agent_guard.guards.plan import asked_about
 from agent_guard.guards.provenance import PROVENANCE, allowed_origins
 from agent_guard.policies.speech import Clause
 from agent_guard.policies.tellers.base import Case, Told
@@ -26,6 +28,8 @@ def plan(case: Case) -> Told:
             return Told([say("plan.lookup")])
         return Told([say("plan.outside", why=found.why)], [say("plan.change_outside")])
     told = Told([say("plan.step", step=found.step)])
+    if case.tool is not None and effect_of(case.tool, case.facts) != case.tool.effect:
+        told.clauses.append(say("plan.alone"))
     if found.open:
         listed = [_open(case, item.kind, item.argument) for item in found.open]
         told.clauses.append(say("plan.open", len(listed), open="; ".join(listed)))
@@ -83,11 +87,16 @@ def _why_fine(case: Case, value: ValueFact) -> str:
     if PROVENANCE.check(case.call, case.tool, case.policy, without_plan) is None:
         return "own"
     left_open = {item.argument.split(".")[0] for item in facts.plan.open} if facts.plan else set()
-    return "open" if value.argument in left_open else "planned"
+    if value.argument not in left_open:
+        return "planned"
+    asked = {item.argument.split(".")[0] for item in asked_about(case.tool, facts)} if case.tool else set()
+    return "open" if value.argument in asked else "written"
 
 
 def _origins(case: Case, value: ValueFact) -> list[str]:
     sources = [*value.sources, *([""] * len(value.origins))]
     pairs = zip(value.origins, sources, strict=False)
-    said = ((case.speech.say(f"origin.{origin}"), source) for origin, source in pairs)
+    unknown = "template" if value.argument.startswith(RENDERED) else "invented"  # nobody named it; somebody wrote it
+    words = ((unknown if origin == "invented" else origin, source) for origin, source in pairs)
+    said = ((case.speech.say(f"origin.{word}"), source) for word, source in words)
     return [f"{word} ({source})" if source else str(word) for word, source in said]
