@@ -104,6 +104,8 @@ class ChainCheck:
         self._heads = heads
         self._next_head = 0
         self._flaws: list[Flaw] = []
+        self._unclear: list[Flaw] = []
+        self._first: int | None = None
         self._bad: set[int] = set()
         self._gaps: list[tuple[int, int]] = []
         self._elsewhere: dict[int, int] = {}
@@ -157,16 +159,25 @@ class ChainCheck:
             self._next_head += 1
 
     def end(self) -> list[Flaw]:
-        """Everything that does not fit, by place; at most twenty, the others are counted in ``flawed``."""
+        """What does not fit, by place; at most twenty, the others are counted in ``flawed``. Where anything was changed
+        at least one that says so is among them.
+        """
         for seq, says in self._elsewhere.items():
-            self._flaw(seq, *self._displaced(seq, says))
+            # telling an exchange from a copy is for readers, and nobody reads them all
+            named = len(self._flaws) < NAMED_MAX
+            self._flaw(seq, *(self._displaced(seq, says) if named else ("moved", f"is event {says}")))
         if self._next_head < len(self._heads):
             head = self._heads[-1]
             missing = f"{self._last + 1} to {head.seq}" if head.seq > self._last + 1 else f"{head.seq}"
             gone = "the whole chain" if not self._last else f"event {missing}"
             self._flaw(self._last + 1, "truncated", f"{gone} was cut off; seal {head.seal} proves that it was there")
-        flaws = [replace(flaw, seal=self._covering(flaw.seq)) for flaw in self._flaws]
-        return sorted(flaws, key=lambda flaw: flaw.seq)
+        flaws = (self._flaws + self._unclear)[:NAMED_MAX]
+        return sorted((replace(flaw, seal=self._covering(flaw.seq)) for flaw in flaws), key=lambda flaw: flaw.seq)
+
+    @property
+    def first_bad(self) -> int | None:
+        """The first seal that covers something that does not fit."""
+        return None if self._first is None else self._covering(self._first)
 
     @property
     def unsealed(self) -> int:
@@ -254,9 +265,11 @@ class ChainCheck:
             self._bad.add(seq)
             self._clean = False
         self.flawed += 1
-        if len(self._flaws) < NAMED_MAX:
+        self._first = seq if self._first is None else min(seq, self._first)
+        named = self._unclear if kind in UNDECIDED else self._flaws
+        if len(named) < NAMED_MAX:
             shown = str(self._thread).encode("utf-8", "backslashreplace").decode()
-            self._flaws.append(Flaw(thread=shown, seq=seq, kind=kind, words=words))
+            named.append(Flaw(thread=shown, seq=seq, kind=kind, words=words))
 
 
 def place(id: int, at: int) -> bytes:

@@ -190,7 +190,7 @@ class GuardNodes:
         """Asks the human and records the answer. A bad answer is asked again, with what was wrong with it."""
         runtime = get_runtime(GuardContext)
         try:
-            approval = self._gateway.approvals.get(state["approval"] or "")
+            approval = self._gateway.approvals.get(state.get("approval") or "")
         except StoreError as error:
             return self._broken(error)
         if approval is None or approval.thread != config["configurable"]["thread_id"]:

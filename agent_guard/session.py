@@ -301,7 +301,7 @@ class Session:
         now = turns.standing(self.gateway, thread_id)
         if now.waiting is not None:
             raise PendingApproval(f"the thread waits for an answer to {now.waiting.id}; answer it first")
-        if now.busy or (now.expired and not now.due and not turns.give_way(self.gateway, thread_id)):
+        if now.expired and not now.due and not turns.give_way(self.gateway, thread_id):
             raise PendingApproval(f"the thread {thread_id} is just going on after an answer; say it again soon")
         if now.due:
             with turns.turn(self.gateway, thread_id, again=True) as lease:

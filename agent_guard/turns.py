@@ -56,13 +56,11 @@ class Standing:
 
     Args:
         waiting: the question that somebody must answer first.
-        busy: another process lets the thread go on at this moment.
-        due: an answer was recorded and is not carried out yet.
+        due: an answer was recorded and is not carried out yet, or somebody is just carrying one out.
         expired: a question ended without an answer, and the thread does not know yet.
     """
 
     waiting: Approval | None
-    busy: bool
     due: bool
     expired: bool
 
@@ -80,7 +78,6 @@ def standing(core: Core, thread: str) -> Standing:
         waiting = approvals.waiting(connection, thread, now_ms=now)
     return Standing(
         waiting=waiting,
-        busy=lease is not None and lease.held(now),
         due=lease is not None or any(item.answer is not None for item in over),
         expired=bool(over),
     )

@@ -16,7 +16,7 @@ from agent_guard import agents, enrolment
 from agent_guard.audit import Audit
 from agent_guard.button import set_flag
 from agent_guard.cli.storage import keys_of
-from agent_guard.credentials import FileCredentials, MemoryCredentials, Secrets
+from agent_guard.credentials import FileCredentials, MemoryCredentials, Secrets, key_variables
 from agent_guard.errors import ConfigError, StoreError
 from agent_guard.gateway import Gateway
 from agent_guard.nodes import guarded_agent
@@ -456,8 +456,10 @@ def test_a_resource_cannot_take_the_gateways_own_names(world: World, name: str) 
 
 
 @pytest.mark.req("A2")
-def test_a_command_needs_no_gateway_to_revoke(world: World, base: Gateway) -> None:
+def test_a_command_needs_no_gateway_to_revoke(world: World, base: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     """Store and audit are enough, as on the command line: the button must work when a policy cannot be loaded."""
+    for name in key_variables("dev"):  # the gateway's key is the file of dev
+        monkeypatch.delenv(name, raising=False)
     settings = Settings(database=world.database.shared, environment="dev")
     store = Store(settings.database)
     audit = Audit(store, keys_of(settings, store))

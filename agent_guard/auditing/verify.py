@@ -56,7 +56,8 @@ class Report:
 
     Args:
         chains, events: how many were looked at.
-        flaws: what is wrong in chains; at most a thousand, and twenty of one chain. ``flawed`` counts all.
+        flaws: what is wrong in chains; at most a thousand, and twenty of one chain. ``flawed`` counts all. Where
+            anything was changed at least one that says so is among them.
         seal_flaws: what is wrong with seals.
         seals: how many there are.
         proven: up to which seal everything is as it was when it was sealed, or None.
@@ -155,6 +156,7 @@ class _Chains:
         self._keys = keys
         self._progress = progress
         self._flaws: list[Flaw] = []
+        self._unclear: list[Flaw] = []
         self._first_bad: int | None = None
         self._counts = dict.fromkeys(("chains", "events", "flawed", "unsealed", "unsealed_chains"), 0)
         self._unnamed = False
@@ -189,10 +191,13 @@ class _Chains:
         counts["unsealed"] += check.unsealed
         counts["unsealed_chains"] += check.unsealed > 0
         self._unnamed |= check.unnamed
-        self._flaws += found[: FLAWS_MAX - len(self._flaws)]
-        sealed = [flaw.seal for flaw in found if flaw.seal is not None]
-        if sealed:
-            self._first_bad = min([*sealed, *([] if self._first_bad is None else [self._first_bad])])
+        for flaw in found:
+            named = self._unclear if flaw.undecided else self._flaws
+            if len(named) < FLAWS_MAX:
+                named.append(flaw)
+        bad = check.first_bad
+        if bad is not None:
+            self._first_bad = bad if self._first_bad is None else min(bad, self._first_bad)
 
     def report(self, seals: dict[int, Seal | None], seal_flaws: Sequence[SealFlaw]) -> Report:
         """What was found, here and about the seals."""
@@ -203,7 +208,7 @@ class _Chains:
         # where others without the name of a key were read, one that was not is no matter of a missing key
         flaws = [
             replace(flaw, kind="edited", words="was edited") if self._unnamed and flaw.kind == "unnamed_key" else flaw
-            for flaw in self._flaws
+            for flaw in (self._flaws + self._unclear)[:FLAWS_MAX]
         ]
         return Report(**self._counts, flaws=flaws, seal_flaws=seal_flaws, seals=len(seals), proven=proven)
 

@@ -232,6 +232,33 @@ def test_many_flaws_are_counted_and_some_are_named(record, monkeypatch):
     assert len([flaw for flaw in record.verify().flaws if flaw.thread == "t3"]) == 20
 
 
+def test_a_change_is_named_among_many_missing_keys(record, monkeypatch):
+    """However many events are under a key that is not known, one that was changed is in the report."""
+    monkeypatch.setattr(module, "FLAWS_MAX", 3)
+    record.keys = ROTATED
+    record.write("t9", ["proposed"] * 30)
+    record.write("t9", ["proposed"])
+    record.seal()
+    record.drop("t9", first=31)
+    record.keys = STRANGER
+    report = record.verify(trusted=[*public_keys(NEW), *public_keys(OLD)])
+    assert (report.status, len(report.flaws)) == ("tampered", 3)
+    assert [flaw.kind for flaw in report.flaws if not flaw.undecided] == ["truncated"]
+
+
+def test_what_is_not_named_still_unproves(record):
+    """The seals before the first bad place are proven, even where twenty later ones fill the list."""
+    record.write("t2", ["proposed"] * 30)
+    record.seal()
+    swapped_places = (record.at("t2", 2), record.at("t2", 3))
+    for row, other in (swapped_places, swapped_places[::-1]):
+        record.set("t2", row["seq"], **{name: other[name] for name in ("body", "hash", "kind", "at")})
+    record.sql("UPDATE audit SET kind = 'denied' WHERE thread = 't2' AND seq > 6")
+    report = record.verify()
+    assert len(report.flaws) == 20 and min(flaw.seq for flaw in report.flaws) > 6
+    assert report.proven is None
+
+
 def test_one_chain_alone_is_verified(record):
     """Only the named chain is looked at; the seals are looked at all the same."""
     edited(record)

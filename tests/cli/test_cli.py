@@ -121,8 +121,9 @@ def test_audit_show_finds_a_trace_and_tells_a_broken_chain(folder: Path) -> None
     guard.execute("UPDATE audit SET body = replace(CAST(body AS TEXT), 'execute', 'suggest') WHERE seq = 3")
     guard.commit()
     guard.close()
-    assert "the chain is broken: event 3 was edited" in invoke("audit", "show").stdout
-    with pytest.raises(AgentGuardError, match="no event"):
+    shown = invoke("audit", "show").stdout
+    assert "the chain is broken: " in shown and "event 3 was edited" in shown
+    with pytest.raises(AgentGuardError, match="no traces are called"):
         invoke("audit", "show", "nothing")
 
 

@@ -7,6 +7,7 @@ import io
 import os
 import pty
 import select
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -415,6 +416,12 @@ def test_options_come_after_the_command(folder: Path) -> None:
         invoke("approvals", "--as", "boss", "list")
 
 
+def _at_terminal() -> None:
+    """Ctrl-C is the terminal's doing, also where the tests themselves run in the background and ignore it."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """A process at a real pseudo-terminal."""
 
@@ -426,7 +433,7 @@ class Terminal:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "agent_guard.cli", *command],
             cwd=folder, env=given, stdin=there, stdout=there, stderr=there, start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # Ctrl-C is the terminal's doing
+            preexec_fn=_at_terminal,
         )  # fmt: skip
         os.close(there)
 
