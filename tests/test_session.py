@@ -489,7 +489,7 @@ def test_checkpoints_are_synchronous(bench: Bench, world: World) -> None:
     seen: list[int] = []
 
     def look() -> None:
-        with closing(sa.create_engine(world.database.checkpoints).connect()) as other:
+        with closing(sa.create_engine(world.database.checkpoints, poolclass=sa.NullPool).connect()) as other:
             seen.extend(other.scalars(sa.text("SELECT count(*) FROM checkpoints")))
 
     world.desk.before = look
