@@ -1,0 +1,1 @@
+"""How well the check of drafts finds what was changed in sound sentences."""
