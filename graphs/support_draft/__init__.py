@@ -1,0 +1,1 @@
+"""Support: reads a ticket, searches the knowledge base, drafts an answer that a manager sends (A27)."""
