@@ -1,0 +1,1 @@
+"""Where mail to customers goes: the embedded outbox, or one SMTP server."""
