@@ -80,6 +80,9 @@ FIELDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
                 "updated_at": "plain", "open_tasks": "plain",
             }
         ),
+        "account": MappingProxyType({"name": "ORG", "segment": "plain"}),
+        "staff": MappingProxyType({"name": "PERSON"}),
+        "region": MappingProxyType({"region": "plain"}),
         "contact": MappingProxyType({"name": "PERSON", "phone": "PHONE", "email": "EMAIL", "company": "ORG"}),
         "task": MappingProxyType(
             {
@@ -228,7 +231,7 @@ class CRM(Protocol):
         ...
 
     def describe(self, ref: Ref) -> Description | None:
-        """Describes a deal, contact or task with the fields of ``FIELDS``; None for anything else.
+        """Describes a record of a kind of ``FIELDS``, with the fields named there; None for anything else.
 
         Raises:
             ToolUnavailable: the system cannot be asked.

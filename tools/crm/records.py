@@ -1,4 +1,4 @@
-"""What the embedded CRM tells of one record: a deal, a contact or a task, with allow-listed fields only."""
+"""What the embedded CRM tells of one record of each kind, with allow-listed fields only."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from types import MappingProxyType
 from sqlalchemy import Connection, bindparam, func, select
 
 from agent_guard.types import Description
+from agent_guard.units import sha256
 from tools.crm.port import FIELDS, amount_text
 from tools.crm.tables import companies, contacts, deals, staff, tasks
 
-__all__ = ["DESCRIBE"]
+__all__ = ["DESCRIBE", "NAMED", "OWNER_OF_ACCOUNT"]
 
 _OPEN_TASKS = (
     select(func.count())
@@ -34,6 +35,18 @@ _TASK = (
     .join(deals, deals.c.id == tasks.c.deal_id)
     .where(tasks.c.id == bindparam("id"))
 )
+OWNER_OF_ACCOUNT = (
+    select(deals.c.owner_id)
+    .where(deals.c.company_id == companies.c.id)
+    .order_by(deals.c.stage_since.desc(), deals.c.id)
+    .limit(1)
+    .scalar_subquery()
+)
+"""Who answers for an account: the owner of the deal that moved last."""
+
+_ACCOUNT = select(companies, OWNER_OF_ACCOUNT.label("owner_id")).where(companies.c.id == bindparam("id"))
+_STAFF = select(staff).where(staff.c.id == bindparam("id"))
+_REGION = select(staff.c.id).where(staff.c.region == bindparam("id")).limit(1)
 
 
 def _deal(connection: Connection, deal_id: str) -> Description | None:
@@ -96,7 +109,46 @@ def _task(connection: Connection, task_id: str) -> Description | None:
     )
 
 
+def _account(connection: Connection, account_id: str) -> Description | None:
+    row = connection.execute(_ACCOUNT, {"id": account_id}).one_or_none()
+    if row is None:
+        return None
+    return Description(
+        # a company's few fields change by hand and rarely: they are the version
+        version=sha256({"name": row.name, "region": row.region, "segment": row.segment}),
+        responsible=row.owner_id,
+        region=row.region,
+        name=row.name,
+        snapshot={"name": row.name, "segment": row.segment},
+        fields=dict(FIELDS["account"]),
+    )
+
+
+def _staff(connection: Connection, staff_id: str) -> Description | None:
+    row = connection.execute(_STAFF, {"id": staff_id}).one_or_none()
+    if row is None:
+        return None
+    return Description(
+        version=sha256({"name": row.name, "region": row.region}),
+        responsible=row.id,
+        region=row.region,
+        name=row.name,
+        snapshot={"name": row.name},
+        fields=dict(FIELDS["staff"]),
+    )
+
+
+def _region(connection: Connection, region: str) -> Description | None:
+    """A region is the part of the CRM that a member of staff may see; one where nobody works is none."""
+    if connection.execute(_REGION, {"id": region}).first() is None:
+        return None
+    return Description(version="1", region=region, snapshot={"region": region}, fields=dict(FIELDS["region"]))
+
+
 DESCRIBE: Mapping[str, Callable[[Connection, str], Description | None]] = MappingProxyType(
-    {"deal": _deal, "contact": _contact, "task": _task}
+    {"account": _account, "contact": _contact, "deal": _deal, "region": _region, "staff": _staff, "task": _task}
 )
-"""Kind of record -> the function that describes one, given an open connection and an id of digits."""
+"""Kind of record -> the function that describes one, given an open connection and an id that :data:`NAMED` allows."""
+
+NAMED = frozenset({"region", "staff"})
+"""Kinds whose ids are words; the ids of the others are digits."""

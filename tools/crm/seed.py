@@ -2,14 +2,15 @@
 
 Planted on purpose: each tenth invented deal belongs to a contact who is already there under another spelling and phone
 notation; last activities stand on both sides of 14 days, an hour before and after it among them; on some stale deals
-only an agent was active lately; some activities name the contact, as people's notes do.
+only an agent was active lately; some activities name the contact, as people's notes do. On some the customer wrote
+last, and some follow-ups of the staff are late.
 """
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -61,6 +62,8 @@ _AGENT_NOTE = {
     "pl": "Agent przygotował szkic.",
 }
 
+_SEGMENTS = ("enterprise", "standard", "standard", "small")
+
 _Rows = dict[str, list[dict[str, Any]]]
 
 
@@ -76,6 +79,7 @@ class _Plan:
     created: datetime
     stage_since: datetime
     activities: list[dict[str, Any]]
+    follow_ups: tuple[date, ...] = ()
 
 
 def seed(crm: SqlCRM, *, now: datetime, seed: int = 7, deals: int = 60) -> bool:
@@ -108,8 +112,9 @@ def seed(crm: SqlCRM, *, now: datetime, seed: int = 7, deals: int = 60) -> bool:
         connection.execute(
             insert(tables.staff), [{"id": one.id, "name": one.name, "region": one.region} for one in STAFF]
         )
-        for table in (tables.companies, tables.contacts, tables.deals, tables.activities):
-            connection.execute(insert(table), rows[table.name])
+        for table in (tables.companies, tables.contacts, tables.deals, tables.activities, tables.follow_ups):
+            if rows[table.name]:
+                connection.execute(insert(table), rows[table.name])
     return True
 
 
@@ -127,7 +132,13 @@ def _anchored(anchor: Anchor, now: datetime) -> _Plan:
         created=since,
         stage_since=since,
         activities=[
-            {"kind": kind, "at": now - timedelta(days=days), "summary": summary, "by_agent": False}
+            {
+                "kind": kind,
+                "at": now - timedelta(days=days),
+                "summary": summary,
+                "by_agent": False,
+                "inbound": kind in ("form", "email"),
+            }
             for days, kind, summary in anchor.activities
         ],
     )
@@ -160,11 +171,20 @@ def _deal(rng: random.Random, now: datetime, index: int, owner: Staff, contact: 
             "at": max(created, now - age),
             "summary": rng.choice(_NOTES[owner.region]).format(name=contact.name),
             "by_agent": False,
+            "inbound": index % 5 == 2 and nth == 0,
         }
-        for age in ages
+        for nth, age in enumerate(ages)
     ]
     if index % 8 == 3:
-        lived.append({"kind": "note", "at": now - _HOUR, "summary": _AGENT_NOTE[owner.region], "by_agent": True})
+        lived.append(
+            {
+                "kind": "note",
+                "at": now - _HOUR,
+                "summary": _AGENT_NOTE[owner.region],
+                "by_agent": True,
+                "inbound": False,
+            }
+        )
     brand, trade = _COMPANIES[owner.region]
     thousand = {"USD": 1, "PLN": 4, "KZT": 500}[owner.currency] * 1000
     return _Plan(
@@ -178,11 +198,13 @@ def _deal(rng: random.Random, now: datetime, index: int, owner: Staff, contact: 
         created=created,
         stage_since=created + (now - silence - created) * rng.random(),
         activities=lived,
+        # every sixth has a promise that is late, and every sixth one that is still to come
+        follow_ups=(now.date() + timedelta(days={0: -5, 3: 4}[index % 6]),) if index % 6 in (0, 3) else (),
     )
 
 
 def _rows(plans: list[_Plan]) -> _Rows:
-    rows: _Rows = {"companies": [], "contacts": [], "deals": [], "activities": []}
+    rows: _Rows = {"companies": [], "contacts": [], "deals": [], "activities": [], "follow_ups": []}
     company_ids: dict[tuple[str, str], str] = {}
     for plan in plans:
         deal_id, contact_id, region = str(plan.deal_id), str(plan.deal_id + 1000), plan.owner.region
@@ -220,5 +242,9 @@ def _rows(plans: list[_Plan]) -> _Rows:
             }
         )
         rows["activities"] += [{"deal_id": deal_id, **activity} for activity in plan.activities]
-    rows["companies"] = [{"id": id_, "name": name, "region": region} for (region, name), id_ in company_ids.items()]
+        rows["follow_ups"] += [{"deal_id": deal_id, "due": due} for due in plan.follow_ups]
+    rows["companies"] = [
+        {"id": id_, "name": name, "region": region, "segment": _SEGMENTS[int(id_) % len(_SEGMENTS)]}
+        for (region, name), id_ in company_ids.items()
+    ]
     return rows

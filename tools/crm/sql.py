@@ -31,7 +31,7 @@ from tools.crm.port import (
     WriteResult,
     check_key,
 )
-from tools.crm.records import DESCRIBE
+from tools.crm.records import DESCRIBE, NAMED
 from tools.crm.tables import activities, contacts, deals, metadata, staff, tasks
 
 __all__ = ["SqlCRM", "known"]
@@ -39,6 +39,7 @@ __all__ = ["SqlCRM", "known"]
 MAX_ACTIVITIES = 10
 
 _ID = re.compile(r"[0-9]{1,18}")
+_WORD = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _UPSERT: Mapping[str, Callable[[Table], sqlite.Insert | postgresql.Insert]] = {
     "sqlite": sqlite.insert,
     "postgresql": postgresql.insert,
@@ -196,9 +197,9 @@ class SqlCRM:
         return WriteResult(ref=_task(first_id), outcome="replayed", version=str(version))
 
     def describe(self, ref: Ref) -> Description | None:
-        """Describes a deal, contact or task; see ``CRM.describe``."""
+        """Describes a record; see ``CRM.describe``."""
         describe = DESCRIBE.get(ref.kind)
-        if describe is None or not _ID.fullmatch(ref.id):
+        if describe is None or not (_WORD if ref.kind in NAMED else _ID).fullmatch(ref.id):
             return None
         with self.reading() as connection:
             return describe(connection, ref.id)

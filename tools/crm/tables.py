@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -30,7 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-__all__ = ["activities", "companies", "contacts", "deals", "metadata", "staff", "tasks"]
+__all__ = ["activities", "companies", "contacts", "deals", "follow_ups", "metadata", "staff", "tasks"]
 
 metadata = MetaData()
 
@@ -88,6 +89,8 @@ class _Companies(TypedColumns):
     id: Named[str] = Column(String(64), primary_key=True)
     name: Named[str] = Column(String(200))
     region: Named[str] = Column(String(16))
+    segment: Named[str] = Column(String(16), default="standard")
+    """A word of the sales team's: how large the customer is. It says how often one is expected to hear from them."""
 
 
 class _Contacts(TypedColumns):
@@ -131,6 +134,8 @@ class _Activities(TypedColumns):
     summary: Named[str] = Column(Text)
     by_agent: Named[bool]
     """An agent did it: that is no sign of life from the customer."""
+    inbound: Named[bool] = Column(Boolean, default=False)
+    """The customer did it, e.g. wrote an e-mail; somebody should answer."""
 
 
 class _Tasks(TypedColumns):
@@ -149,11 +154,32 @@ class _Tasks(TypedColumns):
     version: Named[int] = Column(Integer, default=1, onupdate=_NEXT_VERSION)
 
 
+class _FollowUps(TypedColumns):
+    id: Named[int] = Column(_RowId, primary_key=True)
+    deal_id: Named[str] = Column(ForeignKey("deals.id"))
+    due: Named[date]
+    done: Named[bool] = Column(Boolean, default=False)
+
+
 staff = Table("staff", metadata, _Staff)
 companies = Table("companies", metadata, _Companies)
-contacts = Table("contacts", metadata, _Contacts)
-deals = Table("deals", metadata, _Deals)
-activities = Table("activities", metadata, _Activities, Index("activities_latest", "deal_id", "at"))
+contacts = Table("contacts", metadata, _Contacts, Index("contacts_of_company", "company_id"))
+deals = Table(
+    "deals",
+    metadata,
+    _Deals,
+    # the scan for forgotten deals goes owner by owner, in the order of ids
+    Index("deals_of_owner", "owner_id", "id"),
+    Index("deals_of_company", "company_id"),
+)
+activities = Table(
+    "activities",
+    metadata,
+    _Activities,
+    Index("activities_latest", "deal_id", "at"),
+    # the last touch that is not an agent's is one look into this index, however long a deal's history is
+    Index("activities_touch", "deal_id", "by_agent", "at"),
+)
 tasks = Table(
     "tasks",
     metadata,
@@ -162,3 +188,5 @@ tasks = Table(
     UniqueConstraint("key", name="tasks_once"),
     Index("tasks_of_deal", "deal_id", "status"),
 )
+follow_ups = Table("follow_ups", metadata, _FollowUps, Index("follow_ups_of_deal", "deal_id", "done", "due"))
+"""What a member of staff promised to do by a day. An agent's drafts are no promise: they stand in ``tasks``."""

@@ -1,0 +1,1 @@
+"""Where notices to colleagues go: the embedded outbox, or one Slack channel."""
