@@ -1,0 +1,1 @@
+"""Calendars: the port with its laws, the embedded one, and CalDAV."""

@@ -1,0 +1,1 @@
+"""Video meetings: the port, Zoom, and links for the demo that lead nowhere."""
