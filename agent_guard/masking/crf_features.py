@@ -1,5 +1,6 @@
 """What the English model looks at: shape, affixes and classes of words, never the identity of a name.
 
+The windows around a word (`features`) serve the Polish and Kazakh models too, which have words of their own.
 Training (`training/train_en.py`) and reading use the same code, so a change here needs a new model.
 """
 
@@ -7,10 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from typing import Protocol
 
-__all__ = ["Classes", "Words", "features", "tokens"]
+__all__ = ["Classes", "WordTable", "Words", "features", "shape_of", "tokens"]
 
 Classes = Mapping[str, str]
 """Lower-case word without accents -> class letters: first name A B C by rank, surname L M N, place P, common word W X.
@@ -44,7 +46,8 @@ def tokens(text: str) -> list[re.Match[str]]:
     return list(_TOKEN.finditer(text))
 
 
-def _shape(word: str) -> str:
+def shape_of(word: str) -> str:
+    """One letter for how a word is written: `T` Title, `U` capitals, `l` lower case, `M` and `m` mixed, `d` digits."""
     if word == "\n":
         return "n"
     if word[0] == "\x1a":
@@ -80,7 +83,7 @@ class Words:
 
     def _own(self, word: str) -> tuple[str, str, str, tuple[str, ...]]:
         """Returns (code, identity, short code, features). The identity is empty for names that are no common words."""
-        shape = _shape(word)
+        shape = shape_of(word)
         plain = _plain(word)
         kinds = self._classes.get(plain, "")
         if word[0].isalpha():
@@ -109,7 +112,15 @@ class Words:
         )
 
 
-def features(words: Sequence[str], table: Words) -> list[list[str]]:
+class WordTable(Protocol):
+    """What `features` asks about each word."""
+
+    @property
+    def own(self) -> Callable[[str], tuple[str, str, str, tuple[str, ...]]]:
+        """Returns (code, identity, short code, features) of a word."""
+
+
+def features(words: Sequence[str], table: WordTable) -> list[list[str]]:
     """Returns the features of every token of one text."""
     own = [table.own(word) for word in words]
     letters = [word for word in words if word[0].isalpha()]

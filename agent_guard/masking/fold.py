@@ -68,7 +68,7 @@ def _one_script(word: str) -> str:
 
 def fold_letters(text: str) -> str:
     """Gives every word one script; the length never changes."""
-    if text.isascii():
+    if text.isascii() or not _CYRILLIC.search(text):
         return text
     for run in _LATIN_RUN.finditer(text):
         around = text[max(0, run.start() - 1) : run.start()] + text[run.end() : run.end() + 1]

@@ -47,7 +47,8 @@ class Masker:
     `warm`. One masker may serve many threads of execution and many vaults; it keeps no value of any of them: its cache
     holds offsets under keyed hashes.
 
-    Polish names are found by light rules only (words before a name, typical endings next to a known first name).
+    Polish names need morfeusz2, which has no package for Linux on ARM: there they are found by light rules only (words
+    before a name, typical endings next to a known first name), and a `RuntimeWarning` says so.
 
     Args:
         languages: any of ``en``, ``ru`` (with Kazakhstan's identifiers and names) and ``pl``.

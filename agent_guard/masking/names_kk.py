@@ -1,19 +1,29 @@
-"""Names of Kazakhstan in Russian and Kazakh text, by rule: patronymics, surname endings next to a known first name.
+"""Names of Kazakhstan: a conditional random field for Kazakh text, and rules for Russian and Kazakh text.
 
-The Russian network reads Kazakh prose badly (it takes every capital for a name), so lines written in Kazakh are left to
-these rules. The first names are common ones, written in both alphabets' spellings.
+The Russian network reads Kazakh prose badly (it takes every capital for a name), so lines written in Kazakh go to the
+model here, which `training/train_kk.py` made from KazNERD (CC BY 4.0) and generated carriers. The rules know
+patronymics and surname endings next to a known first name; the first names are common ones, in both spellings.
 """
 
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+from agent_guard.masking.crf import SPAN_TYPES, open_tagger, read_classes, runs
+from agent_guard.masking.crf_features import features, tokens
 from agent_guard.masking.cues import is_name_like
+from agent_guard.masking.features_kk import KazakhWords
+from agent_guard.masking.weights import KAZAKH_CLASSES, KAZAKH_CRF, verified
 from agent_guard.masking.words import words
 from agent_guard.types import Span
 
-__all__ = ["find_kazakh", "is_kazakh"]
+__all__ = ["KazakhNames", "find_kazakh", "has_kazakh", "is_kazakh"]
+
+_MODELS = Path(__file__).parent / "models"
 
 _LETTER = "[А-Яа-яЁёӘәІіҢңҒғҮүҰұҚқӨөҺһ]"
 _UPPER = "[А-ЯЁӘІҢҒҮҰҚӨҺ]"
@@ -38,6 +48,11 @@ def is_kazakh(line: str) -> bool:
     words = _WORD.findall(line)
     own = sum(bool(_KAZAKH_LETTER.search(word)) for word in words)
     return own >= 2 and own * 4 >= len(words)
+
+
+def has_kazakh(line: str) -> bool:
+    """Whether a line holds a letter that Russian lacks."""
+    return bool(_KAZAKH_LETTER.search(line))
 
 
 def _first_name(word: str) -> bool:
@@ -72,3 +87,61 @@ def _judge(run: list[re.Match[str]]) -> Iterator[Span]:
         start, end = found.span()
         score = 0.8 if end - start > 1 else 0.6
         yield Span(start=run[start].start(), end=run[end - 1].end(), type="PERSON", score=score, source="kazakh")
+
+
+class KazakhNames:
+    """Finds names in Kazakh lines; the model (1 MB) loads at the first of them.
+
+    Args:
+        folder: where the model files lie.
+        checked: False while a model is trained, when its hash is not known yet.
+    """
+
+    def __init__(self, folder: Path = _MODELS, checked: bool = True) -> None:
+        self._folder = folder
+        self._checked = checked
+        self._tagger: Any = None
+        self._words: KazakhWords | None = None
+        self._lock = threading.Lock()
+
+    def warm(self) -> None:
+        """Loads the model.
+
+        Raises:
+            ConfigError: python-crfsuite is missing, or the model files are not the tested ones.
+        """
+        with self._lock:
+            self._load()
+
+    def _file(self, name: str, sha256: str) -> str:
+        path = self._folder / name
+        return verified(path, sha256) if self._checked else str(path)
+
+    def _load(self) -> KazakhWords:
+        if self._words is None:
+            table = KazakhWords(read_classes(Path(self._file("kk.classes.zlib", KAZAKH_CLASSES))))
+            # what Russian masking needs is needed here: Kazakh has no extra of its own
+            self._tagger = open_tagger(self._file("kk.crfsuite", KAZAKH_CRF), "ru")
+            self._words = table
+        return self._words
+
+    def find(self, text: str) -> Iterator[Span]:
+        """Yields persons, places and companies of a folded text."""
+        found = tokens(text)
+        if not found:
+            return
+        with self._lock:
+            rows = features([token[0] for token in found], self._load())
+            labels = self._tagger.tag(rows)
+        for begin, end_of, kind in runs(text, found, labels):
+            first, last = _capitals(found, begin, end_of) if kind == "PER" else (begin, end_of)
+            pieces = [token[0] for token in found[first:last]]
+            if kind in SPAN_TYPES and (len(pieces) > 1 or (len(pieces[0]) > 1 and is_name_like(pieces[0]))):
+                start, end = found[first].start(), found[last - 1].end()
+                yield Span(start=start, end=end, type=SPAN_TYPES[kind], score=0.75, source="crf")
+
+
+def _capitals(found: list[re.Match[str]], first: int, last: int) -> tuple[int, int]:
+    """Takes the words in lower case off both ends of a name that has words with capitals."""
+    upper = [place for place in range(first, last) if found[place][0][:1].isupper()]
+    return (upper[0], upper[-1] + 1) if upper else (first, last)

@@ -28,6 +28,23 @@ _TYPES: dict[str, EntityType] = {"PER": "PERSON", "LOC": "LOCATION", "ORG": "ORG
 _LINE = re.compile(r"[^\r\n]*[^\W\d_][^\r\n]*")
 _CAPITALS = re.compile(r"(?<!\w)[А-ЯЁ]{2,}(?:[ -][А-ЯЁ]{2,})+(?!\w)")
 _LETTERS = re.compile(r"[^\W\d_]+")
+# A company that carries its owner's name is a company; a sole trader (`ИП Иванов`) is a person.
+_COMPANY = re.compile(
+    r"(?<!\w)(?:(?:ТОО|ООО|АО|ОАО|ЗАО|ПАО|НАО|РАО|ЖШС|АҚ)\s?[«\"“]?|(?:компани[яиюей]{1,2}|фирм[аеуы]|магазин[ае]?)\s?[«\"“])$"
+)
+_COMPANY_AFTER = re.compile(r"[ »\"”]{1,2}(?:Лтд|Групп|и партн[её]ры|и [Кк][°о]|и сыновья)(?!\w)")
+
+
+# `г.` is left out: it means a gentleman as often as a town.
+_VILLAGE = re.compile(r"(?<!\w)(?:с|к|п|д|х|ст|пос|пгт|дер|аул)\. ?$")
+
+
+def _instead_of_person(line: str, start: int, end: int) -> str:
+    """What a person found by the network is, by what stands around the name."""
+    if _VILLAGE.search(line, max(0, start - 6), start):
+        return "LOC"
+    company = _COMPANY.search(line, max(0, start - 24), start) or _COMPANY_AFTER.match(line, end)
+    return "ORG" if company else "PER"
 
 
 def _load() -> Any:
@@ -97,7 +114,8 @@ class RussianNames:
         with one_thread():
             markups = list(self._network.map([line for _, line in lines]))
         for (start, line), markup in zip(lines, markups, strict=True):
-            for first, end, kind in _joined(line, markup.spans):
+            for first, end, found in _joined(line, markup.spans):
+                kind = _instead_of_person(line, first, end) if found == "PER" else found
                 if _plausible(line[first:end], kind):
                     yield Span(start=start + first, end=start + end, type=_TYPES[kind], score=0.85, source="slovnet")
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 from agent_guard.masking.identifiers import find_identifiers, find_proven_identifiers
-from agent_guard.masking.phones import find_international, find_phones
+from agent_guard.masking.phones import find_international, find_mistyped, find_phones
 from agent_guard.masking.rules import Match, Rule, always, apply, before, number_windows
 from agent_guard.types import Span
 
@@ -133,3 +133,4 @@ def find_patterns(text: str) -> Iterator[Span]:
         if windows := number_windows(spaced):
             yield from find_identifiers(spaced, windows)
             yield from find_phones(spaced, windows)
+        yield from find_mistyped(spaced)

@@ -16,14 +16,14 @@ import phonenumbers
 from agent_guard.masking.rules import Match, Windows
 from agent_guard.types import Span
 
-__all__ = ["find_international", "find_phones", "phone_key"]
+__all__ = ["find_international", "find_mistyped", "find_phones", "phone_key"]
 
 _CUE = re.compile(
     r"(?:phone|\btel\b|telephone|\bmob\b|mobile|\bcell|\bcall|\bring\b|\bfax|whats\s?app|viber|telegram|"
     r"\bsms\b|\btext(?:ed)? |"
     r"reach|\bnumber|hotline|\bтел|телефон|\bмоб|мобильн|звон|набер|\bсот\b|сотов|вотсап|"
     r"ватсап|\bномер[ау]?\b|факс|"
-    r"байланыс|telefon|\bkom\b|kom[óo]rk|dzwo[nń]|numer(?:em)?\b|\bnr tel)[^\n]{0,24}$",
+    r"байланыс|telefon|\bkom\b|kom[óo]rk|dzwo[nń]|numer(?:em)?\b|\bnr tel)(?:[^\n]{0,24}|[^\n\d]{0,48}:[ \t]?)$",
     re.IGNORECASE,
 )
 _OTHER_NUMBER = re.compile(
@@ -125,7 +125,7 @@ def find_phones(text: str, windows: Windows) -> Iterator[Span]:
         if _grouping_fits(found[0]) and not _around_forbids(text, found.start(), found.end()):
             yield Span(start=found.start(), end=found.end(), type="PHONE", score=0.7, source="phone")
     for found in _matches(_CUED, text, windows):
-        before = text[max(0, found.start() - 40) : found.start()]
+        before = text[max(0, found.start() - 64) : found.start()]
         if (
             (_CUE.search(before) or _CUE_AFTER.match(text, found.end()))
             and not _DATE.search(found[0])
@@ -138,6 +138,40 @@ def find_phones(text: str, windows: Windows) -> Iterator[Span]:
             text, *found.span()
         ):
             yield Span(start=found.start(), end=found.end(), type="PHONE", score=0.6, source="phone")
+
+
+# What scanners and hasty hands write for a digit; the sizes of the groups are Poland's.
+_SIGN = r"[0-9OoQDlIi|!ZzEASsbGTBgq]"
+_MISTYPED = re.compile(
+    rf"(?<![\w.,/+@-])(?:(?:\+|00) ?{_SIGN}{{2}}[ -]?|\({_SIGN}{{2}}\) ?)?"
+    rf"(?:{_SIGN}{{3}}([ -]?){_SIGN}{{3}}\1{_SIGN}{{3}}|{_SIGN}{{2}} {_SIGN}{{3}} {_SIGN}{{2}} {_SIGN}{{2}})"
+    r"(?![\w@/]|-\w)"
+)
+_MOST_LETTERS = 3
+# A digit and a look-alike side by side: without one the expression above cannot match what is looked for.
+_MIXED = re.compile(r"[0-9](?=[OoQDlIi|!ZzEASsbGTBgq])|(?<=[OoQDlIi|!ZzEASsbGTBgq])[0-9]")
+
+
+def find_mistyped(text: str) -> Iterator[Span]:
+    """Yields Polish numbers of nine digits in which up to three signs are look-alikes of digits (`T37 41O 190`).
+
+    Such a run is a number when it is grouped or begins with a plus, or when a word before it says so: nine signs
+    without a gap are order codes more often.
+    """
+    if not _MIXED.search(text):
+        return
+    for found in _MISTYPED.finditer(text):
+        letters = sum(not char.isdecimal() for char in found[0] if char not in " +-()")
+        before = text[max(0, found.start() - 64) : found.start()]
+        grouped = found[0][0] in "+(" or " " in found[0] or "-" in found[0]
+        if 0 < letters <= _MOST_LETTERS and (grouped or _CUE.search(before)):
+            groups = [group for group in _SEPARATOR.split(found[0].strip("+()")) if group]
+            if all(any(map(str.isdecimal, group)) for group in groups) and not _around_forbids(
+                text, found.start(), found.end()
+            ):
+                # above what a part of it scores as a number of its own
+                score = 0.92 if found[0][0] in "+0" else 0.8
+                yield Span(start=found.start(), end=found.end(), type="PHONE", score=score, source="phone")
 
 
 @lru_cache(maxsize=2048)

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from agent_guard.errors import ConfigError
 
-__all__ = ["ENGLISH_CLASSES", "ENGLISH_CRF", "NAVEC", "SLOVNET_NER", "verified"]
+__all__ = [
+    "ENGLISH_CLASSES", "ENGLISH_CRF", "KAZAKH_CLASSES", "KAZAKH_CRF", "NAVEC", "POLISH_CLASSES", "POLISH_CRF",
+    "SLOVNET_NER", "verified",
+]  # fmt: skip
 
 NAVEC = "f07270833d78523edc5781538d67038e95b43975e4a7ae757c693b687f9cbfca"
 """`navec_news_v1_1B_250K_300d_100q.tar` of natasha 1.6.0."""
@@ -17,6 +20,14 @@ ENGLISH_CLASSES = "e21011bab466238c715dc5711181ad4ffb44f6bf43d84c612bcd81d213198
 """`models/en.classes.zlib`, made by `training/train_en.py`."""
 ENGLISH_CRF = "df180a8e68fba931adab971386330668080cb9ad4de957230ad9624dad8678a6"
 """`models/en.crfsuite`, made by `training/train_en.py`."""
+KAZAKH_CLASSES = "0a516e648677bce3461ce235a066ebd15ac24cd78f863c4c49b5343d2621004a"
+"""`models/kk.classes.zlib`, made by `training/train_kk.py`."""
+KAZAKH_CRF = "7a915c5e8b0e8acc44badabd9e296c224256609132b3f5f76e89bf980b4e4f59"
+"""`models/kk.crfsuite`, made by `training/train_kk.py`."""
+POLISH_CLASSES = "d701e19c0fd2a60e8904dbf602d92252cf686e8607ad59cfe820657a88513c26"
+"""`models/pl.classes.zlib`, made by `training/train_pl.py`."""
+POLISH_CRF = "edcdf4143c77393682199ad436f55d024225bb51b0fee39338de9ea127751d07"
+"""`models/pl.crfsuite`, made by `training/train_pl.py`; its words are looked up in `ENGLISH_CLASSES` too."""
 
 
 def verified(path: Path, sha256: str) -> str:

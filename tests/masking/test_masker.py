@@ -139,7 +139,9 @@ def test_a_language_the_masker_was_not_built_for_is_refused():
         Masker(languages=("en",), profile="patterns").spans("текст", "ru")
 
 
-@pytest.mark.parametrize(("language", "package"), [("ru", "slovnet"), ("en", "pycrfsuite")])
+@pytest.mark.parametrize(
+    ("language", "package"), [("ru", "slovnet"), ("en", "pycrfsuite"), ("ru", "pycrfsuite"), ("pl", "pycrfsuite")]
+)
 def test_a_missing_package_names_the_extra(monkeypatch, language, package):
     """The error says what to install."""
     from agent_guard.masking import names

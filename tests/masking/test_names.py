@@ -28,6 +28,13 @@ def persons(masker, text, lang=None):
         ("nazywam się agnieszka wójcik", ["agnieszka wójcik"]),
         ("Proszę oddzwonić do Piotra Zielińskiego w piątek", ["Piotra Zielińskiego"]),
         ("Pozdrawiam,\nMarek Lis", ["Marek Lis"]),
+        ("Wczoraj rozmawiałam z Bronisławą Szczygielską o umowie.", ["Bronisławą Szczygielską"]),
+        ("Faktura dla Gniewomira Pietraszko czeka w biurze.", ["Gniewomira Pietraszko"]),
+        ("Paczke odebral Grzegorz Brzeczyszczykiewicz.", ["Grzegorz Brzeczyszczykiewicz"]),
+        ("Kasiu, czy Tomek oddał klucze?", ["Kasiu", "Tomek"]),
+        ("Umowę podpisał Mike Thompson z Londynu.", ["Mike Thompson"]),
+        ("Бұл туралы Ерболат Досаевқа хабарладық.", ["Ерболат Досаевқа"]),
+        ("Пожалуйста, перезвоните Гүлнәр Әбенова до обеда.", ["Гүлнәр Әбенова"]),
     ],
 )
 def test_a_name_is_found(full, text, expected):
@@ -49,6 +56,11 @@ def test_a_name_is_found(full, text, expected):
         "Уважаемые коллеги, добрый день!",
         "Здравствуйте, когда придёт заказ?",
         "Dzień dobry, proszę o fakturę za marzec.",
+        "Szefie, raport HR jest gotowy. Student: kiedy egzamin?",
+        "Spotkanie przy ul. Jana Kochanowskiego 12 w piątek.",
+        "Zamówienie złożyła firma Kowalski-Nowak Sp. k., NIP w załączniku.",
+        "Құрметті әріптестер, тапсырыс қашан келеді?",
+        "Договор с ООО «Захаров и партнёры» подписан.",
         "No letters since March, 3 overdue tasks, activity is falling.",
     ],
 )
@@ -77,6 +89,8 @@ def test_a_pseudonym_is_not_read_as_a_name(full, vault):
         ("Офис находится в Алматы.", "Алматы"),
         ("Our office is in London.", "London"),
         ("Send it to 45 Oak Avenue, Boston.", "45 Oak Avenue, Boston"),
+        ("Przeprowadziłam się do Bydgoszczy.", "Bydgoszczy"),
+        ("Біз Алматыдан Шымкентке көштік, өтініш өзгерді.", "Шымкентке"),
     ],
 )
 def test_places_are_found(full, text, place):
@@ -89,7 +103,7 @@ def test_threads_share_one_masker(full):
     from concurrent.futures import ThreadPoolExecutor
 
     texts = [
-        f"{name} wrote. {russian} ответил."
+        f"{name} wrote.\n{russian} ответил.\nProszę oddzwonić do pani Zofii Wrony z {russian[:2]}."
         for name in ("Emily Carter", "Laura Hughes")
         for russian in ("Иван Петров", "Анна Белова")
     ] * 8
@@ -117,3 +131,31 @@ def test_the_fast_decoder_finds_the_best_path():
 
         best = max(product(range(3), repeat=length), key=worth)
         assert _Viterbi(transitions).decode(emissions, mask)[place] == list(best)
+
+
+def test_a_name_the_polish_model_doubts_is_left(full, monkeypatch):
+    """A person is kept only where the model is surer than the threshold."""
+    from agent_guard.masking import names_pl
+
+    text = "Rozmawiałam z Bronisławą Szczygielską."
+    finder = full._names._polish
+    assert any(span.type == "PERSON" for span in finder.find(text))
+    monkeypatch.setattr(names_pl, "_SURE", 1.1)
+    assert not any(span.source == "crf" and span.type == "PERSON" for span in finder.find(text))
+
+
+def test_polish_names_without_morfeusz(monkeypatch):
+    """Where morfeusz2 has no package, the light rules read Polish and a warning says so; elsewhere it is an error."""
+    from agent_guard.errors import ConfigError
+    from agent_guard.masking import Masker, names
+
+    real = names.find_spec
+    monkeypatch.setattr(names, "find_spec", lambda name: None if name == "morfeusz2" else real(name))
+    monkeypatch.setattr(names.platform, "system", lambda: "Linux")
+    monkeypatch.setattr(names.platform, "machine", lambda: "aarch64")
+    with pytest.warns(RuntimeWarning, match="light rules"):
+        light = Masker(languages=("pl",))
+    assert persons(light, "Wczoraj dzwonił Piotr Zieliński.") == ["Piotr Zieliński"]
+    monkeypatch.setattr(names.platform, "machine", lambda: "x86_64")
+    with pytest.raises(ConfigError, match=r"langgraph-agent-guard\[pl\]"):
+        Masker(languages=("pl",))

@@ -25,6 +25,11 @@ def found(masker, text):
         ("звоните 8-705-597-01-92", "8-705-597-01-92", "PHONE"),
         ("proszę dzwonić 601 234 567", "601 234 567", "PHONE"),
         ("biuro (22) 123 45 67", "(22) 123 45 67", "PHONE"),
+        ("tel. T37 410 190", "T37 410 190", "PHONE"),
+        ("+48 5O1 6l2 334", "+48 5O1 6l2 334", "PHONE"),
+        ("+4B 501 612 334", "+4B 501 612 334", "PHONE"),
+        ("komórka do Anny Nowak: 5O1612334", "5O1612334", "PHONE"),
+        ("w pracy 22 5O1 23 45", "22 5O1 23 45", "PHONE"),
         ("numer telefonu 601234567", "601234567", "PHONE"),
         ("0048 601 234 567", "0048 601 234 567", "PHONE"),
         ("ring (415) 555-2671 x123", "(415) 555-2671 x123", "PHONE"),
@@ -121,3 +126,12 @@ def test_a_check_digit_decides(check, right, wrong):
 def test_a_run_of_one_digit_is_no_card():
     """0000 0000 0000 0000 satisfies Luhn and is still refused."""
     assert not checksums.luhn("0" * 16)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["kod ABS123B45", "zamówienie 50l 234 567", "Iso 123 Bob", "lis 501 234 zł", "model SB1234567", "klucz 5O1A23B45"],
+)
+def test_codes_are_no_mistyped_phones(patterns, text):
+    """Look-alike letters make no telephone number out of an order, a code or words."""
+    assert [kind for _, kind in found(patterns, text) if kind == "PHONE"] == []
