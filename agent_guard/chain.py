@@ -4,6 +4,7 @@ An event's hash is HMAC-SHA256 (RFC 2104) of its stored bytes under a key outsid
 event's thread, its number in the thread, the hash of the event before it and the name of the key, so that no event can
 be edited, dropped, moved or copied without the key. What a chain cannot show by itself is that its end was cut off, or
 that it was written anew by somebody who has the key; the heads that were sealed show that (``agent_guard.auditing``).
+What retention removed is no gap where a signed line says what stood there (``agent_guard.cuts``).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import orjson
 from agent_guard.audit_format import FIRST_FIELDS, FORMAT
 from agent_guard.credentials import Keys
 
-__all__ = ["GENESIS", "ChainCheck", "ChainKeys", "Flaw", "FlawKind", "Head", "Row", "place"]
+__all__ = ["GENESIS", "ChainCheck", "ChainKeys", "Flaw", "FlawKind", "Gap", "Head", "Row", "lone_flaw", "place"]
 
 GENESIS = "0" * 64
 """The hash before a chain's first event."""
@@ -29,7 +30,7 @@ Row = Sequence[Any]
 """An event's columns: id, thread, seq, tenant, at, kind, trace_id, body, hash."""
 
 FlawKind = Literal[
-    "edited", "missing", "swapped", "moved", "duplicated", "unlinked", "truncated", "rewritten",
+    "edited", "missing", "swapped", "moved", "duplicated", "unlinked", "truncated", "rewritten", "forged",
     "unreadable", "unknown_key", "unnamed_key", "unknown_version",
 ]  # fmt: skip
 """What is wrong with an event. The last four do not tell whether anything was changed."""
@@ -79,6 +80,23 @@ class Head:
     places: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gap:
+    """A run of events that was removed, as who holds the keys of the record says.
+
+    Args:
+        first, last: the places of the first and the last of them.
+        prev: the hash before the first one.
+        hash, id: of the last one.
+    """
+
+    first: int
+    last: int
+    prev: str
+    hash: str
+    id: int
+
+
 class ChainKeys:
     """The keys of the chains: events are written under the present one and read under every one."""
 
@@ -96,13 +114,16 @@ class ChainCheck:
 
     Args:
         heads: the sealed heads of this chain, the oldest first.
+        gaps: what was removed from it, by place. A gap is always followed by an event.
     """
 
-    def __init__(self, thread: str, keys: ChainKeys, heads: Sequence[Head] = ()) -> None:
+    def __init__(self, thread: str, keys: ChainKeys, heads: Sequence[Head] = (), gaps: Sequence[Gap] = ()) -> None:
         self._thread = thread
         self._keys = keys.by_name
         self._heads = heads
         self._next_head = 0
+        self._removed = gaps
+        self._next_gap = 0
         self._flaws: list[Flaw] = []
         self._unclear: list[Flaw] = []
         self._first: int | None = None
@@ -113,14 +134,22 @@ class ChainCheck:
         self._hash: str | None = GENESIS
         self._places, self._clean = sha256(), True
         self.events = 0
+        self.removed = 0
+        """How many events stood where gaps are."""
         self.flawed = 0
         self.unnamed = False
         """Whether an event without the name of a key was written under a key that is known here."""
+
+    def stands_alone(self, seq: Any) -> None:
+        """Looks at the event of this place next, without those before it."""
+        self._last, self._hash = (seq - 1 if type(seq) is int else 0), None
 
     def add(self, row: Row) -> None:
         """The next event."""
         id, thread, seq, tenant, at, kind, trace_id, body, stored = row
         self.events += 1
+        if self._next_gap < len(self._removed) and type(seq) is int:
+            self._reach(seq)
         body = body.encode("utf-8", "surrogateescape") if type(body) is str else body
         if not (type(seq) is type(id) is type(at) is int and type(body) is bytes and type(stored) is str):
             self._clean, self._hash = False, None
@@ -162,6 +191,10 @@ class ChainCheck:
         """What does not fit, by place; at most twenty, the others are counted in ``flawed``. Where anything was changed
         at least one that says so is among them.
         """
+        if self._next_gap < len(self._removed):
+            self._reach(self._removed[-1].last + 1)
+            words = "its end was cut off: what was removed before it is always followed by an event"
+            self._flaw(self._last + 1, "truncated", words)
         for seq, says in self._elsewhere.items():
             # telling an exchange from a copy is for readers, and nobody reads them all
             named = len(self._flaws) < NAMED_MAX
@@ -183,6 +216,38 @@ class ChainCheck:
     def unsealed(self) -> int:
         """How many events stand behind the last head that was sealed."""
         return max(0, self._last - (self._heads[-1].seq if self._heads else 0))
+
+    def blame(self, seq: int, kind: FlawKind, words: str) -> None:
+        """Adds a flaw that was found elsewhere, e.g. in the line of a gap."""
+        self._flaw(seq, kind, words)
+
+    def _reach(self, seq: int) -> None:
+        """Goes over the gaps that lie directly behind the last event, and leaves those behind that end before ``seq``:
+        where something before them is missing they do not help.
+        """
+        while self._next_gap < len(self._removed) and self._removed[self._next_gap].first <= seq:
+            gap = self._removed[self._next_gap]
+            self._next_gap += 1
+            if seq <= gap.last:
+                self._flaw(seq, "duplicated", "was removed by retention, as is signed, and is there again")
+            elif gap.first == self._last + 1:
+                self._go_over(gap)
+
+    def _go_over(self, gap: Gap) -> None:
+        if self._hash is not None and gap.prev != self._hash:
+            self._flaw(gap.first, "unlinked", "was removed, and does not follow the event before it")
+        if gap.id <= self._last_id:
+            self._flaw(gap.first, "moved", "was removed, and stood before the event that it follows")
+        self._last, self._last_id, self._hash = gap.last, gap.id, gap.hash
+        self.removed += gap.last - gap.first + 1
+        sealed_here = False
+        while self._next_head < len(self._heads) and self._heads[self._next_head].seq <= gap.last:
+            head = self._heads[self._next_head]
+            sealed_here = head.seq == gap.last
+            if sealed_here and head.hash != gap.hash:
+                self._flaw(gap.last, "rewritten", f"is another event than the one that was sealed (seal {head.seal})")
+            self._next_head += 1
+        self._places, self._clean = sha256(), sealed_here  # the places of what was removed are gone
 
     def _out_of_order(self, seq: int) -> None:
         self._clean, self._hash = False, None
@@ -270,6 +335,14 @@ class ChainCheck:
         if len(named) < NAMED_MAX:
             shown = str(self._thread).encode("utf-8", "backslashreplace").decode()
             named.append(Flaw(thread=shown, seq=seq, kind=kind, words=words))
+
+
+def lone_flaw(keys: ChainKeys, row: Row) -> Flaw | None:
+    """What is wrong with one event by itself, whatever stands around it; None where nothing is."""
+    check = ChainCheck(row[1], keys)
+    check.stands_alone(row[2])
+    check.add(row)
+    return next(iter(check.end()), None)
 
 
 def place(id: int, at: int) -> bytes:

@@ -1,5 +1,9 @@
 """Pseudonym and value, encrypted: AES-256-GCM under a data key per party (or per thread where there is none), which is
 itself encrypted under a key derived from the master key. Destroying a data key makes all its values unreadable.
+
+The data key is read with the thread's entries, in one transaction, every time: what was erased can be read by nobody
+who begins later. Whoever had read it before holds it for the length of one call, and what that call still writes is
+sealed under a key that is thrown away.
 """
 
 from __future__ import annotations
@@ -18,10 +22,16 @@ from agent_guard.credentials import Keys
 from agent_guard.errors import StoreError
 from agent_guard.query import Command, Query
 from agent_guard.store import Store, metadata
-from agent_guard.threads import ThreadRow
+from agent_guard.threads import THREADS, ThreadRow
 from agent_guard.types import EntityType, Entry, Origin
 
-__all__ = ["DATA_KEYS", "ENTRIES", "SIGHTINGS", "ThreadVault", "Vault", "data_key_id"]
+__all__ = [
+    "DATA_KEYS", "ENTRIES", "ERASED", "SIGHTINGS", "ThreadVault", "Vault", "check_key", "data_key_id", "destroy",
+    "has_key", "party_key_id",
+]  # fmt: skip
+
+ERASED = "erased"
+"""Stands for the data key of what was written after the erasure: there is none."""
 
 SOURCES_MAX = 3
 """How many places are kept for each origin of a value."""
@@ -58,7 +68,9 @@ DATA_KEYS = sa.Table("vault_keys", metadata, _KeyColumns)
 ENTRIES = sa.Table("vault_entries", metadata, _EntryColumns)
 SIGHTINGS = sa.Table("vault_sightings", metadata, _SightingColumns)
 
-_KEY = sa.select(DATA_KEYS.c.wrapped).where(DATA_KEYS.c.id == sa.bindparam("id"))
+_WRAPPED = sa.select(DATA_KEYS.c.wrapped).where(DATA_KEYS.c.id == sa.bindparam("id")).scalar_subquery().label("wrapped")
+_ERASED = sa.select(THREADS.c.erased).where(THREADS.c.id == sa.bindparam("thread")).scalar_subquery().label("erased")
+_KEY = Query(sa.select(_WRAPPED, _ERASED))
 _ADD_ENTRIES = Command(ENTRIES.insert())
 _ADD_SIGHTINGS = Command(SIGHTINGS.insert())
 _HEAD = Query(
@@ -73,7 +85,8 @@ _HEAD = Query(
         .where(SIGHTINGS.c.thread == sa.bindparam("thread"))
         .scalar_subquery()
         .label("sightings"),
-        sa.select(DATA_KEYS.c.wrapped).where(DATA_KEYS.c.id == sa.bindparam("id")).scalar_subquery().label("wrapped"),
+        _WRAPPED,
+        _ERASED,
     )
 )
 _ENTRIES = Query(
@@ -134,7 +147,7 @@ class Vault:
         if stored is None or (len(stored.entries), stored.sightings) != (head.entries, head.sightings):
             stored = _sealed(connection, thread.id)
         # without entries the key is looked for when one is written
-        wrapped = head.wrapped if stored.entries else None
+        wrapped = head.wrapped if stored.entries and head.erased is None else None
         cipher = None if wrapped is None else AESGCM(_open(self._wrapping, wrapped, key_id))
         made_under = _generation(key_id, wrapped or b"")
         entries = {}
@@ -148,7 +161,9 @@ class Vault:
             if len(self._kept) >= THREADS_MAX:
                 self._kept.clear()
             self._kept[thread.id] = stored
-        return ThreadVault(thread.id, key_id, cipher, self._wrapping, made_under, entries, stored)
+        opened = ThreadVault(thread.id, key_id, cipher, self._wrapping, made_under, entries, stored)
+        opened.erased = head.erased is not None
+        return opened
 
 
 def _sealed(connection: sa.Connection, thread: str) -> _Sealed:
@@ -160,7 +175,10 @@ def _sealed(connection: sa.Connection, thread: str) -> _Sealed:
 
 
 class ThreadVault:
-    """One thread's pseudonyms in memory; what is new is written by :meth:`flush`. Implements ``Pseudonyms``."""
+    """One thread's pseudonyms in memory; what is new is written by :meth:`flush`. Implements ``Pseudonyms``.
+
+    ``erased`` tells whether the data of the thread's customer was erased, so that no value can be read.
+    """
 
     def __init__(
         self,
@@ -177,6 +195,7 @@ class ThreadVault:
         self._cipher = cipher
         self._wrapping = wrapping
         self._made_under = made_under
+        self.erased = False
         self._entries = entries
         self._sources = dict(stored.sources)
         self._sightings = stored.sightings
@@ -224,11 +243,22 @@ class ThreadVault:
         """How many pseudonyms are new."""
         return len(self._new_entries)
 
-    def forget(self) -> None:
-        """Takes back what is new and was not written."""
-        for entry in self._new_entries:
-            del self._entries[entry.token]
-        self._new_entries, self._new_sightings = [], []
+    @property
+    def mark(self) -> tuple[int, int]:
+        """How far it has come, for :meth:`forget`."""
+        return len(self._new_entries), len(self._new_sightings)
+
+    def forget(self, mark: tuple[int, int]) -> None:
+        """Takes back what is new since a mark and was not written."""
+        entries, sightings = mark
+        for token, origin, source in self._new_sightings[sightings:]:
+            left = tuple(item for item in self._sources[token] if item != (origin, source))
+            self._sources[token] = left
+            origins = tuple(dict.fromkeys([known for known, _ in left]))
+            self._entries[token] = replace(self._entries[token], origins=origins)
+        for entry in self._new_entries[entries:]:
+            del self._entries[entry.token], self._sources[entry.token]
+        del self._new_entries[entries:], self._new_sightings[sightings:]
 
     @property
     def changed(self) -> bool:
@@ -238,11 +268,13 @@ class ThreadVault:
     def flush(self, connection: sa.Connection) -> None:
         """Writes what is new inside the caller's transaction.
 
+        In a thread whose customer was erased meanwhile a new pseudonym keeps its place, and its value is lost.
+
         A pseudonym that another process minted meanwhile raises ``sqlalchemy.exc.IntegrityError``: the transaction
         is undone and nothing that used the pseudonym is kept.
         """
         if self._new_entries:
-            cipher = self._cipher or self._new_cipher(connection)
+            cipher = self._cipher_now(connection)
             start = len(self._entries) - len(self._new_entries)
             _ADD_ENTRIES.many(
                 connection,
@@ -270,12 +302,19 @@ class ThreadVault:
         self._sightings += len(self._new_sightings)
         self._new_entries, self._new_sightings = [], []
 
-    def _new_cipher(self, connection: sa.Connection) -> AESGCM:
-        wrapped = connection.execute(_KEY, {"id": self._key_id}).scalar()
+    def _cipher_now(self, connection: sa.Connection) -> AESGCM:
+        """The data key as it is in this transaction; one that was erased since it was read is used no more."""
+        now = _KEY.first(connection, {"id": self._key_id, "thread": self._thread})
+        if now.erased is not None:
+            self.erased, self._cipher, self._made_under = True, None, f"{self._key_id}#{ERASED}"
+            return AESGCM(AESGCM.generate_key(bit_length=256))  # thrown away
+        wrapped = now.wrapped
         if wrapped is None:
             key = AESGCM.generate_key(bit_length=256)
             wrapped = _seal(self._wrapping, key, self._key_id)
             connection.execute(DATA_KEYS.insert().values(id=self._key_id, wrapped=wrapped))
+        elif self._cipher is not None and self._made_under == _generation(self._key_id, wrapped):
+            return self._cipher
         else:
             key = _open(self._wrapping, wrapped, self._key_id)
         self._cipher, self._made_under = AESGCM(key), _generation(self._key_id, wrapped)
@@ -284,8 +323,43 @@ class ThreadVault:
 
 def data_key_id(thread: ThreadRow) -> str:
     """Which data key a thread's values are under: its party's, or its own."""
-    owner = f"party/{thread.party}" if thread.party else f"thread/{thread.id}"
-    return f"{quote(thread.subject.tenant, safe='')}/{owner}"
+    if thread.party:
+        return party_key_id(thread.subject.tenant, thread.party)
+    return f"{quote(thread.subject.tenant, safe='')}/thread/{thread.id}"
+
+
+def party_key_id(tenant: str, party: str) -> str:
+    """Which data key the values of a party's threads are under."""
+    return f"{quote(tenant, safe='')}/party/{party}"
+
+
+def has_key(connection: sa.Connection, tenant: str, party: str) -> bool:
+    """Whether there is a data key of this party."""
+    given = {"id": party_key_id(tenant, party), "thread": ""}
+    return _KEY.first(connection, given).wrapped is not None
+
+
+def check_key(connection: sa.Connection, keys: Keys, tenant: str, party: str) -> None:
+    """Refuses a master key under which a party's data key cannot be opened.
+
+    Raises:
+        StoreError: it is another one than the database was written under.
+    """
+    key_id = party_key_id(tenant, party)
+    wrapped = _KEY.first(connection, {"id": key_id, "thread": ""}).wrapped
+    if wrapped is not None:
+        _open(_Wrapping(keys), wrapped, key_id)
+
+
+def destroy(connection: sa.Connection, tenant: str, party: str) -> int:
+    """Destroys a party's data key, and the sealed values of its threads, which a copy of the key elsewhere could still
+    open; returns how many values. Pseudonyms keep their places.
+    """
+    own = sa.select(THREADS.c.id).where(THREADS.c.tenant == tenant, THREADS.c.party == party)
+    of_party = sa.and_(ENTRIES.c.thread.in_(own), ENTRIES.c.sealed != b"")
+    emptied = connection.execute(ENTRIES.update().where(of_party).values(sealed=b""))
+    connection.execute(DATA_KEYS.delete().where(DATA_KEYS.c.id == party_key_id(tenant, party)))
+    return int(emptied.rowcount)
 
 
 def _generation(key_id: str, wrapped: bytes) -> str:
