@@ -9,6 +9,8 @@ Rows:
     verify            every chain and seal
     export jsonl, csv everything into a file
     stats             everything counted
+    replay            every decision reached again; one event in five holds one
+    simulate          every call judged by a policy with other limits, rates, rules on arguments and stop-words
 
 The events are those of guarded calls: ten a chain, about 1.7 kB each. SQLite on disk, or ``--url`` of an empty
 database. CPU is user and system time of this process, wall time holds what others did
@@ -23,34 +25,79 @@ import os
 import resource
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from agent_guard.audit import Audit, AuditEvent
 from agent_guard.audit_format import check_event
 from agent_guard.auditing.export import export
+from agent_guard.auditing.replay import replay
 from agent_guard.auditing.sealing import seal
 from agent_guard.auditing.stats import stats
 from agent_guard.auditing.verify import verify
 from agent_guard.credentials import Keys
+from agent_guard.decide import decide
+from agent_guard.events import decision_json
+from agent_guard.facts import Facts, LimitFact, RecordFact
+from agent_guard.policies.simulate import simulate
+from agent_guard.policy import Policy
+from agent_guard.rulebook import Rulebook
 from agent_guard.store import Store
+from agent_guard.types import Code, ToolCall
+from benchmarks.desk import create_task
 
 KEYS = Keys(b"k" * 32)
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 NOW_MS = 1_767_612_004_000
 PER_CHAIN = 10
+TOOLS = {create_task.name: create_task}
 TOGETHER = 100  # chains written in one transaction: this measures the record, not the disk
 
 ACTOR = {"user_id": "u1", "tenant": "acme", "roles": ["sdr"], "region": "kz"}
-FACTS = {f"fact_{n}": [f"value {n}", n, None] for n in range(24)}
+CALL = ToolCall(id="c0", tool="crm.create_task", args={"deal_id": "42", "subject": "Call <PERSON_1>"}, thread="t")
 DIFF = {"before": None, "after": {"deal_id": "42", "subject": "Call <PERSON_1>", "status": "draft"}}
-GUARDS = [{"guard": f"guard_{n}", "outcome": "allow", "code": "allowed"} for n in range(13)]
-DECISION = {
-    "allowed": True, "outcome": "allow", "code": "allowed", "policy": "desk.v1", "policy_hash": "sha256:" + "a" * 64,
-    "for_human": "Every guard agreed.", "guards": GUARDS,
-}  # fmt: skip
+
+
+def policy(name: str, **rules: Any) -> Policy:
+    """A policy of the desk's tool."""
+    entry = {"roles": ["sdr"], "region": "own", "mode": "execute", "limits": ["600/minute/subject"]} | rules
+    return Policy.model_validate({"version": 1, "name": name, "stop_words": ["en.txt"], "tools": {CALL.tool: entry}})
+
+
+POLICY = policy("desk.v1")
+OTHER = policy(
+    "desk.v2",
+    limits=["60/hour/subject", "5000/day/tenant"],
+    where={"properties": {"subject": {"maxLength": 60}, "deal_id": {"pattern": "^[0-9]+$"}}},
+    mode="approve",
+    approvers={"roles": ["manager"]},
+    requires=[{"tool": "crm.read_deal", "within": "1h"}],
+)
+
+
+@cache
+def decided(reached: bool) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    """What a call was decided on, and the decision."""
+    facts = Facts(
+        at="2026-01-05T11:20:04.000+00:00", environment="prod", thread="", scenario="sdr_qualification",
+        tenant="", subject="u1", agent="default", known=True, roles=("sdr",), region="kz",
+        party="contact:17", records={
+            "deal_id": RecordFact(
+                ref="deal:42", found=True, version="7", party="contact:17", responsible="u1", region="kz",
+                name="<ORG_1>",
+            )
+        },
+        record_version="deal:42@7", origins={"subject": ("user",)}, given=("deal_id", "subject"),
+        limits=(
+            LimitFact(limit="20 attempts a thread", code=Code.LIMIT_ATTEMPTS, count=20, reached=False, used=1),
+            LimitFact(limit="5 actions a thread", code=Code.LIMIT_ACTIONS, count=5, reached=reached, used=1),
+            LimitFact(limit="600/minute/subject", code=Code.LIMIT_RATE, count=600, reached=False),
+        ),
+    )  # fmt: skip
+    return facts.as_json(), decision_json(decide(CALL, create_task, POLICY, facts))
 
 
 def events(chain: int) -> list[AuditEvent]:
@@ -62,11 +109,13 @@ def events(chain: int) -> list[AuditEvent]:
         "digest": "sha256:" + "d" * 64, "record_version": "7",
     }  # fmt: skip
     made = [AuditEvent(kind="opened", **common), AuditEvent(kind="planned", **common, note="planned")]
+    facts, decision = decided(not chain % 7)  # every seventh call was one too many
+    facts = facts | {"thread": common["thread"], "tenant": common["tenant"]}
     for call in range(2):
         known = common | {"trace_id": f"01K{chain:022}{call}", "tool_call_id": f"c{call}"}
         made += [
-            AuditEvent(kind="proposed", **known, args_redacted={"deal_id": "42", "subject": "Call <PERSON_1>"}),
-            AuditEvent(kind="decided", **known, facts=FACTS, decision=DECISION),
+            AuditEvent(kind="proposed", **known, args_redacted=dict(CALL.args)),
+            AuditEvent(kind="decided", **known, facts=facts, decision=decision),
             AuditEvent(kind="started", **known),
             AuditEvent(kind="finished", **known, diff=DIFF, result_meta={"records": 1, "latency_ms": chain % 90}),
         ]
@@ -108,7 +157,22 @@ def rows(store: Store, folder: Path, count: int) -> dict[str, tuple[int, float, 
     found["export jsonl"] = (every, *timed(lambda: export(store, folder / "record.jsonl")))
     found["export csv"] = (every, *timed(lambda: export(store, folder / "record.csv", format="csv")))
     found["stats"] = (every, *timed(lambda: stats(store)))
+    Rulebook(store).keep([POLICY], now_ms=NOW_MS)
+    found["replay"] = (every, *timed(lambda: reached(store, every)))
+    found["simulate"] = (every, *timed(lambda: judged(store, every)))
     return found
+
+
+def reached(store: Store, every: int) -> None:
+    """Replays everything."""
+    report = replay(store, KEYS, TOOLS, Rulebook(store))
+    assert (report.status, report.decisions) == ("agrees", every * 2 // PER_CHAIN)
+
+
+def judged(store: Store, every: int) -> None:
+    """Simulates everything."""
+    found = simulate(store, KEYS, OTHER, TOOLS, Rulebook(store))
+    assert (found.calls, found.damaged) == (every * 2 // PER_CHAIN, 0)
 
 
 def whole(store: Store, every: int) -> None:
@@ -139,6 +203,9 @@ def main() -> None:
     print(f"{'':17}  {'events':>9}  {'wall s':>7}  {'CPU s':>7}  {'a wall second':>13}  {'a CPU second':>12}")
     for name, (count, wall, cpu) in found.items():
         print(f"{name:17}  {count:9,}  {wall:7.2f}  {cpu:7.2f}  {count / wall:13,.0f}  {count / cpu:12,.0f}")
+    walls = {name: wall for name, (_, wall, _) in found.items()}
+    ratios = ", ".join(f"{name} {walls[name] / walls['verify']:.1f}" for name in ("replay", "simulate", "stats"))
+    print(f"\nwall time as a ratio to verify: {ratios}")
     print(f"\npeak memory of the process {peak_mb:.0f} MB; {os.cpu_count()} cores; load {load:.1f}")
 
 

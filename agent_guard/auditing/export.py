@@ -51,6 +51,7 @@ def export(
     format: Format = "jsonl",
     resume: bool = False,
     progress: Callable[[int], object] = int,
+    change: Callable[[StoredEvent], StoredEvent] | None = None,
 ) -> Exported:
     """Writes the events of a selection that were committed when it began.
 
@@ -61,6 +62,7 @@ def export(
         path: must not exist.
         resume: go on behind the last whole line of an interrupted export of the same selection and format.
         progress: told how many events were written, now and then.
+        change: what is written instead of each event; the file is then nobody's but this user's (mode 0600).
 
     Raises:
         ConfigError: the file exists or cannot be written, or there is nothing to go on with; ``path`` is not there.
@@ -68,16 +70,16 @@ def export(
     """
     if path.exists():
         raise ConfigError(f"{path} exists; name another file, or remove it")
-    draft = path.with_name(f".{path.name}.{_mark(store, selection, format)}.part")
+    draft = path.with_name(f".{path.name}.{_mark(store, selection, format, changed=change is not None)}.part")
     if resume and not draft.exists():
         raise ConfigError(f"there is no interrupted export of this to {path}; leave --resume out")
     try:
-        with draft.open("r+b" if resume else "wb") as file:
+        with open(draft, "r+b" if resume else "wb", opener=None if change is None else _private) as file:
             after, before = _rest(file, format) if resume else (0, 0)
             written, damaged = before, 0
             if not file.tell():
                 file.write(header(format))
-            for event, line in lines(store, selection, format=format, after=after, upto=last_id(store)):
+            for event, line in lines(store, selection, format=format, after=after, upto=last_id(store), change=change):
                 file.write(line)
                 written, damaged = written + 1, damaged + event.damaged
                 if not written % PROGRESS:
@@ -98,15 +100,17 @@ def lines(
     format: Format = "jsonl",
     after: int = 0,
     upto: int | None = None,
+    change: Callable[[StoredEvent], StoredEvent] | None = None,
 ) -> Iterator[tuple[StoredEvent, bytes]]:
     """Each event of a selection and its line.
 
     Args:
         after, upto: only events with an ``id`` between these.
+        change: what the line is made of instead of each event.
     """
     line = _json if format == "jsonl" else _csv
     for event in find(store, selection, after=after, before=None if upto is None else upto + 1):
-        yield event, line(event)
+        yield event, line(event if change is None else change(event))
 
 
 def header(format: Format) -> bytes:
@@ -149,9 +153,16 @@ def _row(cells: Iterable[str]) -> bytes:
     return f"{line}\r\n".encode("utf-8", "replace")
 
 
-def _mark(store: Store, selection: Selection, format: Format) -> str:
+def _private(path: str, flags: int) -> int:
+    """Opens a file that only this user may read, whatever the process's mask is and whoever made it before."""
+    handle = os.open(path, flags, 0o600)
+    os.fchmod(handle, 0o600)
+    return handle
+
+
+def _mark(store: Store, selection: Selection, format: Format, *, changed: bool) -> str:
     """Tells the drafts of different exports to one file apart."""
-    return sha256(f"{store.name}|{selection}|{format}".encode()).hexdigest()[:12]
+    return sha256(f"{store.name}|{selection}|{format}{'|changed' if changed else ''}".encode()).hexdigest()[:12]
 
 
 def _rest(file: BinaryIO, format: Format) -> tuple[int, int]:

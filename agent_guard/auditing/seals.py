@@ -15,12 +15,11 @@ from hashlib import sha256
 
 import orjson
 import sqlalchemy as sa
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from sqlalchemy import Column, TypedColumns
 
 from agent_guard.chain import GENESIS
 from agent_guard.credentials import Keys
+from agent_guard.ed25519 import SignedLine, Signer, public_keys
 from agent_guard.store import metadata
 
 __all__ = ["SEALED_HEADS", "SEALS", "Seal", "Sealer", "leaf", "line_hash", "public_keys", "stored"]
@@ -47,7 +46,7 @@ sa.Index("sealed_heads_seal", SEALED_HEADS.c.seal, SEALED_HEADS.c.thread)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seal:
+class Seal(SignedLine):
     """One seal.
 
     Args:
@@ -70,28 +69,6 @@ class Seal:
     signature: str = ""
     v: int = VERSION
 
-    @property
-    def line(self) -> bytes:
-        """The seal as it is kept, without an end of line."""
-        return orjson.dumps(asdict(self), option=orjson.OPT_SORT_KEYS)
-
-    @property
-    def statement(self) -> bytes:
-        """What is signed."""
-        data = {name: value for name, value in asdict(self).items() if name != "signature"}
-        return orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
-
-    @property
-    def genuine(self) -> bool:
-        """Whether the holder of ``key`` signed it. Whose key that is must be known from elsewhere."""
-        try:
-            Ed25519PublicKey.from_public_bytes(bytes.fromhex(self.key)).verify(
-                bytes.fromhex(self.signature), self.statement
-            )
-        except (ValueError, InvalidSignature):
-            return False
-        return True
-
     @classmethod
     def parse(cls, line: bytes) -> Seal:
         """Reads a seal.
@@ -99,12 +76,7 @@ class Seal:
         Raises:
             ValueError: it is none, or not byte for byte as a seal is written; the message says why.
         """
-        try:
-            data = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            raise ValueError("is no JSON") from None
-        if isinstance(data, dict) and data.get("v", VERSION) != VERSION:
-            raise ValueError(f"is of version {data['v']!r}; a newer release can read it")
+        data = cls.read(line, version=VERSION)
         texts = ("at", "root", "prev", "key", "signature")
         if (
             not isinstance(data, dict)
@@ -122,7 +94,7 @@ class Sealer:
     """Signs seals."""
 
     def __init__(self, keys: Keys) -> None:
-        self._key = Ed25519PrivateKey.from_private_bytes(keys.derive("seal"))
+        self._signer = Signer(keys)
 
     def seal(self, *, before: bytes | None, at: str, chains: int, events: int, root: bytes) -> Seal:
         """The next seal.
@@ -137,16 +109,9 @@ class Sealer:
             events=events,
             root=root.hex(),
             prev=GENESIS if before is None else line_hash(before),
-            key=self._key.public_key().public_bytes_raw().hex(),
+            key=self._signer.public_key,
         )
-        return Seal(**{**asdict(seal), "signature": self._key.sign(seal.statement).hex()})
-
-
-def public_keys(keys: Keys) -> tuple[str, ...]:
-    """The public keys of seals: the present one, then those of former master keys; 64 hex digits each."""
-    return tuple(
-        Ed25519PrivateKey.from_private_bytes(key).public_key().public_bytes_raw().hex() for key in keys.every("seal")
-    )
+        return Seal(**{**asdict(seal), "signature": self._signer.sign(seal.statement)})
 
 
 def line_hash(line: bytes) -> str:

@@ -14,9 +14,10 @@ from agent_guard.audit import AUDIT, StoredEvent
 from agent_guard.audit_format import KINDS
 from agent_guard.errors import ConfigError
 from agent_guard.store import Store
+from agent_guard.threads import THREADS
 from agent_guard.units import parse_duration
 
-__all__ = ["EVERYTHING", "Selection", "count", "find", "last_id", "moment", "part", "traces"]
+__all__ = ["EVERYTHING", "Selection", "count", "find", "last_id", "moment", "one_trace", "part", "traces"]
 
 BATCH = 1000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -27,6 +28,7 @@ class Selection:
     """Conditions that an event must meet, all of them. None: no condition.
 
     Args:
+        party: of a conversation about this customer, or about it itself.
         since, until: when it was written, aware; ``since`` is in, ``until`` is not.
         code: of its decision or its error.
         actor: on whose behalf, or who answered.
@@ -65,19 +67,32 @@ class Selection:
         since = [] if self.since is None else [AUDIT.c.at >= _ms(self.since)]
         return equal + since + ([] if self.until is None else [AUDIT.c.at < _ms(self.until)])
 
-    def meets(self, data: Mapping[str, Any]) -> bool:
-        """Whether an event meets the conditions that its text alone can tell."""
+    def meets(self, data: Mapping[str, Any], *, of_party: bool = False) -> bool:
+        """Whether an event meets the conditions that its text alone can tell.
+
+        Args:
+            of_party: it is known to be of a conversation about the party; not every event says so itself.
+        """
         return (
-            self.party in (None, data["party"])
+            (of_party or self.party in (None, data["party"]))
             and self.tool in (None, data["tool"])
             and self.code in (None, part(data, "decision").get("code"), part(data, "error").get("code"))
             and self.actor in (None, data["approver"], part(data, "actor").get("user_id"))
         )
 
-    def needles(self) -> list[bytes]:
+    def needles(self, *, of_party: bool = False) -> list[bytes]:
         """What the text of an event that meets them must hold: looking for it is cheaper than reading the text."""
-        values = (self.party, self.tool, self.code, self.actor)
+        values = (None if of_party else self.party, self.tool, self.code, self.actor)
         return [orjson.dumps(value) for value in values if value is not None]
+
+    def threads(self, connection: sa.Connection) -> frozenset[str]:
+        """The conversations about the party, none where there is no such condition."""
+        if self.party is None:
+            return frozenset()
+        query = sa.select(THREADS.c.id).where(THREADS.c.party == self.party)
+        if self.tenant is not None:
+            query = query.where(THREADS.c.tenant == self.tenant)
+        return frozenset(connection.execute(query).scalars())
 
 
 EVERYTHING = Selection()
@@ -102,7 +117,9 @@ def find(
     Raises:
         StoreError: the database cannot be read.
     """
-    needles = selection.needles()
+    needles, fewer = selection.needles(), selection.needles(of_party=True)
+    with store.read() as connection:
+        threads = selection.threads(connection)
     order = AUDIT.c.id.desc() if newest else AUDIT.c.id
     batch = BATCH if most is None or needles else min(BATCH, most)
     query = sa.select(AUDIT).where(*selection.where()).order_by(order).limit(batch)
@@ -112,10 +129,12 @@ def find(
         with store.read() as connection:
             rows = connection.execute(query.where(*bounds)).all()
         for row in rows:
-            if isinstance(row.body, bytes) and not all(needle in row.body for needle in needles):
+            of_party = row.thread in threads
+            wanted = fewer if of_party else needles
+            if isinstance(row.body, bytes) and not all(needle in row.body for needle in wanted):
                 continue
             event = StoredEvent.of(row)
-            if selection.meets(event.data):
+            if selection.meets(event.data, of_party=of_party):
                 yield event
                 found += 1
                 if found == most:
@@ -156,6 +175,19 @@ def traces(store: Store, end: str) -> list[str]:
         ends = AUDIT.c.trace_id.endswith(end, autoescape=True)
         query = sa.select(AUDIT.c.trace_id).where(ends).group_by(AUDIT.c.trace_id).order_by(AUDIT.c.trace_id)
         return [trace for (trace,) in connection.execute(query)]
+
+
+def one_trace(store: Store, end: str) -> str:
+    """The one trace id that ends so.
+
+    Raises:
+        ConfigError: none does, or several do; the message names some of them.
+    """
+    found = traces(store, end)
+    if len(found) != 1:
+        which = f"these end so: {', '.join(found[:5])}" if found else "look with: agent-guard audit search"
+        raise ConfigError(f"{len(found) or 'no'} traces are called {end!r}; {which}")
+    return found[0]
 
 
 def moment(text: str, now: datetime) -> datetime:

@@ -11,12 +11,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from heapq import merge
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from agent_guard import cuts
 from agent_guard.audit import AUDIT
 from agent_guard.auditing.merkle import root
 from agent_guard.auditing.seals import SEALED_HEADS, Seal, leaf, line_hash, public_keys, stored
@@ -56,6 +58,7 @@ class Report:
 
     Args:
         chains, events: how many were looked at.
+        removed: how many events retention removed, in how many chains; who, when and of which kinds is signed.
         flaws: what is wrong in chains; at most a thousand, and twenty of one chain. ``flawed`` counts all. Where
             anything was changed at least one that says so is among them.
         seal_flaws: what is wrong with seals.
@@ -66,6 +69,8 @@ class Report:
 
     chains: int = 0
     events: int = 0
+    removed: int = 0
+    removed_chains: int = 0
     flaws: Sequence[Flaw] = ()
     flawed: int = 0
     seal_flaws: Sequence[SealFlaw] = ()
@@ -88,6 +93,7 @@ class Report:
             "status": self.status,
             "chains": self.chains,
             "events": self.events,
+            "removed": {"events": self.removed, "chains": self.removed_chains},
             "flaws": [
                 {"thread": item.thread, "seq": item.seq, "kind": item.kind, "seal": item.seal, "words": item.words}
                 for item in self.flaws
@@ -141,7 +147,7 @@ def _verified(
     with store.read() as connection, text(connection):
         seals, seal_flaws = _seals(connection, believed)
         seal_flaws += _outside(outside, seals, believed)
-        chains = _Chains(keys, progress)
+        chains = _Chains(keys, believed, progress)
         chains.look(connection, thread)
     return chains.report(seals, seal_flaws)
 
@@ -152,13 +158,16 @@ def _verified(
 class _Chains:
     """Looks at every chain beside its sealed heads, and adds up what is found."""
 
-    def __init__(self, keys: ChainKeys, progress: Callable[[int], object]) -> None:
+    def __init__(self, keys: ChainKeys, believed: Collection[str], progress: Callable[[int], object]) -> None:
         self._keys = keys
+        self._believed = believed
         self._progress = progress
         self._flaws: list[Flaw] = []
         self._unclear: list[Flaw] = []
         self._first_bad: int | None = None
-        self._counts = dict.fromkeys(("chains", "events", "flawed", "unsealed", "unsealed_chains"), 0)
+        self._counts = dict.fromkeys(
+            ("chains", "events", "removed", "removed_chains", "flawed", "unsealed", "unsealed_chains"), 0
+        )
         self._unnamed = False
 
     def look(self, connection: sa.Connection, thread: str | None) -> None:
@@ -166,14 +175,15 @@ class _Chains:
         events = sa.select(AUDIT).order_by(AUDIT.c.thread, AUDIT.c.seq)
         columns = (SEALED_HEADS.c[name] for name in ("thread", "seq", "seal", "hash", "places"))
         heads = sa.select(*columns).order_by(SEALED_HEADS.c.thread, SEALED_HEADS.c.seq)
+        removed = cuts.lines(connection, thread)
         if thread is not None:
             events, heads = events.where(AUDIT.c.thread == thread), heads.where(SEALED_HEADS.c.thread == thread)
         options = {"yield_per": BATCH}
         rows = connection.execute(events, execution_options=options)
         sealed = connection.execute(heads, execution_options=options)
         seen = 0
-        for name, group, known in _beside(rows, sealed):
-            check = ChainCheck(name, self._keys, known)
+        for name, group, known, gone in _beside(rows, sealed, removed):
+            check = self._check(name, known, gone)
             for row in group:
                 check.add(row)
                 seen += 1
@@ -182,11 +192,21 @@ class _Chains:
             self._add(check)
         self._progress(seen)
 
+    def _check(self, name: str, heads: Sequence[Head], removed: Sequence[tuple[str, int, bytes]]) -> ChainCheck:
+        judged = [cuts.judged(name, first, line, self._believed) for _, first, line in removed]
+        check = ChainCheck(name, self._keys, heads, [cut.gap for cut, _ in judged if cut])
+        for (_, first, _), (_, flaw) in zip(removed, judged, strict=True):
+            if flaw is not None:
+                check.blame(first, *flaw)
+        return check
+
     def _add(self, check: ChainCheck) -> None:
         found = check.end()
         counts = self._counts
         counts["chains"] += 1
         counts["events"] += check.events
+        counts["removed"] += check.removed
+        counts["removed_chains"] += check.removed > 0
         counts["flawed"] += check.flawed
         counts["unsealed"] += check.unsealed
         counts["unsealed_chains"] += check.unsealed > 0
@@ -213,26 +233,44 @@ class _Chains:
         return Report(**self._counts, flaws=flaws, seal_flaws=seal_flaws, seals=len(seals), proven=proven)
 
 
-def _beside(rows: Iterable[Any], sealed: Iterable[Any]) -> Iterator[tuple[str, Iterable[Any], list[Head]]]:
-    """Chains with the heads that were sealed of them; both come ordered by the bytes of the chains' names."""
-    heads = (
-        (_bytes(name), [Head(seal=row[2], seq=row[1], hash=row[3], places=row[4]) for row in group], name)
-        for name, group in groupby(sealed, key=itemgetter(0))
-    )
-    waiting = next(heads, None)
+_Line = tuple[str, int, bytes]
+
+
+def _beside(
+    rows: Iterable[Any], sealed: Iterable[Any], removed: Iterable[_Line]
+) -> Iterator[tuple[str, Iterable[Any], list[Head], list[_Line]]]:
+    """Chains with the heads that were sealed of them and the lines of what was removed; all of them come ordered by the
+    bytes of the chains' names.
+    """
+    known = _known(sealed, removed)
+    waiting = next(known, None)
     for name, events in groupby(rows, key=itemgetter(1)):
         place = _bytes(name)
         while waiting is not None and waiting[0] < place:
-            yield str(waiting[2]), (), waiting[1]
-            waiting = next(heads, None)
+            yield waiting[1], (), waiting[2], waiting[3]
+            waiting = next(known, None)
         if waiting is not None and waiting[0] == place:
-            yield name, events, waiting[1]
-            waiting = next(heads, None)
+            yield name, events, waiting[2], waiting[3]
+            waiting = next(known, None)
         else:
-            yield name, events, []
+            yield name, events, [], []
     while waiting is not None:
-        yield str(waiting[2]), (), waiting[1]
-        waiting = next(heads, None)
+        yield waiting[1], (), waiting[2], waiting[3]
+        waiting = next(known, None)
+
+
+def _known(sealed: Iterable[Any], removed: Iterable[_Line]) -> Iterator[tuple[bytes, str, list[Head], list[_Line]]]:
+    """What is known of each chain besides its events, by the bytes of its name."""
+    heads = ((_bytes(row[0]), row) for row in sealed)
+    lines = ((_bytes(row[0]), row) for row in removed)
+    for place, group in groupby(merge(heads, lines, key=itemgetter(0)), key=itemgetter(0)):
+        found = [row for _, row in group]
+        yield (
+            place,
+            str(found[0][0]),
+            [Head(seal=row[2], seq=row[1], hash=row[3], places=row[4]) for row in found if len(row) == 5],
+            [row for row in found if len(row) == 3],
+        )
 
 
 def _bytes(name: object) -> bytes:

@@ -150,6 +150,18 @@ def test_an_export_that_was_interrupted_at_once_is_gone_on_with(record, tmp_path
         path.rename(draft)
 
 
+@pytest.mark.parametrize("format", ["jsonl", "csv"])
+def test_a_line_that_has_become_nothing_is_cut_off(record, tmp_path, monkeypatch, format):
+    """Where nothing is left to write, what was torn does not stay behind the last whole line."""
+    path, whole = tmp_path / "record", tmp_path / "whole"
+    export(record.store, whole, format=format)
+    interrupted(record, path, monkeypatch, 1, format=format)
+    (draft,) = [file for file in tmp_path.iterdir() if file.name.endswith(".part")]
+    draft.write_bytes(whole.read_bytes() + b'{"hash":"torn')
+    assert export(record.store, path, format=format, resume=True).events == 10
+    assert path.read_bytes() == whole.read_bytes()
+
+
 def test_another_export_is_not_gone_on_with(record, tmp_path, monkeypatch):
     """The draft of another selection or format is never continued, and an export of its own begins anew."""
     path = tmp_path / "record"

@@ -439,6 +439,17 @@ def test_every_byte_of_a_seal_counts(record):
     assert record.verify().status == "whole"
 
 
+@pytest.mark.parametrize("change", [{"at": "2026-01-05T13:20:04.000+00:00"}, {"events": 3}, {"signature": "0" * 128}])
+def test_a_seal_says_nothing_that_was_not_signed(record, change):
+    """A newest seal with another time, count or signature, and all else as it was, was edited."""
+    kept = Seal.parse(line(record, 2))
+    other = Seal(**{name: getattr(kept, name) for name in Seal.__dataclass_fields__} | change)
+    record.sql("UPDATE seals SET line = :line WHERE n = 2", line=other.line)
+    report = record.verify()
+    assert [(flaw.n, flaw.words) for flaw in report.seal_flaws] == [(2, "was edited: its signature does not fit")]
+    assert (report.status, report.proven.n) == ("tampered", 1)
+
+
 @pytest.mark.parametrize(
     ("statement", "n", "words", "proven"),
     [

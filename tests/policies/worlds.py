@@ -8,11 +8,11 @@ from functools import cache
 from random import Random
 from typing import Any
 
-from agent_guard import domains, stop_words
 from agent_guard.arguments import read
 from agent_guard.decide import decide
 from agent_guard.facts import Facts, LimitFact, OpenFact, PlanFact, Problem, RecordFact, ValueFact
 from agent_guard.policy import Policy, ToolRule
+from agent_guard.text import domains, stop_words
 from agent_guard.types import Code, ToolCall
 from agent_guard.units import parse_duration
 from tests.policies.desk import TOOLS

@@ -8,7 +8,7 @@ from itertools import combinations
 from agent_guard.policies.finding import Finding, Rule
 from agent_guard.policies.house import ENVIRONMENTS, Entry, House
 from agent_guard.policies.rules.origins import INSIDE, OUTSIDE
-from agent_guard.spelling import skeleton
+from agent_guard.text.spelling import skeleton
 
 __all__ = ["everywhere"]
 
