@@ -8,6 +8,8 @@ Rows:
     LangChain guards+ask the same with ``HumanInTheLoopMiddleware``: interrupted once, approved, resumed
     ours                 ``guarded_agent`` and ``Session``, the tool in mode execute: a read, and a keyed draft
     ours+ask             the draft in mode approve: pending, approved by another person, resumed
+    middleware           ``create_agent`` with ``GuardMiddleware`` alone, behind ``protect``: the keyed draft
+    middleware+ask       the same in mode approve; beside "LangChain guards+ask" it is what an existing agent changes to
 
 Ours runs with ``Masker()``, which finds names in three languages, and with ``Masker(profile="patterns")``, which like
 LangChain's PII middleware finds what has a form.
@@ -54,8 +56,9 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command
 
 from agent_guard import Session
+from agent_guard.integrations.middleware import GuardMiddleware, protect
 from agent_guard.masking import Masker
-from agent_guard.nodes import guarded_agent
+from agent_guard.nodes import GuardContext, guarded_agent
 from benchmarks.desk import MANAGER, PARTY, SELLER, Desk, Script, gateway, message, name_of
 from benchmarks.measure import arguments, measure, report
 
@@ -129,6 +132,34 @@ def ours(folder: Path, name: str, masker: Masker, *, tool: str = "create_task", 
     guard.close()
 
 
+@contextmanager
+def middleware(folder: Path, name: str, masker: Masker, *, ask: bool = False) -> Iterator[Prepare]:
+    """LangChain's agent behind our middleware, with databases of its own."""
+    desk = Desk()
+    guard = gateway(desk, folder / f"{name}.db", masker, mode="approve" if ask else "execute")
+    agent = create_agent(Script(tool="crm__create_task", guarded=True), [], middleware=[GuardMiddleware(guard)])
+    safe = protect(agent, guard, checkpointer=f"sqlite:///{folder}/{name}-threads.db")
+    customer = GuardContext(subject=SELLER, party=PARTY, speaker="party")
+
+    def prepare(n: int) -> Callable[[], None]:
+        config: Any = {"configurable": {"thread_id": f"thread-{n}"}}
+
+        def work() -> None:
+            out = safe.invoke({"messages": [HumanMessage(message(n))]}, config, context=customer)
+            if ask:
+                assert out["__interrupt__"]
+                answer: Any = Command(resume={"decisions": [{"type": "approve"}]})
+                safe.invoke(answer, config, context=GuardContext(approver=MANAGER))
+            assert name_of(n) in desk.tasks[-1]["subject"]
+            assert len(desk.tasks) == n + 1
+
+        return work
+
+    yield prepare
+    safe.close()
+    guard.close()
+
+
 def main() -> None:
     """Measures and prints."""
     options = arguments("CPU and wall time of one conversation, LangChain's agent and ours.", rounds=40)
@@ -146,6 +177,10 @@ def main() -> None:
             "ours, draft, patterns": ours(folder, "draft-patterns", patterns),
             "ours+ask": ours(folder, "ask", full, ask=True),
             "ours+ask, patterns": ours(folder, "ask-patterns", patterns, ask=True),
+            "middleware": middleware(folder, "middleware", full),
+            "middleware, patterns": middleware(folder, "middleware-patterns", patterns),
+            "middleware+ask": middleware(folder, "middleware-ask", full, ask=True),
+            "middleware+ask, patterns": middleware(folder, "middleware-ask-patterns", patterns, ask=True),
         }
         variants = {name: opened.enter_context(context) for name, context in contexts.items()}
         rows, flush = measure(variants, rounds=options.rounds, folder=folder)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from benchmarks.attack.attacker import ORDERS
 from benchmarks.attack.contracts import TABLE, contracts
+from benchmarks.attack.converted import differences
 from benchmarks.attack.gate import behind, plan_for
 from benchmarks.attack.residual import candidates
 from benchmarks.attack.runs import run
@@ -16,6 +17,7 @@ __all__ = ["problems"]
 
 def problems() -> Iterator[str]:
     """What is wrong, one sentence each; nothing where all is well."""
+    yield from differences()
     for name in SUITES:
         suite = load(name)
         tools = {function.name for function in suite.tools}

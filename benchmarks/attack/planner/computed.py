@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import chain, permutations, product
 from operator import add, mul, sub, truediv
 
-from agent_guard.atoms import atoms, words
+from agent_guard.text.atoms import atoms, words
 from benchmarks.attack.planner.data import is_id
 from benchmarks.attack.planner.records import Records
 from benchmarks.attack.planner.values import DETERMINED, JSON, Found

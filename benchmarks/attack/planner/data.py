@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from agent_guard.atoms import day_of, plain, time_of
+from agent_guard.text.atoms import day_of, plain, time_of
 from benchmarks.attack.planner.values import JSON
 
 __all__ = ["alike", "at", "is_id", "nodes", "paths", "texts"]

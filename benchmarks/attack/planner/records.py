@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
-from agent_guard.atoms import day_of, words
-from agent_guard.plan_check import said
+from agent_guard.plan.check import said
+from agent_guard.text.atoms import day_of, words
 from benchmarks.attack.planner.data import alike, at, is_id, nodes, paths, texts
 from benchmarks.attack.planner.user import User
 from benchmarks.attack.planner.values import JSON, Done, Found

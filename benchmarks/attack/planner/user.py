@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
-from agent_guard.atoms import day_of, plain, words
-from agent_guard.plan_check import said
+from agent_guard.plan.check import said
+from agent_guard.text.atoms import day_of, plain, words
 from benchmarks.attack.planner.values import JSON, Done
 
 __all__ = ["User"]

@@ -1,0 +1,218 @@
+"""Somebody else's agent with both its ends guarded: masked before the checkpointer sees anything, restored after."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from langchain_core.messages import BaseMessage, HumanMessage, convert_to_messages
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import Command
+
+from agent_guard.checkpoints import explained
+from agent_guard.errors import ApprovalError, ConfigError
+from agent_guard.gateway import Gateway
+from agent_guard.graph.asking import Ask, Asks, aask, ask
+from agent_guard.graph.interrupts import Unreadable, parse
+from agent_guard.graph.state import GuardContext
+from agent_guard.guarded import GuardedThread
+from agent_guard.integrations.callers import context_of, thread_of
+from agent_guard.runtime.waits import aside
+from agent_guard.session import Session, origin_of, reader_of
+from agent_guard.types import Code, Origin
+
+__all__ = ["ProtectedAgent", "protect"]
+
+
+def protect(
+    agent: CompiledStateGraph[Any, Any, Any, Any],
+    gateway: Gateway,
+    *,
+    checkpointer: BaseCheckpointSaver[Any] | str | None = None,
+) -> ProtectedAgent:
+    """The agent with the same ``invoke``, ``ainvoke``, ``stream`` and ``astream``, whose input is masked before
+    anything is stored and whose output is restored for its reader.
+
+    Args:
+        agent: of ``create_agent`` with ``GuardMiddleware``, or any graph whose calls the same gateway decides.
+        checkpointer: as in :class:`~agent_guard.session.Session`; by default the agent's own.
+
+    Raises:
+        ConfigError: the agent has no checkpointer: a question to a person could not be waited for.
+        StoreError: the checkpoint database cannot be used.
+    """
+    return ProtectedAgent(agent, gateway, checkpointer=checkpointer)
+
+
+class ProtectedAgent(Session):
+    """See :func:`protect`. It is a :class:`~agent_guard.session.Session` as well, so that ``resume``, the worker and
+    the command line answer its questions.
+    """
+
+    def invoke(
+        self, given: Any, config: RunnableConfig | None = None, *, context: Any = None, **options: Any
+    ) -> dict[str, Any]:
+        """Runs the agent as its own ``invoke`` does, with the same output.
+
+        Args:
+            given: ``{"messages": ...}`` with what is new: texts of people. ``Command(resume=answer)`` answers the
+                question that waits, as ``context.approver``. None goes on after a crash.
+            context: a :class:`~agent_guard.nodes.GuardContext` with the subject and the speaker, or an object of the
+                agent's ``context_schema`` whose field ``guard`` is one.
+            options: as the agent takes them; ``durability`` is ``sync`` unless it is given.
+
+        Raises:
+            ConfigError: input that could not be masked, or a thread of somebody else.
+            PendingApproval: a message for a thread that waits for an answer.
+            ApprovalError: the answer was refused or cannot be read; the question stays.
+            UnknownThread: no thread id, or a thread that nobody opened and no subject.
+            StoreError: a database cannot be used.
+        """
+        return ask(self._invoking(given, config or {}, context, options))
+
+    async def ainvoke(
+        self, given: Any, config: RunnableConfig | None = None, *, context: Any = None, **options: Any
+    ) -> dict[str, Any]:
+        """:meth:`invoke`, from an event loop, which it never blocks."""
+        return await aask(self._invoking(given, config or {}, context, options))
+
+    def stream(
+        self, given: Any, config: RunnableConfig | None = None, *, context: Any = None, **options: Any
+    ) -> Iterator[Any]:
+        """Streams the agent as its own ``stream`` does, each part restored. What the model says comes in whole
+        messages: its tokens are not masked yet. Raises as :meth:`invoke`, when the first part is asked for.
+        """
+        thread, passed, reader, settings = ask(self._prepared(given, config or {}, context, options))
+        with explained():
+            for part in self.graph.stream(passed, **settings):
+                yield _restored(part, thread, reader)
+
+    async def astream(
+        self, given: Any, config: RunnableConfig | None = None, *, context: Any = None, **options: Any
+    ) -> AsyncIterator[Any]:
+        """:meth:`stream`, from an event loop, which it never blocks."""
+        thread, passed, reader, settings = await aask(self._prepared(given, config or {}, context, options))
+        with explained():
+            async for part in self.graph.astream(passed, **settings):
+                yield await aside(_restored, part, thread, reader)
+
+    # ---- parts
+
+    def _invoking(
+        self, given: Any, config: RunnableConfig, context: Any, options: dict[str, Any]
+    ) -> Asks[dict[str, Any]]:
+        thread, passed, reader, settings = yield from self._prepared(given, config, context, options)
+        graph = self.graph
+        with explained():
+            out = yield Ask(
+                now=lambda: graph.invoke(passed, **settings), later=lambda: graph.ainvoke(passed, **settings)
+            )
+        restored: dict[str, Any] = _restored(out, thread, reader)
+        return restored
+
+    def _prepared(
+        self, given: Any, config: RunnableConfig, context: Any, options: dict[str, Any]
+    ) -> Asks[tuple[GuardedThread, Any, Origin | None, dict[str, Any]]]:
+        """The thread, the input as it may be stored, who reads the output, and what else the graph is given."""
+        guard = context_of(context)
+        thread = thread_of(self.gateway, config, guard)
+        settings = {"durability": "sync", **options, "context": _masking(context, guard)}
+        settings["config"] = {"recursion_limit": self._config(thread.id)["recursion_limit"], **config}
+        reader: Origin | None
+        if isinstance(given, Command):
+            passed: Any = yield from self._answer(thread, given, guard)
+            reader = yield from self._last_reader(thread)
+        elif given is None:
+            passed, reader = None, (yield from self._last_reader(thread))
+        else:
+            passed, reader = (yield from self._said(thread, given, guard)), reader_of(guard.speaker)
+        return thread, passed, reader, settings
+
+    def _said(self, thread: GuardedThread, given: Any, guard: GuardContext) -> Asks[dict[str, Any]]:
+        if not isinstance(given, Mapping) or set(given) != {"messages"}:
+            raise ConfigError("protect() takes {'messages': ...} alone: nothing else of the input can be masked")
+        said: Any = given["messages"]
+        one = isinstance(said, (str, Mapping, BaseMessage))
+        messages = convert_to_messages([said] if one else list(said))
+        for message in messages:
+            if not isinstance(message, HumanMessage):
+                raise ConfigError(f"protect() takes new messages of people, not one of type {message.type!r}")
+            if not isinstance(message.content, str):
+                raise ConfigError("protect() takes texts: nothing else in a message can be masked")
+        yield from self._make_way(thread.id)
+        masked = []
+        for message in messages:
+            text, message_id = thread.hear(message.text, origin=origin_of(guard.speaker))
+            masked.append(HumanMessage(text, id=message_id, additional_kwargs={"speaker": guard.speaker}))
+        return {"messages": masked}
+
+    def _answer(self, thread: GuardedThread, given: Command[Any], guard: GuardContext) -> Asks[Command[Any]]:
+        """Records an answer before LangGraph stores anything of it."""
+        if given.resume is None or given.update is not None or given.goto or given.graph is not None:
+            raise ConfigError("protect() takes Command(resume=...) alone: an update would be stored unmasked")
+        snapshot = yield from self._snapshot(thread.id)
+        block = snapshot.interrupts[0].value.get("agent_guard", {}) if snapshot.interrupts else {}
+        approval = self.gateway.approvals.get(str(block.get("approval_id")))
+        if approval is None:
+            raise ApprovalError("no question of this thread waits for an answer", code=Code.APPROVAL_UNKNOWN)
+        try:
+            parsed = parse(given.resume, tool=approval.tool)
+        except Unreadable as error:
+            raise ApprovalError(str(error), code=Code.ANSWER_UNREADABLE) from None
+        if parsed.approval_id not in (None, approval.id):
+            raise ApprovalError(f"the question that waits is {approval.id}", code=Code.APPROVAL_UNKNOWN)
+        if parsed.word is not None:
+            if guard.approver is None:
+                words = "nobody is known to answer: pass context=GuardContext(approver=...)"
+                raise ApprovalError(words, code=Code.APPROVER_UNKNOWN)
+            self.gateway.answer(
+                approval.id, parsed.word, by=guard.approver, args=parsed.args, message=parsed.message, taken=True
+            )
+        return Command(resume={"approval_id": approval.id})
+
+    def _last_reader(self, thread: GuardedThread) -> Asks[Origin | None]:
+        """Whoever spoke last: the words are for them, also when somebody else's answer let the thread go on."""
+        snapshot = yield from self._snapshot(thread.id)
+        heard = [item for item in snapshot.values.get("messages", []) if isinstance(item, HumanMessage)]
+        return reader_of(heard[-1].additional_kwargs.get("speaker", "")) if heard else None
+
+
+def _masking(context: Any, guard: GuardContext) -> Any:
+    """The context for the run: this door masks answers."""
+    masking = replace(guard, masks_answers=True)
+    if context is None or isinstance(context, GuardContext):
+        return masking
+    if isinstance(context, Mapping):
+        return {**context, "guard": masking}
+    if is_dataclass(context) and not isinstance(context, type) and "guard" in {item.name for item in fields(context)}:
+        return replace(context, guard=masking)
+    return context
+
+
+def _restored(value: Any, thread: GuardedThread, reader: Origin | None) -> Any:
+    """A copy with the values put back in every message that this reader may see."""
+    if isinstance(value, BaseMessage):
+        update: dict[str, Any] = {"content": _back(value.content, thread, reader)}
+        if calls := getattr(value, "tool_calls", None):
+            update["tool_calls"] = [{**call, "args": _back(call["args"], thread, reader)} for call in calls]
+        return value.model_copy(update=update)
+    if isinstance(value, Mapping):
+        return {key: _restored(item, thread, reader) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_restored(item, thread, reader) for item in value]
+    if type(value) is tuple:
+        return tuple(_restored(item, thread, reader) for item in value)
+    if type(value).__name__ == "GraphOutput":
+        return replace(value, value=_restored(value.value, thread, reader))
+    return value
+
+
+def _back(value: Any, thread: GuardedThread, reader: Origin | None) -> Any:
+    if isinstance(value, str):
+        return thread.restore(value, reader=reader)
+    if isinstance(value, Mapping):
+        return {key: _back(item, thread, reader) for key, item in value.items()}
+    return [_back(item, thread, reader) for item in value] if isinstance(value, list) else value
