@@ -192,6 +192,17 @@ _EARLIER = Query(
     )
     .order_by(CALLS.c.created.desc())
 )
+_EARLIER_THEN = Query(
+    sa.select(CALLS.c.args)
+    .where(
+        CALLS.c.thread == sa.bindparam("thread"),
+        CALLS.c.tool == sa.bindparam("tool"),
+        CALLS.c.state == "done",
+        CALLS.c.settled > sa.bindparam("since"),
+        CALLS.c.settled <= sa.bindparam("until"),
+    )
+    .order_by(CALLS.c.created.desc())
+)
 _HELD = Query(sa.select(CALLS).where(CALLS.c.tenant == sa.bindparam("tenant"), CALLS.c.held_key == sa.bindparam("k")))
 _PENDING = Query(sa.select(CALLS).where(CALLS.c.thread == sa.bindparam("thread"), CALLS.c.state == "pending"))
 _INSERT = Command(CALLS.insert())
@@ -204,10 +215,21 @@ _RELEASE = Command(CALLS.update().where(CALLS.c.trace_id == sa.bindparam("trace"
 
 
 def insert(connection: sa.Connection, row: CallRow) -> None:
-    """Stores a new call."""
+    """Stores a new call; one that is claimed takes its key."""
     values: dict[str, Any] = {name: getattr(row, name) for name in CallRow.__dataclass_fields__}
-    values |= {"args": json.dumps(row.args, ensure_ascii=False), "result": None}
+    held = _held(connection, row) if row.state == "claimed" else None
+    values |= {"args": json.dumps(row.args, ensure_ascii=False), "result": None, "held_key": held}
     _INSERT.run(connection, values)
+
+
+def _held(connection: sa.Connection, row: CallRow) -> str | None:
+    """The key that a call takes, which a call before it may have held until its window was over."""
+    if row.key is None:
+        return None
+    stale = _HELD.first(connection, {"tenant": row.tenant, "k": row.key})
+    if stale is not None and stale.state == "done":  # running or unknown: the constraint refuses
+        _RELEASE.run(connection, {"trace": stale.trace_id})
+    return row.key
 
 
 def by_id(connection: sa.Connection, trace_id: str) -> CallRow | None:
@@ -293,6 +315,14 @@ def earlier(connection: sa.Connection, thread: str, tool: str, *, since_ms: int)
         yield json.loads(row.args)
 
 
+def earlier_then(
+    connection: sa.Connection, thread: str, tool: str, *, since_ms: int, until_ms: int
+) -> Iterator[Mapping[str, JSON]]:
+    """As :func:`earlier`, as it was at a moment that is over."""
+    for row in _EARLIER_THEN.all(connection, {"thread": thread, "tool": tool, "since": since_ms, "until": until_ms}):
+        yield json.loads(row.args)
+
+
 def twin(connection: sa.Connection, tenant: str, key: str, *, since_ms: int | None, but: str | None) -> CallRow | None:
     """The call that holds this key inside its window, or None. A key whose window is over holds nobody up.
 
@@ -320,11 +350,8 @@ def move(connection: sa.Connection, row: CallRow, to: State, *, code: Code, hold
     """
     if to not in MOVES.get(row.state, frozenset()):
         raise ValueError(f"a call cannot go from {row.state} to {to}")
-    if hold and row.key is not None:
-        stale = _HELD.first(connection, {"tenant": row.tenant, "k": row.key})
-        if stale is not None and stale.state == "done":  # running or unknown: the constraint refuses
-            _RELEASE.run(connection, {"trace": stale.trace_id})
-        values["held_key"] = row.key
+    if hold:
+        values["held_key"] = _held(connection, row)
     if to == "failed":
         values["held_key"] = None
     if "result" in values:

@@ -1,4 +1,4 @@
-"""The first transaction of ``execute``: verify and use the answer, decide again, take the limits' places and the key.
+"""The first transaction of ``execute``: verify and use the answer, decide again, and claim the call.
 
 It is on disk before anything runs. A process that dies after it leaves a claim, and a claim is never run again by
 itself.
@@ -7,52 +7,48 @@ itself.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from agent_guard import approvals, calls, meter
-from agent_guard.alerts import OUTCOME_UNKNOWN
 from agent_guard.calls import CallRow
 from agent_guard.core import Core
 from agent_guard.errors import StoreError
 from agent_guard.events import decision_json, error_json, event
 from agent_guard.facts import Facts
 from agent_guard.gather import Gathered
-from agent_guard.locks import chain_lock, key_lock, meter_lock
+from agent_guard.notifications.alerts import OUTCOME_UNKNOWN
 from agent_guard.recall import places
 from agent_guard.scopes import failing_flag
+from agent_guard.taking import Taken, claim_locks, is_flushed, leased
 from agent_guard.types import Code, Decision, Status, ToolCall, ToolResult
+from agent_guard.vault import ThreadVault
 
-__all__ = ["LEASE_S", "abandon", "claim", "ended", "is_running", "result_of", "unknown_words"]
+__all__ = ["abandon", "claim", "ended", "is_running", "result_of", "unknown_words"]
 
 CLAIM_TRIES = 3
 
-LEASE_S = 30.0
-"""How long after its time-out a claim counts as running, in seconds; after that its outcome is unknown."""
 
-
-def claim(core: Core, gathered: Gathered) -> tuple[CallRow, Facts] | ToolResult:
+def claim(core: Core, gathered: Gathered, vault: ThreadVault) -> Taken | ToolResult:
     """Claims a proposed or approved call, or says what became of it instead.
+
+    Args:
+        vault: the thread's pseudonyms as the call was gathered with them.
 
     Raises:
         StoreError: the database cannot be used; nothing is claimed and nothing may run.
     """
     for _ in range(CLAIM_TRIES):
         with suppress(IntegrityError):  # a unique key stopped what a lock let pass: it is decided again
-            return _claim(core, gathered)
+            return _claim(core, gathered, vault)
     raise StoreError("others claimed the same in the same moment, again and again; nothing was run")
 
 
-def _claim(core: Core, gathered: Gathered) -> tuple[CallRow, Facts] | ToolResult:
+def _claim(core: Core, gathered: Gathered, vault: ThreadVault) -> Taken | ToolResult:
     call = gathered.call
-    durable, taking = gathered.tool is None or gathered.tool.writes, places(gathered)
-    locks = [chain_lock(gathered.thread.id), *(meter_lock(key) for key in taking)]
-    if gathered.key is not None:
-        locks.append(key_lock(gathered.thread.subject.tenant, gathered.key))
-    with core.store.write(durable=durable, locks=locks) as connection:
+    with core.store.write(durable=is_flushed(gathered), locks=claim_locks(gathered)) as connection:
         rows = calls.find(connection, gathered.thread.id, call.id)
         row = next((item for item in rows if item.same == gathered.same), None)
         if row is None:
@@ -63,19 +59,17 @@ def _claim(core: Core, gathered: Gathered) -> tuple[CallRow, Facts] | ToolResult
         refusal = _refusal(core, connection, gathered, row, decision)
         if refusal is not None:
             return _refuse(core, connection, gathered, row, facts, decision, refusal)
-        now = core.now_ms()
-        seconds = (gathered.tool.timeout_s if gathered.tool else 0) + LEASE_S
-        lease = now + int(seconds * 1000)
-        taken = _taken(core, connection, gathered, row, facts)
-        if not calls.move(connection, row, "claimed", code=Code.ALLOWED, hold=True, claimed=now, lease=lease, **taken):
+        now, claimed, step = core.now_ms(), leased(core, gathered, row), _step(core, connection, gathered, row, facts)
+        times = {"claimed": claimed.claimed, "lease": claimed.lease}
+        if not calls.move(connection, row, "claimed", code=claimed.code, hold=True, **times, **step):
             raise StoreError("somebody else claimed this call in the same moment; nothing was run")
-        meter.take(connection, taking, now_ms=now, trace_id=row.trace_id)
+        meter.take(connection, places(gathered), now_ms=now, trace_id=row.trace_id)
         started = event("started", gathered, row.trace_id, facts, approval_id=row.approval_id)
         core.audit.append(connection, [started], now_ms=now)
-    return replace(row, state="claimed", claimed=now, lease=lease), facts
+    return Taken(gathered=gathered, row=claimed, facts=facts, vault=vault)
 
 
-def _taken(
+def _step(
     core: Core, connection: sa.Connection, gathered: Gathered, row: CallRow, facts: Facts
 ) -> dict[str, str | int | bool | None]:
     """The step that the call takes, of the plan of now, which may be newer than the proposal."""

@@ -1,20 +1,21 @@
-"""``execute``: decide again, claim, run, verify, settle; two transactions around the run."""
+"""``execute``: claim, run, verify, settle; two transactions around the run."""
 
 from __future__ import annotations
 
 from agent_guard.attempt import attempt
 from agent_guard.claim import claim
 from agent_guard.core import Core
+from agent_guard.runtime.waits import Waits, drive
 from agent_guard.settle import settle
+from agent_guard.taking import Taken
 from agent_guard.threads import ThreadRow
 from agent_guard.types import ToolCall, ToolResult
-from agent_guard.waits import Waits, drive
 
-__all__ = ["execute", "executing"]
+__all__ = ["execute", "executing", "running"]
 
 
 def executing(core: Core, thread: ThreadRow, call: ToolCall) -> Waits[ToolResult]:
-    """Runs a proposed call once; yields where the tool runs, see :mod:`agent_guard.waits`.
+    """Runs a proposed call once; yields where the tool runs, see :mod:`agent_guard.runtime.waits`.
 
     Returns:
         the result; for a call that ran before, what it did then, as ``duplicate``.
@@ -25,12 +26,14 @@ def executing(core: Core, thread: ThreadRow, call: ToolCall) -> Waits[ToolResult
     with core.watched():
         vault = core.vault.of(thread)
         gathered = core.gather(thread, call, vault)
-        claimed = claim(core, gathered)
-    if isinstance(claimed, ToolResult):
-        return claimed
-    row, facts = claimed
-    outcome = yield from attempt(core, gathered, row)
-    return settle(core, gathered, row, facts, outcome, vault)
+        taken = claim(core, gathered, vault)
+    return taken if isinstance(taken, ToolResult) else (yield from running(core, taken))
+
+
+def running(core: Core, taken: Taken) -> Waits[ToolResult]:
+    """Runs a call that is claimed; yields where the tool runs. Never raises: anything is an outcome."""
+    outcome = yield from attempt(core, taken.gathered, taken.row)
+    return settle(core, taken.gathered, taken.row, taken.facts, outcome, taken.vault)
 
 
 def execute(core: Core, thread: ThreadRow, call: ToolCall) -> ToolResult:

@@ -12,23 +12,23 @@ from agent_guard import approvals, calls, threads, trail
 from agent_guard.answer import answer
 from agent_guard.approvals import Answer, Approval
 from agent_guard.core import Core
-from agent_guard.errors import ApprovalError, TextTooLong
-from agent_guard.execution import executing
+from agent_guard.errors import ApprovalError, ErasedThread, TextTooLong
+from agent_guard.execution import executing, running
 from agent_guard.guards.loops import REJECTIONS_MAX
 from agent_guard.locks import chain_lock
-from agent_guard.masking.tokens import defuse
+from agent_guard.masking.tokens import PSEUDONYM, defuse
 from agent_guard.plan import Plan
-from agent_guard.planning import adopt
+from agent_guard.plan.adopt import adopt
 from agent_guard.policy import Policy
 from agent_guard.propose import Proposal, propose
 from agent_guard.pseudonymise import masked_call, minting
+from agent_guard.runtime.waits import Waits, adrive, drive, twin
 from agent_guard.threads import ThreadRow
 from agent_guard.tool import Tool
 from agent_guard.trail import Sighting, Trail
 from agent_guard.types import JSON, Code, Decision, Entry, Origin, Subject, ToolCall, ToolResult
 from agent_guard.units import storable
 from agent_guard.vault import ThreadVault
-from agent_guard.waits import Waits, adrive, drive, twin
 
 __all__ = ["TEXT_MAX", "GuardedThread", "rejection", "settled"]
 
@@ -130,9 +130,12 @@ class GuardedThread:
         reason: str | None,
         along: Sequence[Mapping[str, Any]],
     ) -> Waits[ToolResult]:
-        call = self.masked_call(tool, args, call_id or self.gateway.new_id(), reason)
-        others = [self.masked_call(item["tool"], item["args"], item["call_id"], None) for item in along]
-        proposal = propose(self.gateway, self.row, call, others)
+        call, vault = self._masked(tool, args, call_id or self.gateway.new_id(), reason)
+        others = [self._masked(item["tool"], item["args"], item["call_id"], None)[0] for item in along]
+        known = None if others else vault  # they may have made pseudonyms of their own
+        proposal = propose(self.gateway, self.row, call, others, claiming=True, vault=known)
+        if proposal.taken is not None:
+            return (yield from running(self.gateway, proposal.taken))
         if proposal.row.state in ("denied", "suggested", "pending", "rejected", "expired"):
             return settled(self.gateway, proposal, call)
         return (yield from executing(self.gateway, self.row, call))
@@ -270,8 +273,16 @@ class GuardedThread:
     aplan = twin(plan)
 
     def hear(self, text: str, *, origin: Origin) -> tuple[str, str]:
-        """As :meth:`observe`, for the next message of the thread; returns the masked text and its id, ``m1``..."""
+        """As :meth:`observe`, for the next message of the thread; returns the masked text and its id, ``m1``...
+
+        Raises:
+            ErasedThread: the data of the thread's customer was erased; nothing is kept of the text.
+        """
         with self.gateway.store.write(locks=[chain_lock(self.id)]) as connection:
+            if threads.erased(connection, self.id) is not None:
+                raise ErasedThread(
+                    f"the data of the customer of thread {self.id!r} was erased; open a new conversation"
+                )
             message_id = f"m{threads.hear(connection, self.id)}"
         return self.observe(text, origin=origin, source=message_id), message_id
 
@@ -279,7 +290,7 @@ class GuardedThread:
 
     def restore(self, text: str, *, reader: Origin | None) -> str:
         """Puts values back for a reader: the subject may read all of them, the customer its own words alone, and
-        anybody else (None) nothing.
+        anybody else (None) nothing. Where the customer's data was erased, pseudonyms stay and are marked so.
         """
         if reader is None or "<" not in text:
             return text
@@ -287,7 +298,10 @@ class GuardedThread:
         def may_read(entry: Entry) -> bool:
             return reader == "user" or reader in entry.origins
 
-        return self.gateway.masker.restore(text, self.vault(), may_read)
+        vault = self.vault()
+        if vault.erased:
+            return PSEUDONYM.sub(lambda found: f"{found[0]} (erased)", text)
+        return self.gateway.masker.restore(text, vault, may_read)
 
     arestore = twin(restore)
 
@@ -307,10 +321,14 @@ class GuardedThread:
 
     def masked_call(self, tool: str, args: Any, call_id: str, reason: str | None) -> ToolCall:
         """A call whose arguments and reason are masked, its new pseudonyms stored."""
+        return self._masked(tool, args, call_id, reason)[0]
+
+    def _masked(self, tool: str, args: Any, call_id: str, reason: str | None) -> tuple[ToolCall, ThreadVault]:
+        """A masked call, and the pseudonyms that it was masked with."""
         return minting(
             self.gateway,
             self.row,
-            lambda vault: masked_call(self.gateway, self.row, tool, args, call_id, reason, vault),
+            lambda vault: (masked_call(self.gateway, self.row, tool, args, call_id, reason, vault), vault),
         )
 
     def masked_message(
@@ -328,7 +346,9 @@ class GuardedThread:
                 masked_call(self.gateway, self.row, item["tool"], item["args"], item["id"], item["reason"], vault)
                 for item in raw
             ]
-            return masked, [replace(call, problem=item["problem"]) for call, item in zip(made, raw, strict=True)]
+            return masked, [
+                replace(call, problem=item["problem"] or call.problem) for call, item in zip(made, raw, strict=True)
+            ]
 
         return minting(self.gateway, self.row, work, vault=vault)
 

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from agent_guard import approvals, calls, meter, threads
+from agent_guard import approvals, calls, meter, suggestions, threads
 from agent_guard.approvals import Approval
 from agent_guard.audit import AuditEvent
 from agent_guard.calls import CallRow, State
@@ -22,12 +22,25 @@ from agent_guard.locks import CROWDED, chain_lock
 from agent_guard.policy import Policy
 from agent_guard.preview import diff, dry_run, markdown, snapshot
 from agent_guard.provenance import shown_values
+from agent_guard.recall import places
+from agent_guard.suggestions import Suggestion
+from agent_guard.taking import Taken, claim_locks, is_flushed, leased
 from agent_guard.threads import ThreadRow
 from agent_guard.types import JSON, Code, Decision, Outcome, ToolCall
 from agent_guard.units import parse_duration
 from agent_guard.vault import ThreadVault
 
-__all__ = ["STATE_OF", "Preview", "Proposal", "cancel", "new_row", "propose", "question", "shown_of"]
+__all__ = [
+    "STATE_OF",
+    "Preview",
+    "Proposal",
+    "cancel",
+    "new_row",
+    "propose",
+    "question",
+    "shown_of",
+    "suggestion",
+]
 
 STATE_OF: Mapping[Outcome, State] = {
     "allow": "proposed",
@@ -48,11 +61,13 @@ class Proposal:
         row: the call as it is stored.
         decision: what was decided; for a call that was proposed before, what was decided then.
         approval: the question that waits, or None.
+        taken: the claim, where the call was claimed at once and must be run now; else None.
     """
 
     row: CallRow
     decision: Decision
     approval: Approval | None = None
+    taken: Taken | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,37 +80,58 @@ class Preview:
     covered: tuple[tuple[Gathered, Facts, Mapping[str, JSON]], ...] = ()
 
 
-def propose(core: Core, thread: ThreadRow, call: ToolCall, along: Sequence[ToolCall] = ()) -> Proposal:
+def propose(
+    core: Core,
+    thread: ThreadRow,
+    call: ToolCall,
+    along: Sequence[ToolCall] = (),
+    *,
+    claiming: bool = False,
+    vault: ThreadVault | None = None,
+) -> Proposal:
     """Decides a call and stores it; the same call proposed again is answered from its row.
 
     Args:
         call: with masked arguments.
         along: the calls that follow it in the same message. Those that are steps of the plan and would be asked about
             too are shown with its question, so that a human is asked once.
+        claiming: the caller runs a call that nothing objects to, now: it is claimed in the same transaction, because
+            nobody thinks about it in between.
+        vault: the thread's pseudonyms where they were just read.
 
     Raises:
         StoreError: the database cannot be used; nothing was decided.
     """
     with core.watched():
-        proposal, is_new = _proposed(core, thread, call, along)
+        proposal, is_new = _proposed(core, thread, call, along, claiming, vault)
     if is_new and proposal.row.state == "pending" and proposal.approval is not None:
         core.notices.asked(proposal.approval)
     return proposal
 
 
-def _proposed(core: Core, thread: ThreadRow, call: ToolCall, along: Sequence[ToolCall]) -> tuple[Proposal, bool]:
+def _proposed(
+    core: Core,
+    thread: ThreadRow,
+    call: ToolCall,
+    along: Sequence[ToolCall],
+    claiming: bool,
+    vault: ThreadVault | None,
+) -> tuple[Proposal, bool]:
     """What became of a call, and whether it was proposed for the first time; committed when it returns."""
     for left in reversed(range(MINT_TRIES)):
-        vault = core.vault.of(thread)
+        vault = vault or core.vault.of(thread)
         gathered = core.gather(thread, call, vault)
         preview = _preview(core, gathered, vault, along)
+        locks = claim_locks(gathered) if claiming else [chain_lock(thread.id)]
         try:
-            with core.store.write(locks=[chain_lock(thread.id)]) as connection:
+            with core.store.write(locks=locks, durable=claiming and is_flushed(gathered)) as connection:
                 stored = _stored(connection, gathered)
-                return stored or _decide_and_store(core, connection, gathered, vault, preview), stored is None
+                made = stored or _decide_and_store(core, connection, gathered, vault, preview, claiming)
+                return made, stored is None
         except IntegrityError:
             if not left:  # another process kept minting the same pseudonym
                 raise StoreError(CROWDED) from None
+            vault = None
     raise AssertionError("unreachable")
 
 
@@ -109,18 +145,22 @@ def _stored(connection: sa.Connection, gathered: Gathered) -> Proposal | None:
 
 
 def _decide_and_store(
-    core: Core, connection: sa.Connection, gathered: Gathered, vault: ThreadVault, preview: Preview
+    core: Core, connection: sa.Connection, gathered: Gathered, vault: ThreadVault, preview: Preview, claiming: bool
 ) -> Proposal:
     trace_id, now = core.new_id(), core.now_ms()
     facts, decision = core.decide(gathered, connection)
     if decision.outcome == "deny":
         facts = facts.without_names()
-    events = decided(gathered, trace_id, facts, decision)
+    events = decided(gathered, trace_id, facts, decision, preview.change)
     trail = core.trail(connection, gathered.thread)
     plan, said = trail.plan_n, trail.said
     row = new_row(core, gathered, trace_id, decision, step=_step(facts, decision), plan=plan)
     row = replace(row, unasked=bool(facts.plan and facts.plan.open) and decision.outcome == "allow")
-    approval = None
+    approval, taking = None, {f"attempts|{gathered.thread.id}": 1}
+    if claiming and decision.outcome == "allow":
+        row = leased(core, gathered, row)
+        events.append(event("started", gathered, trace_id, facts))
+        taking |= places(gathered)
     if decision.outcome == "require_approval" and row.step is not None:
         approval = approvals.covering(connection, row.thread, row.digest, plan=plan, now_ms=now)
     if approval is not None:
@@ -134,11 +174,15 @@ def _decide_and_store(
         approvals.insert(connection, approval)
         events.append(event("asked", gathered, trace_id, facts, approval_id=approval.id))
     calls.insert(connection, row)
-    meter.take(connection, {f"attempts|{gathered.thread.id}": 1}, now_ms=now, trace_id=trace_id)
+    if decision.outcome == "suggest":
+        suggestions.insert(connection, suggestion(gathered, facts, row, shown_of(gathered, facts, preview)))
+    meter.take(connection, taking, now_ms=now, trace_id=trace_id)
     if decision.outcome != "deny":  # a record that may not be seen leaves no pseudonym that a model could use
         vault.flush(connection)
     core.audit.append(connection, events, now_ms=now)
-    return Proposal(row=row, decision=decision, approval=approval)
+    claimed = row.state == "claimed"
+    taken = Taken(gathered=gathered, row=row, facts=facts, vault=vault) if claimed else None
+    return Proposal(row=row, decision=decision, approval=approval, taken=taken)
 
 
 def _step(facts: Facts, decision: Decision) -> str | None:
@@ -207,15 +251,46 @@ def question(
     )
 
 
+_NOT_JUDGED = ("args_schema", "description")
+"""Of what an approver is shown: what nobody edits, and the same once more as Markdown."""
+
+
+def suggestion(gathered: Gathered, facts: Facts, row: CallRow, shown: Mapping[str, JSON]) -> Suggestion:
+    """A new suggestion of a gathered call, for whoever judges it."""
+    tool, policy = gathered.tool, gathered.policy
+    if tool is None:  # denied long before
+        raise AssertionError("a suggestion of no tool")
+    return Suggestion(
+        trace_id=row.trace_id,
+        thread=row.thread,
+        tenant=row.tenant,
+        scenario=gathered.thread.scenario,
+        environment=facts.environment,
+        requester=gathered.thread.subject.id,
+        tool=row.tool,
+        tool_version=tool.version,
+        policy_hash=policy.hash,
+        rule_hash=policy.hash_of(row.tool),
+        digest=row.digest,
+        shown={name: item for name, item in shown.items() if name not in _NOT_JUDGED},
+        created=row.created,
+    )
+
+
 def _preview(core: Core, gathered: Gathered, vault: ThreadVault, along: Sequence[ToolCall]) -> Preview:
-    """Empty where nobody will be asked. Reads the CRM, so no transaction is open, and only for a call that would be
-    put before a person if it were decided now.
+    """Empty where nobody will be asked or judge. Reads the CRM, so no transaction is open, and only for a call that
+    would be put before a person if it were decided now.
     """
     tool, rule = gathered.tool, gathered.policy.tools.get(gathered.call.tool)
-    if tool is None or rule is None or rule.approvers is None or not (tool.dry_run or along):
+    if tool is None or rule is None or not (tool.dry_run or along):
+        return Preview()
+    suggested = rule.mode_in(core.environment) == "suggest" or bool(core.extra_guards)
+    if rule.approvers is None and not suggested:
         return Preview()
     with core.store.read() as connection:
         facts, decision = core.decide(gathered, connection)
+    if decision.outcome == "suggest":
+        return Preview(change=_change(core, gathered, vault))
     if decision.outcome != "require_approval":
         return Preview()
     planned = facts.plan is not None and facts.plan.step is not None

@@ -16,10 +16,11 @@ from agent_guard.claim import claim
 from agent_guard.errors import OutcomeUnknown, StoreError, ToolUnavailable
 from agent_guard.execution import executing
 from agent_guard.guarded import GuardedThread
-from agent_guard.running import Cut
+from agent_guard.runtime.running import Cut
+from agent_guard.runtime.waits import Pause, Run, Waits
+from agent_guard.taking import Taken
 from agent_guard.tool import Tool
 from agent_guard.types import Code, ToolCall, ToolResult
-from agent_guard.waits import Pause, Run, Waits
 from tests.conftest import World
 
 pytestmark = pytest.mark.databases
@@ -175,8 +176,8 @@ def test_all_tries_together_have_the_tools_time(world: World) -> None:
     thread = world.thread()
     call = proposed(thread, *READ)
     gathered = thread.gateway.gather(thread.row, call, thread.vault())
-    claimed = claim(thread.gateway, gathered)
-    assert isinstance(claimed, tuple)
+    taken = claim(thread.gateway, gathered, thread.vault())
+    assert isinstance(taken, Taken)
     now, given = [100.0], []
     world.desk.before, _ = failing(*[ToolUnavailable()] * 9)
 
@@ -187,7 +188,7 @@ def test_all_tries_together_have_the_tools_time(world: World) -> None:
     def pausing() -> None:
         now[0] += 0.5
 
-    work = attempt(thread.gateway, gathered, claimed[0], clock=lambda: now[0])
+    work = attempt(thread.gateway, gathered, taken.row, clock=lambda: now[0])
     outcome, pauses = by_hand(work, pausing=pausing, running=takes_a_while)
     assert given == [2.0, 0.5]  # two seconds by its contract
     assert (len(pauses), outcome.attempts, outcome.latency_ms) == (1, 2, 2500)

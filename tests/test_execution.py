@@ -22,6 +22,7 @@ from agent_guard import meter
 from agent_guard.errors import OutcomeUnknown, StoreError, ToolRejected, ToolUnavailable
 from agent_guard.guarded import GuardedThread
 from agent_guard.locks import chain_lock
+from agent_guard.propose import propose
 from agent_guard.tool import Tool
 from agent_guard.types import Code, Description, Ref, Subject, ToolCall, ToolResult
 from tests.conftest import World
@@ -306,7 +307,11 @@ def test_the_change_is_recorded_before_and_after(world: World) -> None:
     thread = world.thread(world.policy({"crm.set_stage": {"mode": "execute"}}))
     result = thread.invoke("crm.set_stage", STAGE)
     event = last(thread)
-    assert event["diff"] == {"before": {"stage": "new"}, "after": {"stage": "won"}}
+    assert event["diff"] == {
+        "before": {"stage": "new"},
+        "after": {"stage": "won"},
+        "fields": {"stage": {"asked": "won", "executed": "won", "observed": "won"}},
+    }
     assert event["result_meta"]["reference"] == result.reference == "deal:42"
     assert event["result_meta"]["verified"] is True
     assert event["result_meta"]["latency_ms"] >= 0
@@ -326,6 +331,7 @@ def test_a_changed_personal_field_is_recorded_as_pseudonyms(world: World) -> Non
     assert last(thread)["diff"] == {
         "before": {"stage": "new", "phone": "<PHONE_1>"},
         "after": {"stage": "won", "phone": "<PHONE_2>"},
+        "fields": {"stage": {"asked": "won", "executed": "won", "observed": "won"}},
     }
     assert "601 234 567" not in str(world.dump(thread.gateway))
 
@@ -334,7 +340,11 @@ def test_a_record_that_was_made_is_recorded_whole(world: World) -> None:
     """A new record has no before."""
     thread = world.thread()
     thread.invoke("crm.create_task", {"deal_id": "42", "subject": "Call Anna Kowalska"})
-    assert last(thread)["diff"] == {"before": None, "after": {"subject": "Call <PERSON_1>"}}
+    assert last(thread)["diff"] == {
+        "before": None,
+        "after": {"subject": "Call <PERSON_1>"},
+        "fields": {"subject": dict.fromkeys(("asked", "executed", "observed"), "Call <PERSON_1>")},
+    }
 
 
 @pytest.mark.parametrize("error", [ToolUnavailable(), KeyError("x")], ids=repr)
@@ -749,27 +759,31 @@ def test_eight_threads_make_one_effect(world: World, same_id: bool) -> None:
 
 
 @pytest.mark.req("B7")
-@pytest.mark.parametrize(("times", "runs"), [(1, True), (2, True), (3, False)])
+@pytest.mark.parametrize(("times", "runs"), [(1, True), (2, True), (9, False)])
+@pytest.mark.parametrize("at_once", [True, False])
 def test_a_claim_that_a_unique_key_stops_is_decided_again(
-    world: World, monkeypatch: pytest.MonkeyPatch, times: int, runs: bool
+    world: World, monkeypatch: pytest.MonkeyPatch, times: int, runs: bool, at_once: bool
 ) -> None:
     """What a lock lets pass the tables' keys stop: the claim is undone and decided anew, a few times and not for ever."""
     thread, take, refusals = world.thread(), meter.take, [None] * times
+    call = thread.masked_call("crm.create_task", TASK, "c1", None)
+    if not at_once:
+        propose(thread.gateway, thread.row, call)
 
     def stopped(connection: Any, places: Any, **given: Any) -> None:
-        if "attempts" not in str(places) and refusals:
+        if "actions" in str(places) and refusals:
             refusals.pop()
             raise IntegrityError(None, None, ValueError("meter_pkey was broken"))
         take(connection, places, **given)
 
     monkeypatch.setattr(meter, "take", stopped)
     if runs:
-        assert thread.invoke("crm.create_task", TASK).status == "executed"
+        assert thread.invoke("crm.create_task", TASK, call_id="c1").status == "executed"
     else:
-        with pytest.raises(StoreError, match="again and again; nothing was run"):
-            thread.invoke("crm.create_task", TASK)
+        with pytest.raises(StoreError, match="again and again; nothing was"):
+            thread.invoke("crm.create_task", TASK, call_id="c1")
     assert len(world.desk.effects) == int(runs)
-    assert state(world, thread) == ["done" if runs else "proposed"]
+    assert state(world, thread) == (["done"] if runs else [] if at_once else ["proposed"])
     assert list(thread.gateway.audit.broken(thread.id)) == []
 
 
