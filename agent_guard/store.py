@@ -11,7 +11,7 @@ about half a second); a later durable write to the same database keeps all that 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,10 +27,11 @@ __all__ = ["LOCK_WAIT_S", "REVISION", "VERSION_TABLE", "Store", "metadata"]
 metadata = sa.MetaData()
 """Every table of the guard; ``agent_guard.schema`` imports all owners."""
 
-REVISION = "0003"
+REVISION = "0004"
 """The migration this code was written for."""
 
 VERSION_TABLE = "agent_guard_version"
+_AFTER = "agent_guard.after"
 LOCK_WAIT_S = 5.0
 """How long a transaction waits for its turn, in seconds, before it gives up."""
 
@@ -87,9 +88,11 @@ class Store:
             self._create()
             found = self.revision()
         if found != REVISION:
+            newer = found is not None and found > REVISION
+            advice = "make a copy of it and run 'agent-guard db upgrade'"
             raise StoreError(
                 f"the database {self.name} has the revision {found}, this release needs {REVISION}; "
-                "make a copy of it and run 'agent-guard db upgrade'"
+                f"{'a newer release wrote it: use that one' if newer else advice}"
             )
 
     def revision(self) -> str | None:
@@ -153,8 +156,32 @@ class Store:
         """
         if not locks or isinstance(locks, str):
             raise ValueError("a write names what it must be alone on, as a list; see agent_guard.locks")
-        with self._explained(), self._database.writing(locks, durable=durable) as connection:
-            yield connection
+        later: list[Callable[[bool], object]] = []
+        committed = False
+        try:
+            with self._explained(), self._database.writing(locks, durable=durable) as connection:
+                connection.info[_AFTER] = later
+                yield connection
+            committed = True
+        finally:
+            for call in later:
+                call(committed)
+
+    def after(self, connection: sa.Connection, call: Callable[[bool], object]) -> None:
+        """Notes what is called when the write transaction of this connection has ended, with whether it was committed.
+        It must not raise.
+        """
+        connection.info[_AFTER].append(call)
+
+    def scrub(self, tables: Collection[str]) -> bool:
+        """Overwrites what deleted rows of these tables left in the database's files, as far as it can; false where
+        somebody was in the way. Of copies and of a server's own logs it knows nothing.
+
+        Raises:
+            StoreError: the database cannot be used.
+        """
+        with self._explained():
+            return self._database.scrub(tables)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

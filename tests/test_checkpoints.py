@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -60,6 +63,37 @@ def test_threads_share_them(database: Database) -> None:
         list(pool.map(lambda n: put(opened.saver, f"t{n}"), range(24)))
         assert all(pool.map(lambda n: has(opened.saver, f"t{n}"), range(24)))
     opened.close()
+
+
+FORKS = """
+import os, sys
+from agent_guard.checkpoints import Checkpoints
+from tests.test_checkpoints import has, put
+
+opened = Checkpoints(sys.argv[1])
+put(opened.saver, "before")
+child = os.fork()
+if child == 0:
+    assert has(opened.saver, "before")
+    put(opened.saver, "child")
+    opened.close()
+    sys.exit(7)
+for n in range(20):
+    put(opened.saver, f"parent{n}")
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+assert has(opened.saver, "child")
+opened.close()
+"""
+
+
+def test_they_may_be_opened_before_a_fork(database: Database, tmp_path: Path) -> None:
+    """Parent and child put and get through one object at the same time, and the child's end takes nothing away."""
+    root = Path(__file__).parents[1]
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", FORKS, database.checkpoints],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(root)}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stderr) == (0, "")
 
 
 @pytest.mark.databases("sqlite")

@@ -92,12 +92,15 @@ def test_tables_of_other_names_do_not_matter(database):
         assert scopes(store) == {"*"}
 
 
-@pytest.mark.parametrize("found", ["0000", "0001", "x"])
-def test_another_revision_is_refused_with_the_command(url, found):
-    """An older or newer schema is refused, and the message names the command that mends it."""
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [("0000", "agent-guard db upgrade"), ("0001", "agent-guard db upgrade"), ("9999", "a newer release wrote it")],
+)
+def test_another_revision_is_refused_with_what_to_do(url, found, words):
+    """An older or newer schema is refused, and the message says what mends it."""
     with opened(url) as store, store.write(locks=["test"]) as connection:
         connection.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = :found"), {"found": found})
-    message = refused(url, "agent-guard db upgrade")
+    message = refused(url, words)
     assert f"revision {found}" in message
     assert REVISION in message
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from agent_guard.databases.port import Database
 from agent_guard.databases.sqlite import SQLite
 from agent_guard.errors import ConfigError
-from agent_guard.workers import after_fork
+from agent_guard.runtime.workers import after_fork
 
 __all__ = ["EXAMPLES", "Database", "database_of"]
 

@@ -55,6 +55,17 @@ class Database(Protocol):
         """
         ...
 
+    def scrub(self, tables: Collection[str]) -> bool:
+        """Overwrites what deleted rows left behind, outside any transaction, as far as this kind of database can.
+
+        Args:
+            tables: where they were.
+
+        Returns:
+            whether it was done; somebody else may have been in the way, or the user may lack the rights.
+        """
+        ...
+
     def forked(self) -> None:
         """Tells that this process was forked: a connection serves the one that made it, so the parent's are left to
         it, neither used nor closed.

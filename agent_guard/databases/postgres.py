@@ -228,6 +228,21 @@ class Postgres:
             )
         return StoreError(f"the database {self.name} cannot be used: {meaning(cause)}")
 
+    def scrub(self, tables: Collection[str]) -> bool:
+        """``VACUUM``: the space of dead rows is free to be overwritten. Pages keep their bytes until then, and the
+        server's log until it is recycled.
+        """
+        with self._engine.connect() as connection:
+            driver = _driver(connection)
+            try:
+                driver.execute("SET statement_timeout = 0", prepare=False)
+                driver.execute(f"VACUUM {', '.join(sorted(tables))}", prepare=False)
+            except self.errors:
+                return False
+            finally:
+                connection.invalidate()  # with its settings
+        return True
+
     def forked(self) -> None:
         """The parent's connections are kept, so that nothing says good-bye to the server in its name."""
         self._parents = self._engine.pool

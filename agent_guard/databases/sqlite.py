@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sqlite3
 import threading
@@ -39,6 +40,7 @@ class SQLite:
         self._memory = url.database in (None, "", ":memory:")
         self._turn: AbstractContextManager[object] = threading.RLock() if self._memory else nullcontext()
         self._line = threading.Lock()
+        self._file: tuple[int, int] | None = None
         arguments = {"check_same_thread": False, "isolation_level": None, "timeout": 0}
         if self._memory:
             self._engine = sa.create_engine(
@@ -48,6 +50,7 @@ class SQLite:
             self._engine = sa.create_engine(
                 url, connect_args=arguments, pool_size=8, max_overflow=56, hide_parameters=True
             )
+        sa.event.listen(self._engine, "connect", _connected)
 
     @property
     def name(self) -> str:
@@ -70,10 +73,12 @@ class SQLite:
             raise StoreError(f"the folder of the database {self.path} does not exist; make it first")
         with self._turn, self._engine.connect() as connection:
             self._patiently(connection, "PRAGMA journal_mode=WAL")
+        self._file = self._identity()
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """``BEGIN``."""
+        self._look()
         with self._turn, self._engine.connect() as connection:
             _driver(connection).execute("BEGIN")
             yield connection
@@ -81,12 +86,33 @@ class SQLite:
     @contextmanager
     def writing(self, locks: Collection[str], *, durable: bool) -> Iterator[sa.Connection]:  # noqa: ARG002 - one writer
         """``BEGIN IMMEDIATE``, flushed with ``synchronous=FULL`` where it is durable."""
+        self._look()
         with self._turn, self._in_line(), self._engine.connect() as connection:
             _driver(connection).execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             self._patiently(connection, "BEGIN IMMEDIATE")
             connection.begin()
             yield connection
             connection.commit()
+
+    def _look(self) -> None:
+        """Refuses to go on with a file that lost its name: SQLite would write to it, and nobody would find it again.
+        Source: https://www.sqlite.org/howtocorrupt.html, section 4.2.
+        """
+        if self._file is not None and self._identity() != self._file:
+            raise StoreError(
+                f"the file of the database {self.name} was removed or replaced while it was open; put the file back "
+                "that was there, with its -wal, and start again"
+            )
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Which file stands under the name, or None where none can be looked at."""
+        if self._memory:
+            return None
+        try:
+            found = os.stat(self._url.database or "")  # noqa: PTH116 - asked at each transaction; a Path takes thrice as long
+        except OSError:  # gone, or its folder is: no other error may come out of a transaction
+            return None
+        return found.st_dev, found.st_ino
 
     @contextmanager
     def _in_line(self) -> Iterator[None]:
@@ -130,6 +156,16 @@ class SQLite:
         advice = next((text for word, text in _ADVICE.items() if word in words), "look at the database")
         return StoreError(f"the database {self.name} cannot be used: {words}; {advice}")
 
+    def scrub(self, tables: Collection[str]) -> bool:  # noqa: ARG002 - one log for all
+        """Empties the write-ahead log into the file. There the rows are zeros already (``secure_delete``). A reader
+        that sees an older state keeps the log as it is.
+        """
+        if self._memory:
+            return True
+        with self._turn, self._in_line(), self._engine.connect() as connection:
+            busy, *_ = _driver(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+
     def forked(self) -> None:
         """A database in memory is a copy by now; of a file the parent's connections are kept, so that nothing closes
         them here. Source: https://www.sqlite.org/howtocorrupt.html, section 2.6.
@@ -144,6 +180,11 @@ class SQLite:
     def close(self) -> None:
         """Closes every connection."""
         self._engine.dispose()
+
+
+def _connected(driver: sqlite3.Connection, _: object) -> None:
+    """What is deleted is overwritten with zeros. Source: https://www.sqlite.org/pragma.html#pragma_secure_delete"""
+    driver.execute("PRAGMA secure_delete=ON")
 
 
 def _driver(connection: sa.Connection) -> sqlite3.Connection:
