@@ -9,7 +9,7 @@ from typing import assert_never
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from agent_guard import approvals, calls, threads
+from agent_guard import approvals, calls, suggestions, threads
 from agent_guard.answerer import may_not, person_of, words_of
 from agent_guard.approvals import ANSWERS, Answer, Approval
 from agent_guard.arguments import screen
@@ -20,7 +20,7 @@ from agent_guard.errors import ApprovalError, StoreError
 from agent_guard.events import decided, error_json, event
 from agent_guard.gather import Gathered
 from agent_guard.locks import CROWDED, chain_lock
-from agent_guard.propose import new_row, question, shown_of
+from agent_guard.propose import new_row, question, shown_of, suggestion
 from agent_guard.pseudonymise import MINT_TRIES, masked_args, minting
 from agent_guard.threads import ThreadRow
 from agent_guard.types import JSON, Code, Decision, Subject, ToolCall
@@ -294,6 +294,8 @@ def _decide_edited(
             else event("answered", edited, trace_id, facts, approval_id=asked.id, approver=by.id, note="approve")
         )
     calls.insert(connection, row)
+    if decision.outcome == "suggest":  # the policy became stricter while the question waited
+        suggestions.insert(connection, suggestion(edited, facts, row, shown_of(edited, facts)))
     return events, asked if asked is not None and asked.answer is None else None
 
 

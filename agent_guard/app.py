@@ -14,6 +14,7 @@ from agent_guard.masking import Masker, MemoryVault
 from agent_guard.masking.tokens import defuse
 from agent_guard.policy import Policy
 from agent_guard.router import Classifier, Route
+from agent_guard.scanning import Scan
 from agent_guard.scenario import Scenario, World, load_app
 from agent_guard.session import Session
 from agent_guard.settings import Settings
@@ -61,7 +62,7 @@ class Application:
             held, whose = settings.hook_secrets(), {"environment": settings.environment, "agent": settings.agent}
             self.gateway = Gateway(
                 list(tools.values()),
-                {name: Policy.load(scenario.policy) for name, scenario in self.scenarios.items()},
+                self._policies(),
                 url=settings.database,
                 environment=settings.environment,
                 agent=settings.agent,
@@ -71,6 +72,7 @@ class Application:
                 masker=masker,
                 notify=settings.hooks.notifiers(held, **whose),
                 alerts=settings.hooks.operators(held, **whose, clock=clock),
+                subscribers=settings.hooks.subscribers(tools),
                 clock=clock,
             )
         except BaseException:
@@ -87,6 +89,18 @@ class Application:
         if name not in self.scenarios:
             raise ConfigError(f"there is no scenario {name!r}; there is: {', '.join(sorted(self.scenarios))}")
         return self.scenarios[name]
+
+    def scan(self, name: str) -> Scan:
+        """What ``agent-guard scan`` looks at for a scenario.
+
+        Raises:
+            ConfigError: no such scenario, or one that scans nothing.
+        """
+        made = self.scenario(name).scan
+        if made is None:
+            there = ", ".join(sorted(name for name, scenario in self.scenarios.items() if scenario.scan)) or "none"
+            raise ConfigError(f"the scenario {name!r} scans nothing; those that do: {there}")
+        return made(self.worlds[name])
 
     def session(self, name: str, *, model: BaseChatModel | None = None) -> Session:
         """A session of one scenario; with its embedded planner unless a model is given."""
@@ -123,6 +137,19 @@ class Application:
     def _masked(self, text: str) -> str:
         """A text for the classifier, with pseudonyms of this one look."""
         return self.gateway.masker.mask(defuse(text), MemoryVault(), "untrusted")
+
+    def _policies(self) -> dict[str, Policy]:
+        """The scenarios' policies and the host's own.
+
+        Raises:
+            ConfigError: a file is wrong, or two have one name.
+        """
+        files = {name: scenario.policy for name, scenario in self.scenarios.items()}
+        for scenario in self.scenarios.values():
+            for name, path in scenario.host_policies.items():
+                if files.setdefault(name, path) != path:
+                    raise ConfigError(f"two policies are called {name!r}; rename the one of {scenario.name!r}")
+        return {name: Policy.load(path) for name, path in files.items()}
 
     def _close_worlds(self) -> None:
         for world in {id(world): world for world in self.worlds.values()}.values():

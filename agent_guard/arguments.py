@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, get_args
 
@@ -17,7 +17,7 @@ from pydantic_core.core_schema import DecimalSchema, ErrorType
 from agent_guard.errors import ConfigError
 from agent_guard.facts import Problem
 from agent_guard.policy import ToolRule
-from agent_guard.spelling import invisible
+from agent_guard.text.spelling import invisible
 from agent_guard.tool import Tool
 from agent_guard.types import ENTITY_TYPES, JSON, Code, Entry
 from agent_guard.where import failures
@@ -68,8 +68,8 @@ class Arguments:
     """
 
     masked: Mapping[str, JSON]
-    real: Mapping[str, JSON]
-    model: BaseModel | None
+    real: Mapping[str, JSON] = field(repr=False)
+    model: BaseModel | None = field(repr=False)
     problems: tuple[Problem, ...]
 
 

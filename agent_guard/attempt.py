@@ -15,12 +15,12 @@ from agent_guard.calls import CallRow, State
 from agent_guard.core import Core
 from agent_guard.errors import OutcomeUnknown, StoreError, ToolError, ToolRejected, ToolUnavailable
 from agent_guard.gather import Gathered, kill_scopes
-from agent_guard.retries import Tries
-from agent_guard.run import run
-from agent_guard.running import Cut
+from agent_guard.runtime.retries import Tries
+from agent_guard.runtime.run import run
+from agent_guard.runtime.running import Cut
+from agent_guard.runtime.waits import Pause, Waits
 from agent_guard.tool import Tool
 from agent_guard.types import Code, Description, Ref
-from agent_guard.waits import Pause, Waits
 
 __all__ = ["Outcome", "attempt", "verified", "word_of"]
 
@@ -56,7 +56,7 @@ def attempt(
     """Runs a claimed call and looks at what it did; yields where it waits. Never raises: anything is an outcome.
 
     A try that provably changed nothing is followed by another one, within the tool's time; see
-    :mod:`agent_guard.retries`. Before each one the kill flags are read.
+    :mod:`agent_guard.runtime.retries`. Before each one the kill flags are read.
 
     Args:
         clock: seconds that never go back.

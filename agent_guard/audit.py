@@ -7,7 +7,7 @@ shows (``agent_guard.chain``). The hash covers the stored bytes, which are never
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -15,9 +15,11 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
+from agent_guard import cuts, markup
 from agent_guard.audit_format import FORMAT, check_event
 from agent_guard.chain import GENESIS, ChainCheck, ChainKeys
 from agent_guard.credentials import Keys
+from agent_guard.ed25519 import public_keys
 from agent_guard.query import Command, Query
 from agent_guard.store import Store, metadata
 from agent_guard.types import JSON
@@ -90,6 +92,10 @@ class AuditEvent:
     error: Mapping[str, JSON] | None = None
     note: str | None = None
 
+    def _repr_html_(self) -> str:
+        """The event for a notebook."""
+        return _html(vars(self))
+
 
 _NAMES = tuple(item.name for item in fields(AuditEvent))
 _NOTHING: dict[str, Any] = dict.fromkeys(_NAMES)
@@ -137,13 +143,43 @@ class StoredEvent:
             damaged=damaged,
         )
 
+    def _repr_html_(self) -> str:
+        """The event for a notebook, with its place in its chain."""
+        return _html({"seq": self.seq, **self.data} | ({"note": "damaged"} if self.damaged else {}))
+
+
+def _html(data: Mapping[str, Any]) -> str:
+    """An event's fields, those that every event has last and the decision apart."""
+    last = ("thread", "tenant", "scenario", "environment", "agent", "hash", "prev_hash", "key", "v", "at")
+    known = {name: item for name, item in data.items() if name not in (*last, "kind", "tool", "facts", "decision")}
+    decision = data.get("decision")
+    return markup.block(
+        markup.line(markup.badge(str(data.get("kind"))), markup.value(data.get("tool") or "")),
+        markup.decision(decision) if isinstance(decision, dict) else "",
+        markup.fields(known | {name: data.get(name) for name in last}),
+        word=str(data.get("kind")),
+    )
+
 
 class Audit:
-    """Writes and reads the record."""
+    """Writes and reads the record.
 
-    def __init__(self, store: Store, keys: Keys) -> None:
+    Args:
+        told: given the events of each append, inside its transaction; what it returns is called after the transaction
+            with whether it was committed.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        keys: Keys,
+        *,
+        told: Callable[[Sequence[AuditEvent]], Callable[[bool], object]] | None = None,
+    ) -> None:
         self._store = store
         self._keys = ChainKeys(keys)
+        self._trusted = public_keys(keys)
+        self._told = told
 
     def append(self, connection: sa.Connection, events: Sequence[AuditEvent], *, now_ms: int) -> None:
         """Chains events of one thread, inside the transaction of the state they describe.
@@ -179,6 +215,8 @@ class Audit:
                 }
             )
         _APPEND.many(connection, rows)
+        if self._told is not None:
+            self._store.after(connection, self._told(events))
 
     def events(
         self, *, thread: str | None = None, trace_id: str | None = None, after: int = 0, last: int | None = None
@@ -206,9 +244,12 @@ class Audit:
 
         An end that was cut off does not show here; a seal shows it (``agent_guard.auditing.verify``).
         """
-        check = ChainCheck(thread, self._keys)
         query = sa.select(AUDIT).where(AUDIT.c.thread == thread).order_by(AUDIT.c.seq)
         with self._store.read() as connection:
+            removed, wrong = cuts.of(connection, thread, self._trusted)
+            check = ChainCheck(thread, self._keys, gaps=[cut.gap for cut in removed])
+            for found in wrong:
+                check.blame(*found)
             for row in connection.execute(query):
                 check.add(row)
         for flaw in check.end():

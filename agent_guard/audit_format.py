@@ -19,7 +19,7 @@ from pydantic import ConfigDict, Field, InstanceOf, StringConstraints, TypeAdapt
 from typing_extensions import TypedDict
 
 from agent_guard.codes import ErrorClass
-from agent_guard.types import JSON, Mode, Outcome
+from agent_guard.types import JSON, Differs, Mode, Outcome
 
 __all__ = ["FIRST_FIELDS", "FORMAT", "KINDS", "Kind", "check_event", "json_schema"]
 
@@ -27,11 +27,11 @@ FORMAT = 1
 """Version of the event format; ``v`` in every event."""
 
 Kind = Literal[
-    "opened", "routed", "planned",
-    "proposed", "decided", "suggested",
+    "opened", "routed", "planned", "found",
+    "proposed", "decided", "suggested", "judged",
     "asked", "answered", "refused", "edited", "expired",
     "started", "finished", "failed", "unknown", "reconciled",
-    "escalated", "viewed", "erased",
+    "escalated", "viewed", "erased", "held", "released", "retained",
     "killed", "revived", "agent_added", "agent_revoked", "policy_changed",
 ]  # fmt: skip
 """What an event tells. Closed: readers key on it, and names are only added."""
@@ -52,6 +52,12 @@ _GUARD = {
         "code": {"type": "string"},
     },
     "required": ["guard", "outcome", "code"],
+    "additionalProperties": False,
+}
+_FIELD = {
+    "type": "object",
+    "properties": {"asked": {}, "executed": {}, "observed": {}, "how": {"enum": list(get_args(Differs))}},
+    "required": ["asked", "observed"],
     "additionalProperties": False,
 }
 _Object = Annotated[InstanceOf[dict[str, Any]], WithJsonSchema({"type": "object"})]
@@ -92,11 +98,12 @@ _Error = TypedDict("_Error", {"class": ErrorClass, "code": str, "detail": str | 
 _Error.__pydantic_config__ = _CLOSED  # type: ignore[attr-defined]
 
 
-class _Diff(TypedDict):
+class _Diff(TypedDict, total=False):
     __pydantic_config__ = _CLOSED  # type: ignore[misc]
 
-    before: _Object | None
-    after: _Object | None
+    before: Required[_Object | None]
+    after: Required[_Object | None]
+    fields: Annotated[InstanceOf[dict[str, Any]], WithJsonSchema({"type": "object", "additionalProperties": _FIELD})]
 
 
 class _Event(TypedDict, total=False):

@@ -7,11 +7,11 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from agent_guard import agents
-from agent_guard.alerts import BUTTON_PRESSED, BUTTON_RELEASED, Alert, Alerts
 from agent_guard.audit import Audit, AuditEvent, system_thread
 from agent_guard.errors import ConfigError
 from agent_guard.kill_switch import EVERYTHING, KillSwitch
 from agent_guard.locks import AGENTS, SWITCHES, chain_lock
+from agent_guard.notifications.alerts import BUTTON_PRESSED, BUTTON_RELEASED, Alert, Alerts
 from agent_guard.scopes import DEFAULT_AGENT
 from agent_guard.store import Store
 

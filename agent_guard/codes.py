@@ -34,6 +34,7 @@ class Code(StrEnum):
     TOOL_UNKNOWN = "tool_unknown"
     TOOL_NOT_PERMITTED = "tool_not_permitted"
     OUT_OF_SCOPE = "out_of_scope"
+    ERASED = "erased"
     ROLE = "role"
     HOUSE_RULE = "house_rule"
     RECORD_NOT_FOUND = "record_not_found"
@@ -102,7 +103,7 @@ class Code(StrEnum):
 _STOPS = frozenset(
     {
         Code.KILLED, Code.LOOP, Code.LIMIT_ATTEMPTS, Code.LIMIT_STEPS, Code.LIMIT_TOKENS, Code.OUTCOME_UNKNOWN,
-        Code.PLAN_REFUSED, Code.REJECTED_TWICE,
+        Code.PLAN_REFUSED, Code.REJECTED_TWICE, Code.ERASED,
         Code.IN_PROGRESS,
         Code.STORE_UNAVAILABLE, Code.INTERNAL, Code.POST_CHECK_FAILED, Code.TIMEOUT, Code.RESULT_INVALID,
     }
@@ -115,7 +116,7 @@ _BY_CLASS: Mapping[ErrorClass, tuple[Code, ...]] = {
         Code.TOOL_UNKNOWN, Code.STOP_WORD, Code.DOMAIN, Code.NOT_AFTER, Code.PLAN_REFUSED,
     ),
     "authorisation": (
-        Code.KILLED, Code.TOOL_NOT_PERMITTED, Code.OUT_OF_SCOPE, Code.ROLE, Code.HOUSE_RULE,
+        Code.KILLED, Code.TOOL_NOT_PERMITTED, Code.OUT_OF_SCOPE, Code.ERASED, Code.ROLE, Code.HOUSE_RULE,
         Code.RECORD_NOT_FOUND, Code.REGION,
         Code.BINDING, Code.VALUE_ORIGIN, Code.VALUE_INVENTED, Code.VALUE_SECRET, Code.PLAN_OUTSIDE, Code.PLAN_VALUES,
         Code.REQUIRES,

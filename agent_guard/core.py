@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Self
 
@@ -15,11 +14,10 @@ import sqlalchemy as sa
 from ulid import ULID
 
 from agent_guard import agents, threads
-from agent_guard.alerts import STORE_UNREACHABLE, Alert, Alerts, Severity
 from agent_guard.approvals import Approvals
 from agent_guard.audit import Audit
 from agent_guard.credentials import Credentials, Keys, Secrets, default_credentials
-from agent_guard.decide import decide
+from agent_guard.decide import answerable, decide
 from agent_guard.errors import ConfigError, StoreError, UnknownThread
 from agent_guard.facts import Facts
 from agent_guard.gather import Gathered, Sources, remote
@@ -27,20 +25,24 @@ from agent_guard.guards import GUARDS, Guard
 from agent_guard.kill_switch import KillSwitch
 from agent_guard.lint import lint
 from agent_guard.masking import Masker
-from agent_guard.nonces import StoredNonces
-from agent_guard.notices import Notices
-from agent_guard.notify import Notifier
+from agent_guard.notifications.alerts import STORE_UNREACHABLE, Alert, Alerts, Severity
+from agent_guard.notifications.nonces import StoredNonces
+from agent_guard.notifications.notices import Notices
+from agent_guard.notifications.notify import Notifier
 from agent_guard.policy import Policy
 from agent_guard.recall import recall
 from agent_guard.rendering import render
+from agent_guard.rulebook import Rulebook
+from agent_guard.runtime.watch import Watch
 from agent_guard.scopes import DEFAULT_AGENT
 from agent_guard.store import Store
+from agent_guard.subscribers.hub import Subscriber, Subscribers
+from agent_guard.suggestions import Suggestions
 from agent_guard.threads import ThreadRow
 from agent_guard.tool import Tool
 from agent_guard.trail import Trail, Trails
-from agent_guard.types import Clock, Code, Decision, Directory, Records, ToolCall, utc_now
+from agent_guard.types import Clock, Decision, Directory, Records, ToolCall, utc_now
 from agent_guard.vault import ThreadVault, Vault
-from agent_guard.watch import Watch
 
 __all__ = ["ENVIRONMENTS", "Core"]
 
@@ -71,6 +73,7 @@ class Core:
         extra_guards: Sequence[Guard] = (),
         notify: Sequence[Notifier] = (),
         alerts: Alerts | None = None,
+        subscribers: Sequence[Subscriber] = (),
         clock: Clock | None = None,
         ids: Callable[[], str] | None = None,
     ) -> None:
@@ -91,6 +94,7 @@ class Core:
         self.clock = clock or utc_now
         self._ids = ids or (lambda: str(ULID()))
         self.alerts = alerts or Alerts(clock=self.clock)
+        self.subscribers = Subscribers(subscribers)
         self.store = Store(url)
         self.notices = Notices(self.store, notify, clock=self.clock, alerts=self.alerts)
         self.nonces = StoredNonces(self.store)
@@ -99,6 +103,7 @@ class Core:
         self.masker = masker or Masker()
         self.store.open()
         self._check_agent()
+        self._keep_policies()
         self.sources = Sources(
             environment=environment,
             agent=agent,
@@ -109,8 +114,9 @@ class Core:
             region=region,
         )
         self.vault = Vault(self.store, keys)
-        self.audit = Audit(self.store, keys)
+        self.audit = Audit(self.store, keys, told=self.subscribers.written if self.subscribers else None)
         self.approvals = Approvals(self.store)
+        self.suggestions = Suggestions(self.store)
         self.kill_switch = KillSwitch(self.store)
         self.watch = Watch(self.kill_switch.flags)
         self._rows: dict[str, ThreadRow] = {}
@@ -135,6 +141,14 @@ class Core:
             f"there is no agent {self.agent!r} in {self.environment}; add it to the database {self.store.name} with: "
             f"agent-guard agents add {self.agent} --reason ..."
         )
+
+    def _keep_policies(self) -> None:
+        """Keeps the texts of the policies, so that what they decide can be decided again."""
+        try:
+            Rulebook(self.store).keep(self.policies.values(), now_ms=self.now_ms())
+        except BaseException:
+            self.store.close()  # nobody else will
+            raise
 
     def secrets(self) -> Secrets:
         """The secrets of this gateway's agent, for one call."""
@@ -197,12 +211,7 @@ class Core:
             connection, gathered, now_ms=self.now_ms(), trace_id=trace_id, trail=trail, untrusted=self._untrusted
         )
         decision = decide(gathered.call, gathered.tool, gathered.policy, facts, self.extra_guards)
-        rule = gathered.policy.tools.get(gathered.call.tool)
-        if decision.outcome == "require_approval" and (rule is None or rule.approvers is None):
-            # only an extra guard asks where the policy names nobody to answer: absent means denied
-            words = "A person would have to approve this, and the policy names nobody who may."
-            decision = replace(decision, outcome="deny", code=Code.APPROVER_UNKNOWN, for_model=words, for_human=words)
-        return facts, decision
+        return facts, answerable(decision, gathered.call, gathered.policy)
 
     def now(self) -> datetime:
         """The gateway's clock."""
@@ -223,7 +232,7 @@ class Core:
         self.close()
 
     def alert(self, kind: str, severity: Severity, scope: str, text: str, *, ends: str | None = None) -> None:
-        """Tells the operators; see :class:`agent_guard.alerts.Alert`. Never raises and never waits."""
+        """Tells the operators; see :class:`agent_guard.notifications.alerts.Alert`. Never raises and never waits."""
         self.alerts.send(Alert(kind=kind, severity=severity, scope=scope, text=text, at=self.clock(), ends=ends))
 
     @contextmanager
@@ -236,13 +245,14 @@ class Core:
             raise
 
     def notify_waiting(self, *, most: int = 100) -> int:
-        """Sends the notices that no process has delivered; see :meth:`agent_guard.notices.Notices.deliver_waiting`."""
+        """Sends the notices that no process has delivered; see ``Notices.deliver_waiting``."""
         return self.notices.deliver_waiting(most=most)
 
     def close(self) -> None:
         """Sends what waits to be sent, for some seconds at most, and closes the database."""
         self.watch.close()
         self.notices.close()
+        self.subscribers.close()
         self.alerts.drain()
         self.store.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from agent_guard.facts import Facts
@@ -12,7 +13,7 @@ from agent_guard.policy import Policy
 from agent_guard.tool import Tool
 from agent_guard.types import Code, Decision, GuardTrace, Objection, Outcome, ToolCall
 
-__all__ = ["decide"]
+__all__ = ["answerable", "decide"]
 
 _STRICTNESS: dict[Outcome, int] = {"allow": 0, "require_approval": 1, "suggest": 2, "deny": 3}
 
@@ -48,6 +49,17 @@ def decide(
 @lru_cache(maxsize=256)
 def _allowed(guard: str) -> GuardTrace:
     return GuardTrace(guard=guard, outcome="allow", code=Code.ALLOWED)
+
+
+def answerable(decision: Decision, call: ToolCall, policy: Policy) -> Decision:
+    """The same decision, or a denial where a person would have to approve and the policy names nobody who may: absent
+    means denied. Every decision of a gateway has passed this.
+    """
+    rule = policy.tools.get(call.tool)
+    if decision.outcome != "require_approval" or (rule is not None and rule.approvers is not None):
+        return decision
+    words = "A person would have to approve this, and the policy names nobody who may."
+    return replace(decision, outcome="deny", code=Code.APPROVER_UNKNOWN, for_model=words, for_human=words)
 
 
 def _asked(guard: Guard, call: ToolCall, tool: Tool | None, policy: Policy, facts: Facts) -> Objection | None:

@@ -7,9 +7,13 @@ AgentGuardError
   PendingApproval     a message was sent to a thread that waits for an answer
   UnknownThread       no thread of this id is stored
   UnknownCall         no call of this trace is stored
+  ErasedThread        the data of this thread's customer was erased; a new conversation may be opened
+  Held                a legal hold covers this customer: nothing was erased and nothing was cut
+  CannotUndo          a call cannot be undone: nothing says how, or its record was changed since; nothing was proposed
   PlanError           a plan was refused: it is not of the format, or says what the user did not
   TextTooLong         a text is longer, or holds more people, than a conversation takes at once
   SignatureError      a message was refused: unsigned, signed with another key, too old, or seen before
+  ScanStopped         a call of a scan was refused; what was found is logged, and the scan can go on later
   DeliveryError       a notice or an alert did not reach its receiver; it may be sent again
   ToolError           raised by tools and adapters; never shown to the model in its own words
     ToolRejected      the system said no and changed nothing
@@ -24,11 +28,15 @@ from collections.abc import Sequence
 __all__ = [
     "AgentGuardError",
     "ApprovalError",
+    "CannotUndo",
     "ConfigError",
     "DeliveryError",
+    "ErasedThread",
+    "Held",
     "OutcomeUnknown",
     "PendingApproval",
     "PlanError",
+    "ScanStopped",
     "SignatureError",
     "StoreError",
     "TextTooLong",
@@ -72,6 +80,18 @@ class UnknownCall(AgentGuardError):
     """No call of this trace is stored, or it is another tenant's; nothing was changed."""
 
 
+class ErasedThread(AgentGuardError):
+    """The data of this thread's customer was erased: it takes no message and runs nothing. Open another thread."""
+
+
+class Held(AgentGuardError):
+    """A legal hold covers this customer, so nothing was erased; the message names the hold and who placed it."""
+
+
+class CannotUndo(AgentGuardError):
+    """A call cannot be undone; the message says why, and holds no value. Nothing was proposed."""
+
+
 class PlanError(AgentGuardError):
     """A plan that cannot be followed; nothing of it was kept.
 
@@ -98,6 +118,10 @@ class SignatureError(AgentGuardError):
     def __init__(self, message: str, *, code: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class ScanStopped(AgentGuardError):
+    """A read or the message of a scan was refused. What was found is logged; the same scan goes on when run again."""
 
 
 class DeliveryError(AgentGuardError):

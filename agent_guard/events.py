@@ -65,8 +65,20 @@ def thread_event(
     )
 
 
-def decided(gathered: Gathered, trace_id: str, facts: Facts, decision: Decision, **more: Any) -> list[AuditEvent]:
-    """The two events of a new call: what was proposed, and what was decided on which facts."""
+def decided(
+    gathered: Gathered,
+    trace_id: str,
+    facts: Facts,
+    decision: Decision,
+    change: Mapping[str, JSON] | None = None,
+    **more: Any,
+) -> list[AuditEvent]:
+    """The two events of a new call: what was proposed, and what was decided on which facts.
+
+    Args:
+        change: of a suggestion: what it would have changed, masked.
+    """
+    suggested = decision.outcome == "suggest"
     proposed = event(
         "proposed",
         gathered,
@@ -77,10 +89,11 @@ def decided(gathered: Gathered, trace_id: str, facts: Facts, decision: Decision,
         **more,
     )
     outcome = event(
-        "suggested" if decision.outcome == "suggest" else "decided",
+        "suggested" if suggested else "decided",
         gathered,
         trace_id,
         facts,
+        diff=(change or None) if suggested else None,
         facts=facts.as_json(),
         decision=decision_json(decision),
         error=error_json(decision.code),

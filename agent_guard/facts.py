@@ -139,11 +139,14 @@ class Facts:
         known: whether the policy's gateway has a tool of this name.
         person_found: whether the directory knows the subject (true where there is no directory).
         scope: tools the thread may use, or None where every tool of the policy is in scope.
+        erased: whether the data of the thread's customer was erased; nothing goes on in the thread since.
         records: argument -> its record.
         record_version: the versions of all records named, joined; part of the digest.
         audience: whether anybody but the subject would see what the call does, as far as is known; false only where
             the contract names an ``audience`` and the call leaves all of it empty.
         origins: argument -> origins of the pseudonyms in it.
+        given: the arguments that the call itself sets, the others being defaults; or None in a record of before, which
+            does not tell. No guard asks: it tells a simulation which arguments another policy's ``args`` would judge.
         values: where the values were seen that could be somebody else's will.
         plan: how the call stands to the thread's plan, or None where the thread has none.
         content: stop-words, and addresses outside the allowed domains, found in the values that would run and in the
@@ -177,6 +180,7 @@ class Facts:
     record_version: str = ""
     audience: bool = True
     origins: Mapping[str, tuple[Origin, ...]] = field(default_factory=dict)
+    given: tuple[str, ...] | None = None
     values: tuple[ValueFact, ...] = ()
     plan: PlanFact | None = None
     content: tuple[Problem, ...] = ()
@@ -188,6 +192,7 @@ class Facts:
     cycles: int = 0
     idle: int = 0
     rejections: int = 0
+    erased: bool = False
 
     def without_names(self) -> Facts:
         """The same facts without the records' names: where a call is denied, nothing of a record is told."""
@@ -204,13 +209,17 @@ class Facts:
         Raises:
             TypeError: a field is missing or unknown: the record is of another format.
         """
-        if wrong := {item.name for item in fields(cls)} ^ data.keys():
+        if wrong := ({item.name for item in fields(cls)} ^ data.keys()) - (_ADDED - data.keys()):
             raise TypeError(f"facts of another format: {', '.join(sorted(wrong))}")
         try:
             return _format().validate_python(data)
         except ValidationError as error:
             where = ".".join(str(part) for part in error.errors()[0]["loc"])
             raise TypeError(f"facts of another format: {where}") from None
+
+
+_ADDED = frozenset({"erased", "given"})
+"""Fields that older records lack; the default of each is what held then, or says that it is not known."""
 
 
 @cache

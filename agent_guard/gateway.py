@@ -12,27 +12,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from agent_guard import approvals, calls, meter, threads
 from agent_guard.answer import Answered, answer
 from agent_guard.approvals import Answer
-from agent_guard.audit import AuditEvent
+from agent_guard.audit import AuditEvent, system_thread
 from agent_guard.button import set_flag
 from agent_guard.core import ENVIRONMENTS, Core
-from agent_guard.errors import ConfigError
+from agent_guard.errors import ConfigError, ErasedThread
 from agent_guard.events import thread_event
 from agent_guard.execution import execute, executing
 from agent_guard.guarded import GuardedThread
+from agent_guard.judging import judge
 from agent_guard.kill_switch import EVERYTHING
 from agent_guard.locks import chain_lock, data_key_lock, meter_lock
 from agent_guard.propose import Proposal, cancel, propose
 from agent_guard.provenance import HOST
 from agent_guard.recall import token_keys
 from agent_guard.reconcile import Word, reconciling, resolve
+from agent_guard.runtime.waits import adrive, aside, drive, twin
+from agent_guard.suggestions import Suggestion, Verdict
 from agent_guard.threads import ThreadRow
 from agent_guard.types import ENTITY_TYPES, JSON, Code, Party, Subject, ToolCall, ToolResult
+from agent_guard.undoing import UNDO, Inverse, carried, derive
 from agent_guard.vault import ThreadVault, data_key_id
-from agent_guard.waits import adrive, drive, twin
 
 __all__ = ["ENVIRONMENTS", "Gateway", "Proposal"]
 
@@ -58,9 +62,12 @@ class Gateway(Core):
         region: where this gateway's database lies; a policy that names regions
             keeps records from a gateway elsewhere.
         extra_guards: asked after the built-in ones; they can only tighten.
-        notify: told of every new question, once it is stored and beside the call; see :mod:`agent_guard.notify`. What
-            a receiver does not take waits in the database for :meth:`notify_waiting`.
+        notify: told of every new question, once it is stored and beside the call; see
+            :mod:`agent_guard.notifications.notify`. What a receiver does not take waits in the database for
+            :meth:`notify_waiting`.
         alerts: who tells the operators; by default the log. May be shared by gateways.
+        subscribers: told of each event that this gateway records, once it is committed and beside the call; see
+            :mod:`agent_guard.subscribers`.
         clock, ids: the time and new ULIDs, for tests.
 
     Raises:
@@ -92,6 +99,7 @@ class Gateway(Core):
 
         Raises:
             ConfigError: no policy for the scenario, a scope outside it, or the id belongs to another conversation.
+            ErasedThread: it is stored, and the data of its customer was erased.
             StoreError: the database cannot be used.
         """
         policy = self.policy_of(scenario)
@@ -99,6 +107,9 @@ class Gateway(Core):
             scenario = next(iter(self.policies))  # the only one; its red button must cover the thread
         if thread_id is not None and not _ID.fullmatch(thread_id):
             raise ConfigError("a thread's id is 1 to 100 letters, digits and any of _ . : @ / -")
+        if thread_id is not None and thread_id.startswith(system_thread("")):
+            words = f"a thread's id does not begin with {system_thread('')}"
+            raise ConfigError(f"{words}: there the record keeps what belongs to no conversation")
         unknown = sorted((scope or set()) - set(policy.tools))
         if unknown:
             raise ConfigError(f"scope names {unknown[0]!r}, which the policy {policy.name!r} does not")
@@ -119,6 +130,8 @@ class Gateway(Core):
                 (stored.party, stored.scenario, stored.scope) != (row.party, row.scenario, row.scope)
             ):
                 raise ConfigError(f"the thread {row.id!r} belongs to another conversation; choose another id")
+            elif stored.erased is not None:
+                raise ErasedThread(f"the data of the customer of thread {row.id!r} was erased; open a new conversation")
             row = stored or row
             vault = self.vault.read(connection, row)
             for name, values in (party.known if party else {}).items():
@@ -214,12 +227,55 @@ class Gateway(Core):
 
     aresolve = twin(resolve)
 
+    def judge(self, trace_id: str, verdict: Verdict, *, by: Subject, reason: str | None = None) -> Suggestion:
+        """Records whether a person would have approved a suggestion, once; see :func:`agent_guard.judging.judge`. The
+        suggestions themselves are read by ``gateway.suggestions``.
+        """
+        return judge(self, trace_id, verdict, by=by, reason=reason)
+
+    ajudge = twin(judge)
+
+    def undo(self, trace_id: str, *, by: Subject, reason: str | None = None) -> ToolResult:
+        """Proposes the call that turns a finished call back, in a thread of its own, as the person who asks for it. It
+        is decided as any other call, and runs at once only where the policy lets it run unasked.
+
+        Args:
+            by: the person, authenticated by the host.
+            reason: masked before it is stored.
+
+        Raises:
+            CannotUndo: nothing can be proposed; the message says why.
+            UnknownCall: no call of the person's tenant has this trace.
+            StoreError: the database cannot be used; nothing ran.
+        """
+        thread, given = self._undoing(trace_id, by, reason)
+        return thread.invoke(**given)
+
+    async def aundo(self, trace_id: str, *, by: Subject, reason: str | None = None) -> ToolResult:
+        """:meth:`undo`, from an event loop, which it never blocks."""
+        thread, given = await aside(self._undoing, trace_id, by, reason)
+        return await thread.ainvoke(**given)
+
+    def undo_of(self, trace_id: str, *, by: Subject) -> Inverse:
+        """What :meth:`undo` would propose; nothing is kept. Raises as it does."""
+        return derive(self, trace_id, by=by)
+
+    def _undoing(self, trace_id: str, by: Subject, reason: str | None) -> tuple[GuardedThread, dict[str, Any]]:
+        inverse = derive(self, trace_id, by=by)
+        old = self.thread_row(inverse.of.thread)
+        party = None if old.party is None else Party(id=old.party, refs=old.refs)
+        id_ = f"{UNDO}{self.new_id()}"
+        thread = self.open(by, thread_id=id_, scenario=old.scenario, scope={inverse.tool}, party=party)
+        args = carried(self, inverse, thread.row, by=by)
+        words = f"Undo of {trace_id}{f': {reason}' if reason else '.'}"
+        return thread, {"tool": inverse.tool, "args": args, "call_id": f"{UNDO}{trace_id}", "reason": words}
+
     # ---- around it
 
     def step(self, thread: ThreadRow, *, model_region: str | None = None) -> Code | None:
-        """Counts one model call of a thread, or says why there may be none: its steps or its tokens are used, or the
-        model's endpoint lies where the policy lets no data go. A call that still waits for its answer, or was approved
-        and never run, is ended: a newer message took its place.
+        """Counts one model call of a thread, or says why there may be none: its steps or its tokens are used, the
+        model's endpoint lies where the policy lets no data go, or the data of its customer was erased. A call that
+        still waits for its answer, or was approved and never run, is ended: a newer message took its place.
         """
         policy = self.policy_of(thread.scenario)
         if policy.model_regions and model_region not in policy.model_regions:
@@ -231,6 +287,8 @@ class Gateway(Core):
             strict=True,
         )
         with self.store.write(locks=[chain_lock(thread.id)]) as connection:
+            if threads.erased(connection, thread.id) is not None:
+                return Code.ERASED
             waiting = calls.unfinished(connection, thread.id)
             now = self.clock().isoformat(timespec="milliseconds")
             events = [cancel(self, connection, row, thread, now) for row in waiting]

@@ -14,22 +14,22 @@ from decimal import Decimal
 from functools import cached_property
 from hashlib import sha256 as _sha256
 
-from agent_guard import domains, stop_words
 from agent_guard.arguments import TOKEN, Arguments, has_audience, read, screen, strings, tokens
-from agent_guard.atoms import words
 from agent_guard.credentials import Keys
 from agent_guard.errors import ToolError
 from agent_guard.facts import Facts, Problem, RecordFact
 from agent_guard.masking import Masker
 from agent_guard.policy import Policy, ToolRule
 from agent_guard.scopes import DEFAULT_AGENT, agent_flags
-from agent_guard.spelling import skeleton
+from agent_guard.text import domains, stop_words
+from agent_guard.text.atoms import words
+from agent_guard.text.spelling import skeleton
 from agent_guard.threads import ThreadRow
 from agent_guard.tool import Tool
 from agent_guard.types import JSON, Code, Description, Directory, Entry, Origin, Pseudonyms, Records, Ref, ToolCall
 from agent_guard.units import canonical, parse_duration, sha256
 
-__all__ = ["Gathered", "Sources", "kill_scopes", "remote", "unspeakable"]
+__all__ = ["Gathered", "Sources", "in_time", "kill_scopes", "remote", "unspeakable"]
 
 _PARTED = ("LOCATION", "ORG", "PERSON")
 """Kinds of value that have parts which mean something by themselves."""
@@ -77,7 +77,7 @@ class Gathered:
     policy: Policy
     thread: ThreadRow
     arguments: Arguments
-    descriptions: Mapping[str, Description]
+    descriptions: Mapping[str, Description] = field(repr=False)
     sightings: Mapping[str, Sequence[tuple[Origin, str]]]
     reveal: Callable[[str], str] = field(repr=False)
     facts: Facts
@@ -118,6 +118,7 @@ def remote(
     A directory or system of record that does not answer becomes a problem of the call, which is then denied.
     """
     arguments, problems = _arguments(call, tool, policy, vault)
+    masked = arguments.masked  # nothing, where the arguments cannot be read at all
     descriptions: dict[str, Description] = {}
     records: dict[str, RecordFact] = {}
     if tool is not None and arguments.model is not None and sources.records is not None:
@@ -156,6 +157,7 @@ def remote(
         record_version=version,
         audience=tool is None or has_audience(tool, arguments),
         origins=_origins(arguments, vault),
+        given=tuple(name for name in call.args if name in tool.args_model.model_fields) if tool and masked else (),
         content=tuple(_content(tool, policy, arguments)),
         temporal=tuple(_too_late(tool, policy, arguments, now)),
         store_region=sources.region,
@@ -186,14 +188,16 @@ def kill_scopes(gathered: Gathered) -> list[str]:
 
 
 def _arguments(call: ToolCall, tool: Tool | None, policy: Policy, vault: Pseudonyms) -> tuple[Arguments, list[Problem]]:
-    unreadable = call.problem or screen(call.args)
+    put_off = call.problem is Code.APPROVAL_PENDING  # it can be read, and another one is asked about
+    unreadable = (None if put_off else call.problem) or screen(call.args)
     if unreadable is not None:
         where, words = _WORDS.get(unreadable, ("(all)", "cannot be read as JSON data"))
         return _NO_ARGUMENTS, [Problem(code=unreadable, path=where, message=words)]
     if tool is None:
         return Arguments(masked=dict(call.args), real={}, model=None, problems=()), []
     arguments = read(tool, policy.tools.get(tool.name), call.args, vault.find)
-    return arguments, list(arguments.problems)
+    waits = [Problem(code=Code.APPROVAL_PENDING, path="(all)", message="another call waits")] if put_off else []
+    return arguments, [*arguments.problems, *waits]
 
 
 _WORDS = {
@@ -311,11 +315,12 @@ def unspeakable(
 def _too_late(tool: Tool | None, policy: Policy, arguments: Arguments, now: datetime) -> Iterator[Problem]:
     rule = policy.tools.get(tool.name) if tool else None
     for name, latest in rule.not_after.items() if rule and arguments.model is not None else ():
-        if not _in_time(arguments.real.get(name), str(latest), now):
+        if not in_time(arguments.real.get(name), str(latest), now):
             yield Problem(code=Code.NOT_AFTER, path=name, message=f"must be a day, and not after {latest}")
 
 
-def _in_time(value: JSON, latest: str, now: datetime) -> bool:
+def in_time(value: JSON, latest: str, now: datetime) -> bool:
+    """Whether a value is a moment, and not after ``latest``: a day, or how far ahead of now."""
     try:
         moment = datetime.fromisoformat(str(value))
     except ValueError:

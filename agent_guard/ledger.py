@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from agent_guard.calls import CALLS, CallRow, State, row_of
 
-__all__ = ["ending_in", "listed", "unsettled"]
+__all__ = ["called", "ending_in", "listed", "unsettled"]
 
 
 def listed(
@@ -51,6 +51,12 @@ def unsettled(connection: sa.Connection, *, now_ms: int, tenant: str | None = No
 def ending_in(connection: sa.Connection, end: str) -> list[CallRow]:
     """The calls whose trace id ends so: tables show the last characters of one."""
     return _rows(connection, sa.select(CALLS).where(CALLS.c.trace_id.endswith(end, autoescape=True)))
+
+
+def called(connection: sa.Connection, call_id: str, *, tenant: str) -> list[CallRow]:
+    """The calls of a tenant that carried this id, in whatever thread, the oldest first."""
+    query = sa.select(CALLS).where(CALLS.c.call_id == call_id, CALLS.c.tenant == tenant)
+    return _rows(connection, query.order_by(CALLS.c.created, CALLS.c.trace_id))
 
 
 def _rows(connection: sa.Connection, query: sa.Select[tuple[object, ...]]) -> list[CallRow]:

@@ -11,6 +11,7 @@ __all__ = [
     "AGENTS",
     "CROWDED",
     "NONCES",
+    "POLICIES",
     "SCHEMA",
     "SEALS",
     "SWITCHES",
@@ -18,6 +19,7 @@ __all__ = [
     "data_key_lock",
     "key_lock",
     "meter_lock",
+    "scan_lock",
 ]
 
 AGENTS = "agents"
@@ -28,6 +30,9 @@ CROWDED = "other processes were first in this conversation, again and again; not
 
 NONCES = "nonces"
 """The ids of signed messages that were believed."""
+
+POLICIES = "policies"
+"""The texts of the policies."""
 
 SCHEMA = "schema"
 """The tables themselves."""
@@ -57,3 +62,8 @@ def key_lock(tenant: str, key: str) -> str:
 def data_key_lock(key_id: str) -> str:
     """One data key of the vault, which the threads of a customer share."""
     return f"data|{key_id}"
+
+
+def scan_lock(scan: str) -> str:
+    """The parts of a scan and how far they are."""
+    return f"scan|{scan}"

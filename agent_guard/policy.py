@@ -16,10 +16,10 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
-from agent_guard import stop_words
-from agent_guard.domains import check_entry
 from agent_guard.errors import ConfigError
-from agent_guard.stop_words import StopList
+from agent_guard.text import stop_words
+from agent_guard.text.domains import check_entry
+from agent_guard.text.stop_words import StopList
 from agent_guard.types import JSON, Mode, Origin
 from agent_guard.units import parse_duration, sha256
 from agent_guard.yaml_lines import line_of, lines_of
@@ -359,8 +359,30 @@ class Policy(_Closed):
     @cached_property
     def hash(self) -> str:
         """Digest of the rules and of the stop-words, whatever the files' layout; every decision records it."""
+        return sha256(self.rules)
+
+    @cached_property
+    def rules(self) -> Mapping[str, JSON]:
+        """The rules as plain JSON, with the digest of the stop-words in the place of their files' names.
+
+        Raises:
+            ConfigError: there is no such list.
+        """
         rules = self.model_dump(mode="json", by_alias=True, exclude_none=True)
-        return sha256({**rules, "stop_words": stop_words.digest(self.stop_lists)} if self.stop_words else rules)
+        return {**rules, "stop_words": stop_words.digest(self.stop_lists)} if self.stop_words else rules
+
+    def hash_of(self, tool: str) -> str:
+        """Digest of the rules that hold for one tool, but for its mode: its entry, and what holds for all tools. The
+        policy's name, and what it says of other tools, are no part of it.
+
+        Raises:
+            KeyError: the policy does not name the tool.
+        """
+        shape: dict[str, Any] = {"mode": "json", "by_alias": True, "exclude_none": True}
+        rules = self.model_dump(**shape, exclude={"name", "tools"})
+        if self.stop_words:
+            rules |= {"stop_words": stop_words.digest(self.stop_lists)}
+        return sha256({**rules, "tool": self.tools[tool].model_dump(**shape, exclude={"mode"})})
 
 
 def _sentence(source: str, lines: Mapping[tuple[Hashable, ...], int], loc: Sequence[Any], message: str) -> str:

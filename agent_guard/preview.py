@@ -13,7 +13,7 @@ from agent_guard.arguments import TOKEN
 from agent_guard.credentials import Secrets
 from agent_guard.gather import Gathered
 from agent_guard.masking import Masker
-from agent_guard.run import within
+from agent_guard.runtime.run import within
 from agent_guard.tool import RESERVED, Tool
 from agent_guard.types import JSON, Description, Pseudonyms
 

@@ -17,12 +17,12 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 
 from agent_guard.arguments import TOKEN
-from agent_guard.atoms import words
-from agent_guard.domains import hosts, refused
 from agent_guard.facts import Facts, ValueFact
 from agent_guard.gather import Gathered
 from agent_guard.guards.provenance import ADDRESSES, SECRETS
 from agent_guard.policy import ToolRule
+from agent_guard.text.atoms import words
+from agent_guard.text.domains import hosts, refused
 from agent_guard.trail import Seen, Sighting, Trail
 from agent_guard.types import JSON, Origin
 

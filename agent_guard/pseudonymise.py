@@ -88,13 +88,15 @@ def masked_call(
     core: Core, thread: ThreadRow, tool: str, args: Any, call_id: str, reason: str | None, vault: ThreadVault
 ) -> ToolCall:
     """A call with pseudonyms for values, its texts bounded; arguments that are no sane JSON are left out and noted."""
-    problem, masked = screen(args), {}
+    problem, masked, mark = screen(args), {}, vault.mark  # what other calls of the message made stays theirs
     if problem is None:
         try:
             masked = masked_args(core, tool, args, vault, "invented")
         except TextTooLong:
             problem = Code.ARGUMENTS_TOO_LARGE
-            vault.forget()
+        if problem is not None or vault.minted > NEW_MAX:
+            problem, masked = Code.ARGUMENTS_TOO_LARGE, {}
+            vault.forget(mark)
     return ToolCall(
         id=_label(call_id, ID_MAX, vault),
         tool=tool if tool in core.tools else _label(tool, NAME_MAX, vault),

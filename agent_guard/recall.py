@@ -4,19 +4,19 @@ write the decision, so that what was counted is what is claimed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import sqlalchemy as sa
 
-from agent_guard import approvals, calls, meter
+from agent_guard import approvals, calls, meter, threads
 from agent_guard.facts import AMOUNT_SCALE, Facts, LimitFact, OpenFact, PlanFact, Problem, Twin
 from agent_guard.gather import Gathered, kill_scopes
 from agent_guard.guards.base import effect_of
 from agent_guard.guards.loops import REJECTIONS_MAX
 from agent_guard.kill_switch import covering
-from agent_guard.plan_match import Unmatched, match
+from agent_guard.plan.match import Unmatched, match
 from agent_guard.policy import Requires
 from agent_guard.provenance import defaults, values
 from agent_guard.threads import ThreadRow
@@ -24,7 +24,7 @@ from agent_guard.trail import Trail
 from agent_guard.types import JSON, Code
 from agent_guard.units import parse_duration, sha256
 
-__all__ = ["places", "recall", "token_keys"]
+__all__ = ["among", "amount", "missing", "places", "recall", "token_keys", "whose"]
 
 _COUNTED = 100
 """The largest rate whose places are counted: that reads each place inside the window, a bare yes or no reads two."""
@@ -70,6 +70,7 @@ def recall(
     return replace(
         gathered.facts,
         pressed=covering(connection, kill_scopes(gathered)),
+        erased=threads.erased(connection, thread.id) is not None,
         plan=_planned(connection, gathered, trail, trace_id, untrusted),
         temporal=(*gathered.facts.temporal, *_missing(connection, gathered, now_ms)),
         twin=twin,
@@ -132,7 +133,7 @@ def _bounds(gathered: Gathered, *, stored: bool) -> list[Bound]:
         Bound(
             text=rate.text,
             code=Code.LIMIT_RATE,
-            key=f"{rate.scope}|{tool.name}|{_whose(rate.scope, thread)}",
+            key=f"{rate.scope}|{tool.name}|{_of_thread(rate.scope, thread)}",
             most=rate.count,
             window_s=rate.window_s,
         )
@@ -142,10 +143,10 @@ def _bounds(gathered: Gathered, *, stored: bool) -> list[Bound]:
         Bound(
             text=f"{total.max} of {total.arg} per {total.per}",
             code=Code.LIMIT_TOTAL,
-            key=f"total|{tool.name}|{total.arg}|{total.per}|{_whose(total.scope, thread)}",
+            key=f"total|{tool.name}|{total.arg}|{total.per}|{_of_thread(total.scope, thread)}",
             most=int(Decimal(str(total.max)) * AMOUNT_SCALE),
             window_s=total.window_s,
-            takes=_amount(gathered.arguments.real.get(total.arg)),
+            takes=amount(gathered.arguments.real.get(total.arg)),
         )
         for total in rule.totals
     ]
@@ -168,25 +169,30 @@ def _contacted(gathered: Gathered) -> list[str]:
     return [f"contact|{thread.subject.tenant}|{party}" for party in sorted(named or {thread.party or thread.id})]
 
 
-def _amount(value: JSON) -> int:
+def amount(value: JSON) -> int:
     """An amount in ten-thousandths; -1 for what is none, which is over every limit."""
     try:
-        amount = Decimal(str(value)) * AMOUNT_SCALE
-        whole = int(amount.to_integral_value(rounding="ROUND_CEILING"))
+        found = Decimal(str(value)) * AMOUNT_SCALE
+        whole = int(found.to_integral_value(rounding="ROUND_CEILING"))
     except (ArithmeticError, ValueError):
         return -1
-    return -1 if isinstance(value, bool) or amount < 0 else whole
+    return -1 if isinstance(value, bool) or found < 0 else whole
 
 
-def _whose(scope: str, thread: ThreadRow) -> str:
-    tenant = thread.subject.tenant
+def _of_thread(scope: str, thread: ThreadRow) -> str:
+    person = thread.subject
+    return whose(scope, thread=thread.id, tenant=person.tenant, subject=person.id, party=thread.party)
+
+
+def whose(scope: str, *, thread: str, tenant: str, subject: str, party: str | None) -> str:
+    """Whose calls a limit of this scope counts together, as a part of a meter's key."""
     match scope:
         case "thread":
-            return thread.id
+            return thread
         case "subject":
-            return f"{tenant}|{thread.subject.id}"
+            return f"{tenant}|{subject}"
         case "party":
-            return f"{tenant}|{thread.party or thread.id}"
+            return f"{tenant}|{party or thread}"
         case "tenant":
             return tenant
         case _:
@@ -246,27 +252,35 @@ def _missing(connection: sa.Connection, gathered: Gathered, now_ms: int) -> list
     """What the policy wants to have happened before and has not."""
     rule = gathered.policy.tools.get(gathered.call.tool)
     wanted = rule.requires if rule and gathered.tool else []
-    return [
-        Problem(code=Code.REQUIRES, path=item.tool, message=f"must have run in the last {item.within}{_alike(item)}")
-        for item in wanted
-        if not _happened(connection, gathered, item, now_ms)
-    ]
+    return [missing(item) for item in wanted if not _happened(connection, gathered, item, now_ms)]
+
+
+def missing(wanted: Requires) -> Problem:
+    """What is said of a call that must have run before and has not."""
+    alike = f" with the same {wanted.same}" if wanted.same else ""
+    return Problem(code=Code.REQUIRES, path=wanted.tool, message=f"must have run in the last {wanted.within}{alike}")
 
 
 def _happened(connection: sa.Connection, gathered: Gathered, wanted: Requires, now_ms: int) -> bool:
     since = now_ms - int(parse_duration(wanted.within).total_seconds() * 1000)
-    args = gathered.arguments.masked
-    for earlier in calls.earlier(connection, gathered.thread.id, wanted.tool, since_ms=since):
+    ran = calls.earlier(connection, gathered.thread.id, wanted.tool, since_ms=since)
+    return among(wanted, gathered.arguments.masked, ran)
+
+
+def among(wanted: Requires, args: Mapping[str, JSON], ran: Iterable[Mapping[str, JSON]]) -> bool:
+    """Whether a call that must have run before is one of those that ran.
+
+    Args:
+        args: of the call that requires it, masked.
+        ran: the arguments of each that ran in time, masked.
+    """
+    value = args.get(wanted.same) if wanted.same is not None else None
+    for earlier in ran:
         if wanted.same is None:
             return True
-        value = args.get(wanted.same)
         if value is not None and sha256(earlier.get(wanted.same)) == sha256(value):
             return True
     return False
-
-
-def _alike(wanted: Requires) -> str:
-    return f" with the same {wanted.same}" if wanted.same else ""
 
 
 def _run(history: Sequence[calls.Past], same: str) -> int:

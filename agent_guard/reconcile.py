@@ -31,12 +31,12 @@ from agent_guard.events import error_json
 from agent_guard.gather import Gathered
 from agent_guard.locks import chain_lock
 from agent_guard.pseudonymise import MINT_TRIES, minting
-from agent_guard.run import look_up
+from agent_guard.runtime.run import look_up
+from agent_guard.runtime.waits import Waits
 from agent_guard.scopes import agent_flags
 from agent_guard.settle import Reconciled, settle_once
 from agent_guard.types import Code, Description, Ref, Subject, ToolCall, ToolResult
 from agent_guard.vault import ThreadVault
-from agent_guard.waits import Waits
 
 __all__ = ["Word", "reconciling", "resolve"]
 

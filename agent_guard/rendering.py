@@ -22,7 +22,7 @@ from agent_guard.errors import ToolError
 from agent_guard.facts import RENDERED, Problem
 from agent_guard.gather import Gathered, unspeakable
 from agent_guard.masking import Masker
-from agent_guard.run import within
+from agent_guard.runtime.run import within
 from agent_guard.tool import Tool, parameters_of
 from agent_guard.types import Code, Pseudonyms
 from agent_guard.units import canonical

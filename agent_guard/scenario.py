@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from agent_guard.errors import ConfigError
+from agent_guard.scanning import Scan
 from agent_guard.tool import Tool
-from agent_guard.types import Clock, Party, Records, Subject
+from agent_guard.types import JSON, Clock, Party, Records, Speaker, Subject
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -38,11 +39,17 @@ class World:
 
 @dataclass(frozen=True, kw_only=True)
 class Opening:
-    """Who a recorded conversation is between, and what the customer wrote. Raw."""
+    """Who a recorded conversation is between, and what was written. Raw.
+
+    Args:
+        party: the customer, or None where it is about none.
+        speaker: whose words the lines are.
+    """
 
     subject: Subject
-    party: Party
+    party: Party | None
     lines: Sequence[str] = field(repr=False)
+    speaker: Speaker = "party"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +62,11 @@ class Scenario:
         world: opens the systems behind the tools; takes their database url and a clock.
         read: reads a recorded conversation (a path, or a stream of bytes) against the world.
         samples: recorded conversations that are shipped.
+        host_policies: name -> file of further policies: those of the host's own calls, under which no model runs.
+        scan: what ``agent-guard scan`` looks at, or None.
+        report: file ending -> what makes the file's text out of what a thread has read, or nothing where it has read
+            nothing yet: ``(calls) -> text``, the calls as ``GuardedThread.calls`` gives them. Pseudonyms only; values
+            are put back for the reader.
     """
 
     name: str
@@ -65,6 +77,9 @@ class Scenario:
     world: Callable[[str, Clock], World]
     read: Callable[[Path | BinaryIO, World], Opening]
     samples: Path
+    host_policies: Mapping[str, Path] = field(default_factory=dict)
+    scan: Callable[[World], Scan] | None = None
+    report: Mapping[str, Callable[[Sequence[Mapping[str, JSON]]], str]] = field(default_factory=dict)
 
 
 def load_app(spec: str) -> Mapping[str, Scenario]:

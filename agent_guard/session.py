@@ -12,21 +12,34 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, StateSnapshot
 
-from agent_guard import turns
 from agent_guard.approvals import Answer, Approval
-from agent_guard.asking import Ask, Asks, aask, ask
 from agent_guard.checkpoints import Checkpoints, explained
 from agent_guard.errors import ConfigError, PendingApproval, UnknownThread
 from agent_guard.gateway import Gateway
+from agent_guard.graph.asking import Ask, Asks, aask, ask
+from agent_guard.graph.interrupts import payload
+from agent_guard.graph.savers import both_doors
 from agent_guard.nodes import GuardContext
-from agent_guard.savers import both_doors
+from agent_guard.runtime.waits import adrive, drive
 from agent_guard.threads import ThreadRow
-from agent_guard.types import JSON, Code, Origin, Party, Speaker, Subject
+from agent_guard.types import JSON, Code, Origin, Party, Speaker, Subject, ToolResult
+from agent_guard.undoing import finishing, is_undo
+from agent_guard.work import turns
 
-__all__ = ["Pending", "Reply", "Session"]
+__all__ = ["Pending", "Reply", "Session", "origin_of", "reader_of"]
 
 _READERS: Mapping[Speaker, Origin | None] = {"user": "user", "party": "party", "outside": None}
 _ORIGINS: Mapping[Speaker, Origin] = {"user": "user", "party": "party", "outside": "untrusted"}
+
+
+def origin_of(speaker: Speaker) -> Origin:
+    """The origin of what a speaker says."""
+    return _ORIGINS[speaker]
+
+
+def reader_of(speaker: str) -> Origin | None:
+    """Whose values may be put back for a speaker; see :meth:`GuardedThread.restore`."""
+    return {str(name): origin for name, origin in _READERS.items()}.get(speaker)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,7 +238,7 @@ class Session:
         answered in time, and after the process that carried one of them out has died. Otherwise nothing runs.
 
         One process at a time takes a thread up; None where another one is at it, or has done it. A process that died
-        holds its thread up to :data:`agent_guard.turns.LEASE_S` seconds.
+        holds its thread up to :data:`agent_guard.work.turns.LEASE_S` seconds.
 
         Args:
             again: do it now, also where it was tried in vain before and a pause is due, or a person.
@@ -245,6 +258,8 @@ class Session:
             if lease is None:
                 return None
             reply = yield from self._carry_on(thread_id)
+            if reply is None and is_undo(thread_id):
+                reply = yield from self._undone(thread_id)
             if reply is None:
                 raise UnknownThread(
                     f"the checkpoints hold no thread {thread_id!r}, so nothing can go on with it; was it run with "
@@ -326,6 +341,21 @@ class Session:
             out = yield from self._run(thread_id, Command(resume={"approval_id": asked}))
         return self._reply(thread_id, out)
 
+    def _undone(self, thread_id: str) -> Asks[Reply]:
+        """Takes a thread that undoes a call, and has no graph, to its end."""
+        gateway = self.gateway
+        result: ToolResult = yield Ask(
+            now=lambda: drive(finishing(gateway, thread_id)), later=lambda: adrive(finishing(gateway, thread_id))
+        )
+        asked = gateway.approvals.get(result.approval_id or "") if result.code is Code.APPROVAL_PENDING else None
+        if asked is not None:
+            shown = _pending(payload(asked, allow_edit=True, error=None))
+            return Reply(thread_id=thread_id, status="pending", text=None, masked=None, pending=shown)
+        done = result.status in ("executed", "duplicate")
+        words = f"{result.tool}: {result.reference or 'done' if done else result.content}"
+        status = "escalated" if result.stop else "delivered"
+        return Reply(thread_id=thread_id, status=status, text=words, masked=words, code=None if done else result.code)
+
     def _over(self, out: Mapping[str, Any]) -> str | None:
         """The question that a graph waits at although nobody can answer it any more, or None."""
         interrupts = out.get("__interrupt__") or ()
@@ -354,7 +384,8 @@ class Session:
 
     def _config(self, thread_id: str) -> RunnableConfig:
         limits = self.gateway.thread(thread_id).policy.limits
-        most = 4 * limits.attempts_per_thread + 2 * limits.steps_per_thread + 20
+        steps = len(self.graph.nodes) * limits.steps_per_thread  # an agent may have middleware around each model call
+        most = 4 * limits.attempts_per_thread + steps + 20
         return {"configurable": {"thread_id": thread_id}, "recursion_limit": most}
 
     def _reply(self, thread_id: str, out: Mapping[str, Any]) -> Reply:
@@ -367,11 +398,13 @@ class Session:
         masked = said[-1].text if said else ""
         # the words are for whoever spoke last, also when somebody else's answer let the thread go on
         heard = [message for message in out.get("messages", []) if isinstance(message, HumanMessage)]
-        reader = _READERS.get(heard[-1].additional_kwargs.get("speaker", "")) if heard else None
-        outcome = out.get("outcome") or {}
+        reader = reader_of(heard[-1].additional_kwargs.get("speaker", "")) if heard else None
+        # an agent with GuardMiddleware has it in a place of its own
+        stands: Mapping[str, Any] = out.get("guard") or out
+        outcome = stands.get("outcome") or {}
         return Reply(
             thread_id=thread_id,
-            status=str(out.get("status", "delivered")),
+            status=str(stands.get("status", "delivered")),
             text=self.gateway.thread(thread_id).restore(masked, reader=reader),
             masked=masked,
             code=Code(outcome["code"]) if outcome else None,

@@ -20,7 +20,7 @@ from agent_guard.credentials import (
 )
 from agent_guard.errors import ConfigError
 from agent_guard.folder import FOLDER
-from agent_guard.hooks import Hooks
+from agent_guard.notifications.hooks import Hooks
 from agent_guard.scopes import DEFAULT_AGENT
 from agent_guard.types import Subject
 
@@ -62,6 +62,9 @@ class Settings(BaseModel):
         secrets_file: a file or folder of the agents' secrets, if they are not in ``AGENT_GUARD_SECRET_*`` variables.
         keyring: the master key and the secrets lie in the operating system's keyring, and nowhere else.
         hooks: who is told of questions that wait, and of what operators must hear.
+        privacy_roles: roles of the people who may erase and hold a party's data, cut the record, and hand a party its
+            own data; nobody may where none is named.
+        retention: kind of event, or ``*`` for every other, -> for how many days ``agent-guard audit retain`` keeps it.
         source: where these settings were read.
     """
 
@@ -78,6 +81,8 @@ class Settings(BaseModel):
     keyring: bool = False
     people: dict[str, Person] = Field(default_factory=dict)
     hooks: Hooks = Field(default_factory=Hooks)
+    privacy_roles: frozenset[str] = frozenset()
+    retention: dict[str, int] = Field(default_factory=dict)
     source: str = "defaults"
 
     def credentials(self) -> Credentials | None:
@@ -129,6 +134,26 @@ class Settings(BaseModel):
                 f"roles{hint}"
             )
         return self.people[name].subject()
+
+    def privacy_officer(self, user: str, *, pretend: str | None, tenant: str | None = None) -> Subject:
+        """Who works on a party's data on the command line.
+
+        Args:
+            user, pretend: as :meth:`person`.
+            tenant: whose party; the person's own tenant where nothing is said.
+
+        Raises:
+            ConfigError: nobody of this name, without any of the roles, or of another tenant.
+        """
+        person = self.person(user, pretend=pretend)
+        if self.privacy_roles.isdisjoint(person.roles):
+            named = ", ".join(sorted(self.privacy_roles)) or "none; set 'privacy_roles'"
+            raise ConfigError(
+                f"{person.id!r} may not do this: it needs one of the 'privacy_roles' of {self.source}: {named}"
+            )
+        if tenant not in (None, person.tenant):
+            raise ConfigError(f"{person.id!r} is of the tenant {person.tenant!r} and may not do this for {tenant!r}")
+        return person
 
 
 def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:

@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 
 from agent_guard import breaker, calls, trail as trails
-from agent_guard.alerts import BUTTON_PRESSED, NOT_SETTLED, OUTCOME_UNKNOWN
 from agent_guard.attempt import Outcome
 from agent_guard.calls import CallRow
 from agent_guard.claim import result_of, unknown_words
@@ -20,9 +19,11 @@ from agent_guard.events import error_json, event
 from agent_guard.facts import Facts
 from agent_guard.gather import Gathered
 from agent_guard.locks import chain_lock
+from agent_guard.notifications.alerts import BUTTON_PRESSED, NOT_SETTLED, OUTCOME_UNKNOWN
 from agent_guard.preview import diff, snapshot
 from agent_guard.provenance import sightings
 from agent_guard.pseudonymise import is_id
+from agent_guard.readback import compared, differing
 from agent_guard.scopes import failing_flag
 from agent_guard.types import JSON, Code, Status, ToolResult
 from agent_guard.vault import ThreadVault
@@ -119,13 +120,16 @@ def settle_once(
     tool = gathered.tool
     named = _named(core, outcome, vault)
     content = _visible(core, gathered, outcome, vault, named)
-    change = None
+    change, differs = None, {}
     if tool is not None and tool.writes and outcome.ref is not None and outcome.verified:
         source = named or ""
         change = diff(
             snapshot(outcome.before, core.masker, vault, source),
             snapshot(outcome.after, core.masker, vault, source),
         )
+        fields = _fields(core, gathered, outcome, vault, source)
+        differs = differing(gathered, fields)
+        change |= {"fields": fields} if fields else {}
     reference = named if tool and tool.writes else None
     words = (_FOUND if reconciled else _WORDS).get(outcome.state, "")
     kind = {"done": "finished", "failed": "failed", "unknown": "unknown"}[outcome.state]
@@ -183,7 +187,21 @@ def settle_once(
         trace_id=row.trace_id,
         approval_id=row.approval_id,
         reference=reference,
+        differs=differs,
     )
+
+
+def _fields(
+    core: Core, gathered: Gathered, outcome: Outcome, vault: ThreadVault, source: str
+) -> dict[str, dict[str, JSON]]:
+    """What was asked, executed and observed, masked."""
+    result = {} if outcome.result is None else outcome.result.model_dump(mode="json")
+
+    def mask(fields: Mapping[str, JSON]) -> Mapping[str, JSON]:
+        record = outcome.after and replace(outcome.after, snapshot=fields)
+        return snapshot(record, core.masker, vault, source) or {}
+
+    return compared(gathered, result, outcome.before, outcome.after, mask)
 
 
 def _moved(row: CallRow, outcome: Outcome) -> dict[str, JSON]:

@@ -15,7 +15,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import Runnable
 from pydantic import PrivateAttr
 
-from agent_guard.wire import wire_name
+from agent_guard.graph.wire import wire_name
 
 __all__ = ["FixedClock", "ScriptedModel", "assert_no_personal_data", "call"]
 

@@ -13,7 +13,7 @@ from agent_guard.query import Query
 from agent_guard.store import metadata
 from agent_guard.types import Subject
 
-__all__ = ["THREADS", "ThreadRow", "find", "hear", "insert", "set_replaced"]
+__all__ = ["THREADS", "ThreadRow", "erased", "find", "hear", "insert", "set_replaced"]
 
 
 class _Columns(TypedColumns):
@@ -29,14 +29,17 @@ class _Columns(TypedColumns):
     created = Column(sa.BigInteger, nullable=False)
     heard = Column(sa.Integer, nullable=False)
     replaced = Column(sa.Boolean, nullable=False)
+    erased = Column(sa.BigInteger, nullable=True)
 
 
 THREADS = sa.Table("threads", metadata, _Columns)
+sa.Index("threads_party", THREADS.c.tenant, THREADS.c.party)
 
 _INSERT = THREADS.insert()
 _FIND = Query(sa.select(THREADS).where(THREADS.c.id == sa.bindparam("thread")))
 _HEAR = THREADS.update().where(THREADS.c.id == sa.bindparam("thread")).values(heard=THREADS.c.heard + 1)
 _HEARD = sa.select(THREADS.c.heard).where(THREADS.c.id == sa.bindparam("thread"))
+_ERASED = Query(sa.select(THREADS.c.erased).where(THREADS.c.id == sa.bindparam("thread")))
 _REPLACED = THREADS.update().where(THREADS.c.id == sa.bindparam("thread")).values(replaced=sa.bindparam("flag"))
 
 
@@ -49,6 +52,7 @@ class ThreadRow:
         scope: tools the thread may use, or None for all of its policy.
         heard: how many messages the thread has heard.
         replaced: a pending question was replaced since the last answer, so an answer must name its approval.
+        erased: when its party was erased, in milliseconds since 1970, or None. Nothing goes on in it since.
     """
 
     id: str
@@ -60,6 +64,7 @@ class ThreadRow:
     created: int = 0
     heard: int = 0
     replaced: bool = False
+    erased: int | None = None
 
 
 def insert(connection: sa.Connection, row: ThreadRow, *, now_ms: int) -> None:
@@ -97,7 +102,14 @@ def find(connection: sa.Connection, thread: str) -> ThreadRow | None:
         created=row.created,
         heard=row.heard,
         replaced=row.replaced,
+        erased=row.erased,
     )
+
+
+def erased(connection: sa.Connection, thread: str) -> int | None:
+    """When the party of a thread was erased, in milliseconds since 1970, or None."""
+    row = _ERASED.first(connection, {"thread": thread})
+    return None if row is None else row.erased
 
 
 def hear(connection: sa.Connection, thread: str) -> int:

@@ -20,7 +20,7 @@ from pydantic import BaseModel, RootModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from agent_guard.errors import ConfigError
-from agent_guard.types import ENTITY_TYPES, Effect, EntityType
+from agent_guard.types import ENTITY_TYPES, JSON, Change, Effect, EntityType
 from agent_guard.units import parse_duration
 
 __all__ = ["FIELD_CLASSES", "MAX_TIMEOUT_S", "Tool", "tool"]
@@ -58,6 +58,8 @@ class Tool:
         refs: argument name -> kind of the record it names; resolved through ``Records.describe``.
         changes: the argument among ``refs`` whose record the tool changes, or None where it makes a new one.
         result_refs: result field -> kind of the record that was made; read back after the write.
+        sets: argument -> field of the record (of ``Description.snapshot``) that it sets, for those that set one. By
+            default every argument sets the field of its own name. What is read back after a write is compared with it.
         sensitive: arguments whose origin matters (recipients, amounts, links).
         audience: of a tool that sends or writes: the arguments that name who else will see what it does, e.g.
             ``("participants",)`` of a calendar event. While all of them are empty (``None``, ``""``, ``[]`` or ``{}``,
@@ -84,6 +86,9 @@ class Tool:
             became of the call that ran with this key. It gives the result of that call, or None where the system of
             record is sure that it never happened; it raises ``OutcomeUnknown`` or ``ToolUnavailable`` where it cannot
             tell. It changes nothing, and takes no resource that the function itself does not take.
+        undo: of a tool that writes: ``(change) -> (tool's name, args) or None``, a pure function of
+            :class:`agent_guard.types.Change`: the call that turns this change back, in the same pseudonyms. It is only
+            ever proposed, when a person asks for it; None where there is no way back.
         retries: how often it may be tried again within ``timeout_s``, 0 to 5: a read whose system did not answer, and
             any tool that raised ``ToolUnavailable``, because then nothing was sent. Nothing else is ever tried again.
     """
@@ -101,6 +106,7 @@ class Tool:
     refs: Mapping[str, str] = field(default_factory=dict)
     changes: str | None = None
     result_refs: Mapping[str, str] = field(default_factory=dict)
+    sets: Mapping[str, str] | None = None
     sensitive: frozenset[str] = frozenset()
     audience: tuple[str, ...] = ()
     kinds: Mapping[str, EntityType] = field(default_factory=dict)
@@ -112,6 +118,7 @@ class Tool:
     dry_run: Callable[..., Any] | None = None
     render: Callable[..., Any] | None = None
     lookup: Callable[..., Any] | None = None
+    undo: Callable[[Change], tuple[str, Mapping[str, JSON]] | None] | None = None
     retries: int = 2
 
     def __post_init__(self) -> None:
@@ -158,6 +165,7 @@ class Tool:
             "untrusted": (self.untrusted, results),
             "result_fields": (self.result_fields, results),
             "result_refs": (self.result_refs, results),
+            "sets": (self.sets or (), arguments),
         }
         for parameter, (names, known) in named.items():
             for name in names:
@@ -184,6 +192,8 @@ class Tool:
         return f"render asks for {unknown[0]!r}, which the function itself does not take" if unknown else None
 
     def _wrong_lookup(self) -> str | None:
+        if self.undo is not None and not self.writes:
+            return "undo is for tools that write; what a read did need not be undone, leave it out"
         if self.lookup is None:
             return None
         if not self.writes:
@@ -204,6 +214,57 @@ class Tool:
             if not any(_takes(self.args_model.model_fields[name], nothing) for nothing in ("null", '""', "[]", "{}")):
                 return f"audience names {name!r}, which is never empty: somebody else sees every call; leave it out"
         return None
+
+    @classmethod
+    def from_langchain(
+        cls,
+        tool: object,
+        *,
+        effect: Effect,
+        timeout_s: float,
+        name: str | None = None,
+        description: str | None = None,
+        text_limit: int | None = None,
+        untrusted_output: bool = True,
+        inject: Mapping[str, str] | None = None,
+        rejections: tuple[type[Exception], ...] = (),
+        key_window: str = "24h",
+        **contract: Any,
+    ) -> Tool:
+        """The contract of a LangChain tool: any ``BaseTool``, async-only ones and those of MCP servers included.
+
+        The model is shown the arguments that LangChain would show it; they are handed over as plain JSON data. What the
+        tool returns is the one result field ``output``. A tool with a coroutine is awaited, so that a time-out cuts it.
+
+        Args:
+            tool: the LangChain tool; it is copied, and its ``handle_tool_error`` does not apply: an error is no result.
+            name: by default the tool's own, where it has the form of one of ours.
+            description: by default the tool's own.
+            text_limit: the most letters of every text argument that the tool does not bound itself. Without it a tool
+                that takes text of any length is refused by the gateway.
+            untrusted_output: what it returns was written by outsiders; False for a system of record.
+            inject: argument that LangGraph would inject (state, store, runtime) -> the gateway's resource that is given
+                instead. The id of the call is filled with the idempotency key.
+            rejections: what the tool raises when it said no and changed nothing. Any other error of a tool that writes
+                leaves the call *unknown*.
+            key_window, contract: as in :func:`tool`.
+
+        Raises:
+            ConfigError: it is no LangChain tool, the contract is wrong, or an argument can be neither read nor filled.
+        """
+        from agent_guard.integrations.foreign import contract_of
+
+        fields = contract_of(
+            tool,
+            name=name,
+            description=description,
+            text_limit=text_limit,
+            inject=inject or {},
+            rejections=rejections,
+        )
+        untrusted = contract.pop("untrusted", frozenset({"output"}) if untrusted_output else frozenset())
+        options = _contract(fields["name"], contract | {"untrusted": untrusted}, key_window)
+        return cls(effect=effect, timeout_s=timeout_s, **fields, **options)
 
     @property
     def resources(self) -> tuple[str, ...]:
@@ -280,24 +341,10 @@ def tool(
     def build(function: Callable[..., Any]) -> Tool:
         try:
             hints = typing.get_type_hints(function)
-            window = None if key_window == "forever" else parse_duration(key_window)
-        except (NameError, ValueError) as error:
+        except NameError as error:
             raise ConfigError(f"tool {name!r}: {error}") from error
+        options = _contract(name, contract, key_window)
         first = next(iter(inspect.signature(function).parameters), "")
-        for option in contract:
-            if option not in Tool.__dataclass_fields__:
-                near = get_close_matches(option, Tool.__dataclass_fields__, 1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise ConfigError(f"tool {name!r}: there is no {option!r}{hint}")
-        for option in ("sensitive", "unmask", "untrusted", "key", "audience"):
-            if isinstance(contract.get(option), str):
-                raise ConfigError(f"tool {name!r}: {option} is the text {contract[option]!r}; write names in brackets")
-        for option in ("sensitive", "unmask", "untrusted"):
-            if option in contract:
-                contract[option] = frozenset(contract[option])
-        for option in ("key", "audience"):
-            if option in contract:
-                contract[option] = tuple(contract[option])
         doc = inspect.cleandoc(function.__doc__ or "").split("\n\n")[0].replace("\n", " ")
         return Tool(
             name=name,
@@ -307,8 +354,31 @@ def tool(
             effect=effect,
             timeout_s=timeout_s,
             description=description or doc,
-            key_window=window,
-            **contract,
+            **options,
         )
 
     return build
+
+
+def _contract(name: str, contract: Mapping[str, Any], key_window: str) -> dict[str, Any]:
+    """The fields of a contract as they were written, in the types that :class:`Tool` has."""
+    options = dict(contract)
+    try:
+        options["key_window"] = None if key_window == "forever" else parse_duration(key_window)
+    except ValueError as error:
+        raise ConfigError(f"tool {name!r}: {error}") from error
+    for option in options:
+        if option not in Tool.__dataclass_fields__:
+            near = get_close_matches(option, Tool.__dataclass_fields__, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"tool {name!r}: there is no {option!r}{hint}")
+    for option in ("sensitive", "unmask", "untrusted", "key", "audience"):
+        if isinstance(options.get(option), str):
+            raise ConfigError(f"tool {name!r}: {option} is the text {options[option]!r}; write names in brackets")
+    for option in ("sensitive", "unmask", "untrusted"):
+        if option in options:
+            options[option] = frozenset(options[option])
+    for option in ("key", "audience"):
+        if option in options:
+            options[option] = tuple(options[option])
+    return options

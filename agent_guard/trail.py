@@ -16,10 +16,10 @@ from weakref import ref
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
-from agent_guard.atoms import BREAK, Day, atoms, day_of, plain, time_of, words
 from agent_guard.plan import Plan
 from agent_guard.query import Command, Query
 from agent_guard.store import metadata
+from agent_guard.text.atoms import BREAK, Day, atoms, day_of, plain, time_of, words
 from agent_guard.types import JSON, Origin
 
 __all__ = ["TRAIL", "Seen", "Sighting", "Trail", "Trails", "append", "append_plan"]

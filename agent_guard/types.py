@@ -10,15 +10,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
+from agent_guard import markup
 from agent_guard.codes import Code, ErrorClass
 
 __all__ = [
     "ENTITY_TYPES",
     "JSON",
+    "Change",
     "Clock",
     "Code",
     "Decision",
     "Description",
+    "Differs",
     "Directory",
     "Effect",
     "EntityType",
@@ -62,6 +65,11 @@ Speaker = Literal["user", "party", "outside"]
 
 Status = Literal["executed", "denied", "pending", "suggested", "duplicate", "failed", "unknown"]
 """What became of a call. ``unknown``: it may have happened; it is never repeated by itself."""
+
+Differs = Literal["ignored", "normalised", "otherwise"]
+"""How a field that was read back differs from what was asked: it is as it was before; it means the same and is written
+another way; it is something else.
+"""
 
 EntityType = Literal["PERSON", "PHONE", "EMAIL", "ID", "CARD", "IBAN", "LOCATION", "ORG", "URL", "IP", "SECRET"]
 ENTITY_TYPES: tuple[EntityType, ...] = (
@@ -190,6 +198,19 @@ class Decision:
         """True where the call may run without a human."""
         return self.outcome == "allow"
 
+    def _repr_html_(self) -> str:
+        """The decision for a notebook."""
+        return markup.decision(
+            {
+                "outcome": self.outcome,
+                "code": str(self.code),
+                "for_human": self.for_human,
+                "policy": self.policy,
+                "policy_hash": self.policy_hash,
+                "guards": [vars(item) | {"code": str(item.code)} for item in self.guards],
+            }
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class ToolResult:
@@ -199,6 +220,7 @@ class ToolResult:
         content: the tool's visible fields for ``executed`` and ``duplicate``, otherwise a sentence that says what
             to do next.
         reference: the record that was made or changed, e.g. ``"task:9"``.
+        differs: arguments that did not become what was asked, when the record was read back, and how.
         stop: the agent must stop and a human be called.
     """
 
@@ -211,11 +233,42 @@ class ToolResult:
     approval_id: str | None = None
     reference: str | None = None
     decision: Decision | None = None
+    differs: Mapping[str, Differs] = field(default_factory=dict)
 
     @property
     def stop(self) -> bool:
         """Whether the agent must stop and a human be called (law L9)."""
         return self.status == "unknown" or (self.status in ("denied", "failed") and self.code.stops)
+
+    def _repr_html_(self) -> str:
+        """The result for a notebook; what it holds is masked already."""
+        known = {"reference": self.reference, "question": self.approval_id, "trace": self.trace_id}
+        return markup.block(
+            markup.line(markup.badge(self.status), markup.value(self.tool), markup.grey(str(self.code))),
+            markup.line(markup.value(self.content)),
+            markup.fields(known),
+            self.decision._repr_html_() if self.decision else "",
+            word=self.status,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What a finished call changed, as a contract's ``undo`` is told of it: pseudonyms, as they were recorded.
+
+    Args:
+        args: of the call, defaults filled.
+        result: what the policy showed of its result.
+        before, after: the fields of the record that differ; of a record that was made ``before`` is None and ``after``
+            is all of it.
+        reference: the record, e.g. ``"task:9"``.
+    """
+
+    args: Mapping[str, JSON]
+    result: JSON
+    before: Mapping[str, JSON] | None
+    after: Mapping[str, JSON]
+    reference: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""In which line of a YAML file a key stands, for errors that name it."""
+"""Where in a YAML file a key stands: its line, for errors that name it, and its node, to change what stands there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 
 import yaml
 
-__all__ = ["Lines", "line_of", "lines_of"]
+__all__ = ["Lines", "line_of", "lines_of", "node_of"]
 
 Lines = dict[tuple[Hashable, ...], int]
 """Path of a key or an item -> its line, from 1."""
@@ -30,6 +30,16 @@ def line_of(lines: Mapping[tuple[Hashable, ...], int], path: Sequence[Hashable])
     while known and known not in lines:
         known = known[:-1]
     return lines.get(known, 1)
+
+
+def node_of(root: yaml.Node | None, path: Sequence[Hashable]) -> yaml.Node | None:
+    """The value of a key, or None where there is none. What an alias stands for is the node of its anchor."""
+    node = root
+    for part in path:
+        if not isinstance(node, yaml.MappingNode):
+            return None
+        node = next((value for key, value in node.value if key.value == part), None)
+    return node
 
 
 def _note(node: yaml.Node | None, path: tuple[Hashable, ...], lines: Lines) -> None:

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from pydantic import BaseModel, Field
 from sqlalchemy import make_url
 
-from agent_guard.credentials.key import VARIABLE, encoded
+from agent_guard.credentials import MemoryCredentials
 from agent_guard.gateway import Gateway
 from agent_guard.guarded import GuardedThread
 from agent_guard.masking import Masker
@@ -44,6 +45,10 @@ def _no_network() -> Iterator[None]:
     socket.socket.connect = connect  # type: ignore[assignment,method-assign]
     yield
     socket.socket.connect = real  # type: ignore[method-assign]
+
+
+collect_ignore = [] if find_spec("deepagents") else ["test_deepagents.py"]
+"""``make deepagents`` runs it where deepagents can be installed: in an environment of its own."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -175,8 +180,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
     if getattr(request, "param", "sqlite") == "sqlite":
         yield Database(tmp_path)
         return
-    monkeypatch.chdir(tmp_path)  # the keys of dev lie below the current folder, those of other environments nowhere
-    monkeypatch.setenv(VARIABLE, encoded(b"k" * 32).decode())
+    monkeypatch.chdir(tmp_path)  # the keys of databases on a server lie below the current folder
     databases: Databases = request.getfixturevalue("postgres")
     yield OnServer(tmp_path, databases)
     databases.taken_back()
@@ -413,6 +417,8 @@ class World:
             "masker": self.masker,
             "clock": self.clock,
         }
+        if not file and options.get("environment", "dev") != "dev":
+            given["credentials"] = MemoryCredentials()  # as a database in memory has it
         made = Gateway(**(given | options))
         self._gateways.append(made)
         return made

@@ -19,6 +19,7 @@ from agent_guard.cli.storage import keys_of
 from agent_guard.credentials import FileCredentials, MemoryCredentials, Secrets, key_variables
 from agent_guard.errors import ConfigError, StoreError
 from agent_guard.gateway import Gateway
+from agent_guard.graph.wire import wire_name
 from agent_guard.nodes import guarded_agent
 from agent_guard.scopes import agent_flags, revocation, revoked
 from agent_guard.session import Session
@@ -27,7 +28,6 @@ from agent_guard.store import Store
 from agent_guard.testing import ScriptedModel, call
 from agent_guard.tool import tool
 from agent_guard.types import Code
-from agent_guard.wire import wire_name
 from tests.conftest import Note, NoteSent, World
 
 pytestmark = pytest.mark.databases

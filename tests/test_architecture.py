@@ -46,8 +46,8 @@ def test_a_tool_is_run_in_one_place() -> None:
 
 
 def test_interrupt_is_called_in_one_place() -> None:
-    """LangGraph's ``interrupt`` is called once, in the approve node."""
-    assert [path.name for path in _calls("interrupt")] == ["nodes.py"]
+    """LangGraph's ``interrupt`` is called once, for every graph."""
+    assert [path.name for path in _calls("interrupt")] == ["questions.py"]
 
 
 def test_the_clock_is_read_through_the_port() -> None:

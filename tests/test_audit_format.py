@@ -15,16 +15,18 @@ from agent_guard.button import set_flag
 from agent_guard.codes import ErrorClass
 from agent_guard.errors import ApprovalError, OutcomeUnknown, ToolRejected
 from agent_guard.gateway import Gateway
+from agent_guard.privacy import holds
+from agent_guard.privacy.erasure import erase
 from agent_guard.reveal import reveal
 from tests.conftest import World
 from tests.test_reconcile import look
 
 TASK = {"deal_id": "42", "subject": "Call Anna Kowalska"}
 STAGE = {"deal_id": "42", "stage": "won"}
-ELSEWHERE = {"routed", "planned", "escalated"}
+ELSEWHERE = {"routed", "planned", "escalated", "found", "retained"}
 """Kinds whose own tests write them; every append of the whole suite is checked against the format."""
 
-RESERVED = {"erased", "policy_changed"}
+RESERVED = {"policy_changed"}
 """Kinds that nothing writes yet."""
 
 
@@ -51,7 +53,8 @@ def a_day(world: World) -> Gateway:
     thread.invoke("crm.read_deal", {"deal_id": "42"})
     thread.invoke("crm.create_task", TASK)
     thread.invoke("crm.create_task", TASK)
-    thread.invoke("messages.send", {"text": "Hello"})
+    noted = thread.invoke("messages.send", {"text": "Hello"})
+    gateway.judge(str(noted.trace_id), "approve", by=world.boss)
     world.desk.before = refusing(ToolRejected(code="closed"))
     thread.invoke("crm.create_task", TASK | {"subject": "Fails"})
     world.desk.before, world.desk.after = (lambda: None), refusing(OutcomeUnknown(code="reset"))
@@ -75,6 +78,10 @@ def a_day(world: World) -> Gateway:
         set_flag(gateway.store, gateway.audit, "tool:crm.set_stage", pressed=pressed, reason="drill", **common)
     enrolment.add(gateway.store, gateway.audit, "sdr", reason="new", **common)
     enrolment.revoke(gateway.store, gateway.audit, "sdr", reason="over", **common)
+    party = {"tenant": "acme", "party": "contact:17", "reason": "asked for"}
+    holds.place(gateway.store, gateway.audit, name="suit", **party, **common)
+    holds.release(gateway.store, gateway.audit, name="suit", **party, **common)
+    erase(gateway.store, gateway.audit, gateway.sources.keys, **party, **common)
     return gateway
 
 

@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy.dialects import sqlite
 
 from agent_guard import breaker
-from agent_guard.alerts import BUTTON_PRESSED, Alert, Alerts
 from agent_guard.errors import OutcomeUnknown, ToolRejected, ToolUnavailable
 from agent_guard.gateway import Gateway
 from agent_guard.guarded import GuardedThread
+from agent_guard.notifications.alerts import BUTTON_PRESSED, Alert, Alerts
 from agent_guard.types import Code, Subject
 from tests.conftest import World
 

@@ -154,6 +154,13 @@ def test_a_thread_is_opened_again_by_its_subject(world: World) -> None:
     assert len(first.vault().entries()) == 3, "the party's own data is learnt once"
 
 
+@pytest.mark.req("A5")
+def test_no_thread_stands_in_the_systems_chain(world: World) -> None:
+    """There the record keeps what belongs to no conversation; a host that passes such an id on is told."""
+    with pytest.raises(ConfigError, match="does not begin with system/"):
+        world.gateway().open(world.sdr, thread_id="system/acme")
+
+
 @pytest.mark.req("B5")
 @pytest.mark.parametrize(
     "change",

@@ -13,11 +13,11 @@ from langgraph.types import Command
 
 from agent_guard.approvals import Approval
 from agent_guard.errors import ToolRejected
+from agent_guard.graph.wire import wire_name
 from agent_guard.nodes import GuardContext, guarded_agent
 from agent_guard.session import Session
 from agent_guard.testing import ScriptedModel
 from agent_guard.types import Code, ToolResult
-from agent_guard.wire import wire_name
 from tests.conftest import World
 from tests.planned import APPROVERS, EVIL, Talk, announced, desk, rules, step
 

@@ -114,7 +114,11 @@ def test_the_record_tells_what_was_found(world: World) -> None:
     assert meta["before"] == {"state": "unknown", "code": "outcome_unknown"}
     assert meta["after"] == {"state": "done", "code": "allowed"}
     assert (meta["verified"], meta["reference"], event["error"]) == (True, "task:1", None)
-    assert event["diff"] == {"before": None, "after": {"subject": "Call <PERSON_1>"}}
+    assert event["diff"] == {
+        "before": None,
+        "after": {"subject": "Call <PERSON_1>"},
+        "fields": {"subject": dict.fromkeys(("asked", "executed", "observed"), "Call <PERSON_1>")},
+    }
     assert (event["digest"], event["idempotency_key"]) == (asked[0]["digest"], asked[0]["idempotency_key"])
     assert list(thread.gateway.audit.broken(thread.id)) == []
 

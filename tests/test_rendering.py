@@ -393,7 +393,7 @@ def test_a_text_that_became_unspeakable_is_not_sent(world: World) -> None:
 
 def test_the_interrupt_carries_the_text(world: World) -> None:
     """A client of the graph is given the text beside the arguments, as JSON."""
-    from agent_guard.interrupts import payload
+    from agent_guard.graph.interrupts import payload
 
     thread = talk(world, APPROVE)
     approval = thread.gateway.approvals.get(thread.invoke(NAME, ARGS).approval_id or "")

@@ -23,8 +23,8 @@ from agent_guard.errors import ApprovalError, ConfigError, PendingApproval, Stor
 from agent_guard.nodes import guarded_agent
 from agent_guard.session import Session
 from agent_guard.testing import ScriptedModel, assert_no_personal_data, call
-from agent_guard.turns import LEASE_S, turn
 from agent_guard.types import Code, Party, Subject
+from agent_guard.work.turns import LEASE_S, turn
 from tests.conftest import World
 
 pytestmark = pytest.mark.databases

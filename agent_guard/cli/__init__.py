@@ -6,7 +6,22 @@ import sys
 
 import typer
 
-from agent_guard.cli import agents, approvals, audit, calls, db, demo, policy, route, run, switch, work
+from agent_guard.cli import (
+    agents,
+    approvals,
+    audit,
+    calls,
+    db,
+    demo,
+    policy,
+    route,
+    run,
+    scan,
+    suggestions,
+    switch,
+    vault,
+    work,
+)
 from agent_guard.cli.output import fail
 from agent_guard.errors import AgentGuardError
 
@@ -20,16 +35,19 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("run")(run.run)
+app.command("scan")(scan.scan)
 app.command("demo")(demo.demo)
 app.command("route")(route.route)
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(calls.app, name="calls")
+app.add_typer(suggestions.app, name="suggestions")
 app.command("work")(work.work)
 app.command("kill")(switch.kill)
 app.command("revive")(switch.revive)
 app.command("status")(switch.status)
 app.add_typer(agents.app, name="agents")
 app.add_typer(audit.app, name="audit")
+app.add_typer(vault.app, name="vault")
 app.add_typer(policy.app, name="policy")
 app.add_typer(db.app, name="db")
 

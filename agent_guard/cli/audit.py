@@ -9,8 +9,8 @@ import typer
 
 from agent_guard.audit import Audit, StoredEvent
 from agent_guard.audit_format import json_schema
-from agent_guard.auditing.selection import Selection, find, moment, traces
-from agent_guard.cli import audit_proof, audit_report
+from agent_guard.auditing.selection import Selection, find, moment, one_trace
+from agent_guard.cli import audit_proof, audit_replay, audit_report, audit_retain
 from agent_guard.cli.audit_report import (
     ActorOption,
     CodeOption,
@@ -23,9 +23,9 @@ from agent_guard.cli.audit_report import (
     UntilOption,
 )
 from agent_guard.cli.output import ConfigOption, JsonOption, console, line, settings_of
-from agent_guard.cli.show import audit_table
+from agent_guard.cli.show import audit_table, diff_tables
 from agent_guard.cli.storage import keys_of, store_of
-from agent_guard.errors import ConfigError
+from agent_guard.display import timeline
 from agent_guard.types import utc_now
 
 __all__ = ["app"]
@@ -46,6 +46,7 @@ def show(
     ] = None,
     thread: ThreadOption = None,
     last: LastOption = LAST,
+    as_timeline: Annotated[bool, typer.Option("--timeline", help="When each was, and what it tells.")] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -54,17 +55,18 @@ def show(
     with store_of(settings) as store:
         audit = Audit(store, keys_of(settings, store))
         if trace:
-            found = traces(store, trace)
-            if len(found) != 1:
-                which = f"these end so: {', '.join(found[:5])}" if found else "look with: agent-guard audit search"
-                raise ConfigError(f"{len(found) or 'no'} traces are called {trace!r}; {which}")
-            events = audit.events(thread=thread, trace_id=found[0])
+            events = audit.events(thread=thread, trace_id=one_trace(store, trace))
         else:
             events = audit.events(thread=thread, last=last)
         names = sorted({event.thread for event in events})
         broken = [f"{name}, {problem}" for name in names for problem in audit.broken(name)]
-    _print(events, as_json=as_json)
+    if as_timeline and not as_json:
+        console.print(timeline(events))
+    else:
+        _print(events, as_json=as_json)
     if not as_json:
+        for part in diff_tables(events) if trace else ():
+            console.print(part)
         words = f"the chain is broken: {broken[0]}" if broken else "the chains hold"
         console.print(f"{len(events)} events" + (f"; {words}" if events else ""))
 
@@ -130,6 +132,8 @@ def schema() -> None:
 app.command("verify")(audit_proof.verify)
 app.command("seal")(audit_proof.seal)
 app.command("public-key")(audit_proof.public_key)
+app.command("replay")(audit_replay.replay)
+app.command("retain")(audit_retain.retain)
 app.command("export")(audit_report.export)
 app.command("stats")(audit_report.stats)
 

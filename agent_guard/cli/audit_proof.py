@@ -112,6 +112,9 @@ def _tell(report: Report) -> None:
         console.print(f"  and {report.flawed - _SHOWN:,} more; --json names up to {verification.FLAWS_MAX:,}")
     for item in report.seal_flaws[:_SHOWN]:
         console.print(words(f"  seal {item.n}: {item.words}"), soft_wrap=True)
+    if report.removed:
+        where = f"{_many(report.removed, 'event')} in {_many(report.removed_chains, 'chain')}"
+        console.print(f"removed by retention, as is signed: {where}", soft_wrap=True)
     if report.proven:
         console.print(f"proven up to seal {report.proven.n} of {report.seals}, of {report.proven.at}")
     elif report.seals:

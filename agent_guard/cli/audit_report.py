@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,15 +11,26 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from agent_guard.audit import Audit, StoredEvent
 from agent_guard.auditing import export as exporting
 from agent_guard.auditing.export import FORMATS, Format
 from agent_guard.auditing.selection import Selection, count, moment
 from agent_guard.auditing.stats import stats as counted
-from agent_guard.cli.output import ConfigOption, JsonOption, console, fail, line, settings_of
+from agent_guard.cli.output import (
+    AsOption,
+    ConfigOption,
+    JsonOption,
+    console,
+    fail,
+    line,
+    privacy_officer,
+    settings_of,
+)
 from agent_guard.cli.plain import plain
 from agent_guard.cli.progress import progress
-from agent_guard.cli.storage import store_of
+from agent_guard.cli.storage import keys_of, store_of
 from agent_guard.errors import ConfigError
+from agent_guard.privacy import access
 from agent_guard.store import Store
 from agent_guard.types import utc_now
 
@@ -50,15 +61,44 @@ def export(
     since: SinceOption = None,
     until: UntilOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the export that was interrupted.")] = False,
+    restore: Annotated[
+        bool, typer.Option("--restore", help="With --party and --out: put the party's own values back, for its eyes.")
+    ] = False,
+    reason: Annotated[str | None, typer.Option("--reason", help="With --restore: why; it stands in the audit.")] = None,
+    as_: AsOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Writes events into a file, one a line. Exit code 2: some are damaged and marked so; 'audit verify' names them."""
+    """Writes events into a file, one a line. Exit code 2: some are damaged and marked so; 'audit verify' names them.
+
+    With --restore the file answers a request for access: who made it is recorded first, only you can read it, and no
+    value of anybody else is in it.
+    """
     known = _format(format)
     if resume and out is None:
         raise ConfigError("--resume needs --out: the file that the interrupted export was to become")
+    settings = settings_of(config)
+    person = None
+    if restore:
+        if party is None or out is None:
+            raise ConfigError("--restore needs --party and --out")
+        person = privacy_officer(settings, as_, tenant)
+        tenant = person.tenant
     selection = _selection(party=party, tenant=tenant, thread=thread, since=since, until=until)
-    with store_of(settings_of(config)) as store:
-        damaged = _to_screen(store, selection, known) if out is None else _to_file(store, out, selection, known, resume)
+    with store_of(settings) as store:
+        change = None
+        if person is not None and out is not None and party is not None:
+            if out.exists():
+                raise ConfigError(f"{out} exists; name another file, or remove it")
+            keys = keys_of(settings, store)
+            change = access.opened(
+                store, Audit(store, keys), keys, tenant=person.tenant, party=party, by=person.id,
+                reason=reason or "", environment=settings.environment, now=utc_now(),
+            )  # fmt: skip
+        damaged = (
+            _to_screen(store, selection, known)
+            if out is None
+            else _to_file(store, out, selection, known, resume, change)
+        )
     if damaged:
         fail(ConfigError(f"{damaged} events are damaged; see: agent-guard audit verify"))
         raise typer.Exit(DAMAGED)
@@ -108,10 +148,17 @@ def _to_screen(store: Store, selection: Selection, format: Format) -> int:
     return damaged
 
 
-def _to_file(store: Store, out: Path, selection: Selection, format: Format, resume: bool) -> int:
+def _to_file(
+    store: Store,
+    out: Path,
+    selection: Selection,
+    format: Format,
+    resume: bool,
+    change: Callable[[StoredEvent], StoredEvent] | None,
+) -> int:
     try:
         with progress("Exporting", lambda: count(store, selection)) as told:
-            done = exporting.export(store, out, selection, format=format, resume=resume, progress=told)
+            done = exporting.export(store, out, selection, format=format, resume=resume, progress=told, change=change)
     except KeyboardInterrupt:
         fail(ConfigError(f"interrupted; {out} is not there. Go on with the same command and --resume"))
         raise

@@ -27,14 +27,17 @@ from agent_guard.cli.output import (
 )
 from agent_guard.cli.plain import shown, words
 from agent_guard.cli.resuming import LEFT_UNDONE
-from agent_guard.cli.show import audit_table
+from agent_guard.cli.show import audit_table, diff_tables
 from agent_guard.cli.storage import keys_of, store_of
 from agent_guard.errors import ConfigError
 from agent_guard.types import JSON, ToolResult, utc_now
+from agent_guard.undoing import UNDO
 from agent_guard.units import parse_duration
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
+
+    from agent_guard.undoing import Inverse
 
 __all__ = ["app"]
 
@@ -93,11 +96,13 @@ def show(trace: TraceArgument, config: ConfigOption = None, as_json: JsonOption 
         with store.read() as connection:
             row = _named(connection, trace)
             asked = approvals.find(connection, row.approval_id) if row.approval_id else None
+            undoing = ledger.called(connection, f"{UNDO}{row.trace_id}", tenant=row.tenant)
         events, broken = audit.events(trace_id=row.trace_id), list(audit.broken(row.thread))
     if as_json:
         question = None if asked is None else {**asdict(asked), "expires_at": asked.expires_at}
         recorded = [{"id": event.id, "hash": event.hash, **event.data} for event in events]
-        line({"call": _data(row, now), "approval": question, "events": recorded, "broken": broken})
+        undone = [_data(item, now) for item in undoing]
+        line({"call": _data(row, now), "approval": question, "undoing": undone, "events": recorded, "broken": broken})
         return
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim", no_wrap=True)
@@ -107,9 +112,15 @@ def show(trace: TraceArgument, config: ConfigOption = None, as_json: JsonOption 
     if asked is not None:
         said = f"{asked.answer} by {asked.answered_by}" if asked.answer else f"waits until {asked.expires_at}"
         table.add_row("question", words(f"{asked.id}: {said}{f': {asked.message}' if asked.message else ''}"))
+    if row.call_id.startswith(UNDO):
+        table.add_row("undoes", words(row.call_id.removeprefix(UNDO)))
+    for item in undoing:
+        table.add_row("undone by", words(f"{item.trace_id}: {item.state}"))
     console.print(table)
     console.print()
     console.print(audit_table(events))
+    for part in diff_tables(events):
+        console.print(part)
     console.print("The chain holds." if not broken else words(f"The chain is broken: {broken[0]}", "bold red"))
     if row.state == "unknown":
         console.print(
@@ -181,6 +192,50 @@ def resolve(
             reference=reference,
         )
     _print(row.trace_id, result, as_json=as_json)
+
+
+@app.command()
+def undo(
+    trace: TraceArgument,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why; masked before it is stored.")] = None,
+    preview: Annotated[bool, typer.Option("--show", help="Only show the call that would undo it.")] = False,
+    config: ConfigOption = None,
+    app_: AppOption = None,
+    pretend: AsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Proposes the call that turns a finished call back, in your name. It is decided as any other call.
+
+    Exit code 3 where it was neither done nor put before a person.
+    """
+    settings = settings_of(config, app_)
+    by = identity(settings, pretend)
+    with opened(settings, quiet=as_json) as application:
+        gateway = application.gateway
+        with gateway.store.read() as connection:
+            row = _named(connection, trace)
+        inverse = gateway.undo_of(row.trace_id, by=by)
+        result = None if preview else gateway.undo(row.trace_id, by=by, reason=reason)
+    if as_json:
+        _undone_json(row, inverse, result)
+    else:
+        console.print(words(f"{row.trace_id} {row.tool}: undone by {inverse.tool} {shown(dict(inverse.args))}"))
+    if result is None:
+        return
+    if not as_json:
+        _print(str(result.trace_id), result, as_json=False)
+        if result.approval_id:
+            console.print(f"It waits for an answer: agent-guard approvals show {result.approval_id}")
+    if result.status not in ("executed", "pending", "suggested"):
+        raise typer.Exit(LEFT_UNDONE)
+
+
+def _undone_json(row: CallRow, inverse: Inverse, result: ToolResult | None) -> None:
+    data: dict[str, JSON] = {"undoes": row.trace_id, "tool": inverse.tool, "args": dict(inverse.args)}
+    if result is not None:
+        data |= {"trace_id": result.trace_id, "status": result.status, "code": str(result.code)}
+        data |= {"approval": result.approval_id, "reference": result.reference, "content": result.content}
+    line(data)
 
 
 def _print(trace_id: str, result: ToolResult, *, as_json: bool) -> None:

@@ -14,7 +14,8 @@ from rich.panel import Panel
 from rich.text import Text
 
 from agent_guard.cli.output import AppOption, JsonOption, console, line, opened
-from agent_guard.cli.run import converse
+from agent_guard.cli.run import converse, write_report
+from agent_guard.cli.scan import scanned
 from agent_guard.cli.show import Watcher, audit_table, decision_line
 from agent_guard.errors import ConfigError
 from agent_guard.settings import FOLDER, Person, Settings
@@ -39,6 +40,7 @@ _MARK = "# written by 'agent-guard demo'; the demo replaces it and the folder de
 
 def demo(
     sample: Annotated[str, typer.Option("--sample", help="Which shipped conversation.")] = "en_personal_data",
+    everything: Annotated[bool, typer.Option("--all", help="One shipped conversation of every scenario.")] = False,
     app: AppOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -61,7 +63,29 @@ def demo(
             _refusals(application, reply)
             console.rule("what was recorded (pseudonyms only)")
             console.print(audit_table(application.gateway.audit.events(thread=reply.thread_id)))
+        others = sorted(set(application.scenarios) - {SCENARIO}) if everything else []
+        for name in others:
+            _one_more(application, name, settings, as_json=as_json)
     _paths(settings, as_json=as_json)
+
+
+def _one_more(application: Application, name: str, settings: Settings, *, as_json: bool) -> None:
+    """Another scenario: its first shipped conversation, its report and its scan, where it has them."""
+    if not as_json:
+        console.rule(f"scenario {name}", style="bold")
+    scenario = application.scenario(name)
+    paths = sorted(scenario.samples.glob("*.jsonl"))
+    if paths:
+        opening = scenario.read(paths[0], application.worlds[name])
+        watcher = _DemoApprover(application.gateway, as_json=as_json)
+        person = settings.people[APPROVER].subject()
+        reply = converse(application.session(name), name, opening, watcher, person)
+        written = write_report(application, scenario, reply, HOME / "reports") if scenario.report else []
+        if not as_json:
+            for path in written:
+                console.print(f"report, with names as the CRM has them: {path}")
+    if scenario.scan is not None:
+        scanned(application, name, scan_id=f"{name}-demo", wait=False, as_json=as_json)
 
 
 class _DemoApprover(Watcher):

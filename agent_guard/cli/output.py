@@ -6,6 +6,7 @@ import getpass
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,12 +24,14 @@ __all__ = [
     "AppOption",
     "AsOption",
     "ConfigOption",
+    "FailOn",
     "JsonOption",
     "console",
     "fail",
     "identity",
     "line",
     "opened",
+    "privacy_officer",
     "settings_of",
 ]
 
@@ -41,6 +44,12 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line
 AsOption = Annotated[str | None, typer.Option("--as", help="Act as this entry of 'people'; environment dev only.")]
 
 
+class FailOn(StrEnum):
+    """What ends a comparison of policies with exit code 1."""
+
+    WIDER = "wider"
+
+
 def settings_of(config: Path | None, app: str | None = None) -> Settings:
     """The settings of a command."""
     settings = load_settings(config)
@@ -50,6 +59,11 @@ def settings_of(config: Path | None, app: str | None = None) -> Settings:
 def identity(settings: Settings, pretend: str | None) -> Subject:
     """Who types: the operating system's user as ``people`` maps it."""
     return settings.person(getpass.getuser(), pretend=pretend)
+
+
+def privacy_officer(settings: Settings, pretend: str | None, tenant: str | None) -> Subject:
+    """Who types, where that is a person who may work on a party's data."""
+    return settings.privacy_officer(getpass.getuser(), pretend=pretend, tenant=tenant)
 
 
 @contextmanager

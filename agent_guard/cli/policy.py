@@ -1,11 +1,12 @@
-"""``agent-guard policy``: what is wrong in policies, why a call would be decided so, what a new version opens."""
+"""``agent-guard policy``: what is wrong in policies, why a call would be decided so, what a new version opens, and what
+recorded calls would have become under it.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -13,7 +14,18 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from agent_guard.cli.output import AppOption, AsOption, ConfigOption, JsonOption, console, fail, line, settings_of
+from agent_guard.cli import policy_simulate
+from agent_guard.cli.output import (
+    AppOption,
+    AsOption,
+    ConfigOption,
+    FailOn,
+    JsonOption,
+    console,
+    fail,
+    line,
+    settings_of,
+)
 from agent_guard.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -33,12 +45,6 @@ _STYLES = {
     "error": "red", "warning": "yellow", "wider": "red", "narrower": "green", "changed": "dim",
     "allow": "green", "require_approval": "yellow", "suggest": "cyan", "deny": "red", None: "dim",
 }  # fmt: skip
-
-
-class FailOn(StrEnum):
-    """What ends a comparison with exit code 1."""
-
-    WIDER = "wider"
 
 
 @app.command()
@@ -246,3 +252,6 @@ def _grouped(found: Iterable[Change]) -> list[tuple[Change, str, str]]:
 def _short(value: JSON, most: int = 60) -> str:
     text = "-" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+app.command("simulate")(policy_simulate.simulate)

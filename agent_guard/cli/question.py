@@ -20,7 +20,7 @@ from agent_guard.types import JSON
 if TYPE_CHECKING:
     from agent_guard.approvals import Approval
 
-__all__ = ["question", "time_left", "values"]
+__all__ = ["called", "question", "time_left", "values"]
 
 _ORIGINS = {
     "user": "the user's words",
@@ -57,13 +57,13 @@ def question(approval: Approval, *, now_ms: int) -> Group:
     parts.append(Text.assemble(("expires   ", "dim"), words(time_left(approval, now_ms=now_ms))))
     but = f", but not by {approval.requester}" if approval.not_requester else ""
     parts.append(Text.assemble(("answered  ", "dim"), words(f"by: {', '.join(approval.roles)}{but}")))
-    parts += _call(data)
+    parts += called(data)
     for other in data.get("also") or []:
         head = Text("\nWith it, as planned: ", style="bold yellow")
         parts.append(
             head.append_text(words(other.get("tool"), "bold")).append_text(words(f"  ({other.get('effect')})"))
         )
-        parts += [Padding(part, (0, 0, 0, 2)) for part in _call(other)]
+        parts += [Padding(part, (0, 0, 0, 2)) for part in called(other)]
     masked = masked_in(approval)
     if masked:
         parts.append(Text.assemble(("\nmasked    ", "dim"), words(" ".join(masked))))
@@ -90,7 +90,7 @@ def time_left(approval: Approval, *, now_ms: int) -> str:
     return f"in {' '.join(said)} ({approval.expires_at})" if said else f"expired at {approval.expires_at}"
 
 
-def _call(data: Mapping[str, Any]) -> list[RenderableType]:
+def called(data: Mapping[str, Any]) -> list[RenderableType]:
     """One call: its records, what it changes, its arguments, where they come from, what the plan left open."""
     parts: list[RenderableType] = []
     for record in data.get("records") or []:

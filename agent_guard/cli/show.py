@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import typer
+from rich.console import RenderableType
 from rich.markdown import Markdown
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from agent_guard.cli.output import console, line
-from agent_guard.cli.plain import plain, words
+from agent_guard.cli.plain import plain, shown, words
 from agent_guard.types import Decision
 
 if TYPE_CHECKING:
     from agent_guard.approvals import Answer
+    from agent_guard.audit import StoredEvent
     from agent_guard.gateway import Gateway
     from agent_guard.session import Pending, Reply, Session
 
-__all__ = ["Watcher", "audit_table", "decision_line"]
+__all__ = ["Watcher", "audit_table", "decision_line", "diff_tables"]
 
 _STYLES = {"allow": "green", "require_approval": "yellow", "suggest": "cyan", "deny": "red"}
 
@@ -146,6 +148,8 @@ class Watcher:
         elif data["kind"] in ("finished", "failed", "unknown"):
             change = data.get("diff") or {}
             after = f" {_short(change.get('after'))}" if change.get("after") else ""
+            unlike = _unlike(change)
+            after += f" not as asked: {unlike}" if unlike else ""
             console.print(
                 Text(f"{data['kind']:10}", style="green" if data["kind"] == "finished" else "red").append(
                     plain(f"{data['tool']}, {data['result_meta']['latency_ms']} ms{after}"), style="default"
@@ -196,8 +200,56 @@ def _what(data: Mapping[str, Any]) -> str:
     if data.get("decision"):
         return str(data["decision"]["outcome"])
     if data.get("diff"):
-        return _short(data["diff"].get("after"))
+        unlike = _unlike(data["diff"])
+        return f"not as asked: {unlike}" if unlike else _short(_object(data["diff"]).get("after"))
     return _short(data["args_redacted"]) if data.get("args_redacted") else data.get("note") or ""
+
+
+_HOW = {
+    "ignored": "not taken over",
+    "normalised": "written another way",
+    "otherwise": "something else",
+}
+
+
+def _unlike(change: Mapping[str, Any]) -> str:
+    """The fields that did not become what was asked, and how."""
+    fields = _object(_object(change).get("fields"))
+    hows = [(name, _object(item).get("how")) for name, item in fields.items()]
+    return ", ".join(f"{name} {_HOW.get(how, how)}" for name, how in hows if how)
+
+
+def diff_tables(events: Iterable[StoredEvent]) -> Iterator[RenderableType]:
+    """What each of these events tells of a record, field by field: before, asked, executed by the tool's own word, and
+    observed; and what of it is not what was asked. Of a suggestion, what would have been.
+    """
+    for event in events:
+        change = _object(event.data.get("diff"))
+        if change:
+            yield words(f"\n{event.data['kind']}", "bold")
+            yield _diff_table(change)
+
+
+def _diff_table(change: Mapping[str, Any]) -> Table:
+    before, after, fields = (_object(change.get(name)) for name in ("before", "after", "fields"))
+    columns = ["before", "asked", "executed", "observed"] if fields else ["before", "after"]
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("field", *columns, ""):
+        table.add_column(name, overflow="fold")
+    for name in dict.fromkeys([*fields, *before, *after]):
+        item = _object(fields.get(name))
+        how = item.get("how")
+        unasked = bool(fields and before) and not item
+        said = _HOW.get(str(how), str(how)) if how else "nobody asked for it" if unasked else ""
+        cells = {"before": before.get(name), "after": after.get(name), "observed": after.get(name), **item}
+        drawn = [words(shown(cells.get(column)), lines=True) for column in columns]
+        table.add_row(words(name), *drawn, words(said, "bold yellow"))
+    return table
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    """An object of an event, or an empty one where somebody wrote something else."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def _short(value: Any) -> str:

@@ -17,7 +17,7 @@ from agent_guard.errors import ConfigError, StoreError
 from agent_guard.units import parse_duration
 
 if TYPE_CHECKING:
-    from agent_guard.worker import Done
+    from agent_guard.work.worker import Done
 
 __all__ = ["work"]
 
@@ -47,7 +47,7 @@ def work(
         raise ConfigError(f"--interval: {error}") from None
     chat = chat_model(model)
     with _told_to_stop() as stop, opened(settings_of(config, app), quiet=as_json) as application:
-        from agent_guard.worker import Worker
+        from agent_guard.work.worker import Worker
 
         worker = Worker(application.gateway, Sessions(application, chat))
         if retry:

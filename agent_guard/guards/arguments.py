@@ -11,6 +11,11 @@ from agent_guard.types import Code, Objection, ToolCall
 __all__ = ["ARGUMENTS"]
 
 _SHOWN = 5
+
+ONE_AT_A_TIME = (
+    "One approval at a time: another call of this message was put before a person. Propose this one in your next "
+    "message."
+)
 _ORDER = (
     Code.ARGUMENTS_MALFORMED,
     Code.ARGUMENTS_TOO_LARGE,
@@ -30,6 +35,8 @@ def _check(call: ToolCall, tool: Tool | None, policy: Policy, facts: Facts) -> O
     if not facts.problems:
         return None
     problems = sorted(facts.problems, key=lambda problem: (_RANK.get(problem.code, len(_RANK)), problem.path))
+    if problems[0].code is Code.APPROVAL_PENDING:
+        return deny(Code.APPROVAL_PENDING, ONE_AT_A_TIME)
     lines = "; ".join(f"{problem.path}: {problem.message}" for problem in problems[:_SHOWN])
     return deny(problems[0].code, f"The arguments were refused: {lines}.")
 

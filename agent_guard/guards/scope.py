@@ -1,4 +1,6 @@
-"""The allowlist: a tool that the gateway has, the policy names, the environment permits, the thread may use (A1)."""
+"""The allowlist: a tool that the gateway has, the policy names, the environment permits, the thread may use (A1). A
+thread whose customer's data was erased may use none.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,12 @@ __all__ = ["SCOPE"]
 
 
 def _check(call: ToolCall, tool: Tool | None, policy: Policy, facts: Facts) -> Objection | None:
+    if facts.erased:
+        return deny(
+            Code.ERASED,
+            "This conversation was closed. Stop; a new one may be begun.",
+            "The data of this conversation's customer was erased; nothing goes on in it.",
+        )
     if tool is None or not facts.known:
         return deny(Code.TOOL_UNKNOWN, "There is no such tool. Use only the tools you were given.")
     rule = policy.tools.get(tool.name)

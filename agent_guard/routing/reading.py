@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from agent_guard.masking.tokens import PSEUDONYM
-from agent_guard.spelling import skeleton
+from agent_guard.text.spelling import skeleton
 
 __all__ = ["NEUTRAL", "WORD_MAX", "Reading", "letters", "read"]
 

@@ -194,7 +194,7 @@ def test_a_broken_conversation_names_its_line_and_starts_nothing(
 
 def test_unknown_names_are_told_with_the_known_ones(folder: Path) -> None:
     """A scenario or approval that does not exist is refused, with what there is."""
-    with pytest.raises(AgentGuardError, match="there is: sdr_qualification"):
+    with pytest.raises(AgentGuardError, match=r"there is: account_health, .*sdr_qualification"):
         invoke("run", "nothing", "--input", "x")
     with pytest.raises(AgentGuardError, match="approvals list"):
         invoke("approvals", "show", "apr_nothing")

@@ -40,7 +40,7 @@ def test_a_conversation_runs_and_is_approved(
     urls: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Run, list, approve and look, as with files: the task is made once, and no file appears but the key."""
-    monkeypatch.delenv(VARIABLE)
+    monkeypatch.delenv(VARIABLE, raising=False)
     sample = str(SAMPLES / "en_personal_data.jsonl")
     done = rows(invoke("run", "sdr_qualification", "--input", sample, "--json"))
     assert done[-1]["status"] == "pending"

@@ -82,7 +82,7 @@ def test_a_round_that_leaves_something_undone_says_so_by_its_exit_code(
     (row,) = rows(done)
     assert (row["kind"], row["thread"]) == ("failed", approval.thread)
     assert "checkpoints hold no thread" in row["words"]
-    monkeypatch.setattr("agent_guard.turns.TRIES", 1)
+    monkeypatch.setattr("agent_guard.work.turns.TRIES", 1)
     with closing(sqlite3.connect(folder / "guard.db")) as guard:
         guard.execute("UPDATE leases SET until = 0")
         guard.commit()

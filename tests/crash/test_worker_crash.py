@@ -20,8 +20,8 @@ from agent_guard.masking import Masker
 from agent_guard.nodes import guarded_agent
 from agent_guard.session import Session
 from agent_guard.testing import ScriptedModel, call
-from agent_guard.turns import LEASE_S
-from agent_guard.worker import Worker
+from agent_guard.work.turns import LEASE_S
+from agent_guard.work.worker import Worker
 from tests.conftest import Database, World
 from tests.steps import Steps
 

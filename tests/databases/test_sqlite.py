@@ -33,6 +33,17 @@ def test_readers_and_a_writer_share_a_file(url, file):
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
+def test_a_folder_that_went_is_told(tmp_path):
+    """Whatever the system says of the path: the store cannot be used, and nothing else comes out of a transaction."""
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    with opened(f"sqlite:///{folder}/guard.db") as store:
+        folder.rename(tmp_path / "moved")
+        folder.write_text("a file where the folder was")
+        with pytest.raises(StoreError, match="was removed or replaced"), store.read():
+            pass
+
+
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
 def test_a_database_in_memory_lives_and_dies_with_its_store(url):
     """Two stores in memory do not know of each other, and threads of one share it."""

@@ -16,18 +16,24 @@ NOTEBOOKS = sorted((HERE / "notebooks").glob("*.ipynb"))
 
 PUBLIC = {
     "agent_guard",
+    "agent_guard.auditing.selection",
     "agent_guard.credentials",
+    "agent_guard.display",
     "agent_guard.facts",
+    "agent_guard.hindsight",
     "agent_guard.masking",
+    "agent_guard.integrations",
     "agent_guard.nodes",
     "agent_guard.policies.check",
     "agent_guard.policies.diff",
     "agent_guard.policies.explain",
     "agent_guard.session",
     "agent_guard.testing",
+    "agent_guard.tool",
     "agent_guard.types",
 }
 OTHERS = {"pydantic", "app"}  # "app" is the module that a notebook writes itself
+LANGCHAIN = {"langchain.agents", "langchain_core.tools", "langgraph.types"}  # what an existing agent is made of
 MOST_CODE_CELLS = 12
 LONGEST_DEFINITION = 10
 MAGIC = re.compile(r"\A%%writefile [^\n]+\n")
@@ -91,6 +97,46 @@ PROMISED = {
         "wider desk.invite stage where.note.maxLength 200 -> 400",
         "wider desk.invite stage approvers.not_requester True -> False",
         "an example: desk.invite {",
+    ],
+    "07_guard_an_existing_agent": [
+        "[('eve@elsewhere.example', 'all contacts')]",
+        "waits: True | sent: []",
+        "send_document {'to': '<EMAIL_1>', 'document': 'price list'}",
+        "[('to', ['untrusted'])]",
+        "the model saw:",
+        "<EMAIL_1>. Please send me the price list.",
+        "refused: u1 may not answer this",
+        "I sent anna@kowalska.example the price list.",
+        "sent: [('anna@kowalska.example', 'price list')]",
+        "error |",
+        "Do not retry this call as it is.",
+        "sent to eve: False",
+        "proposed -> decided -> asked -> refused -> answered -> started -> finished",
+        "broken: []",
+        "no personal data in",
+    ],
+    "06_audit_replay_simulate": [
+        "desk.offer denied stop_word",
+        "desk.offer denied value_invented",
+        "desk.delete denied tool_unknown",
+        "desk.offer executed allowed",
+        "+0.0 s  proposed    u1",
+        '"text": "<PERSON_1> likes the blue one."',
+        "decided     u1          allow (allowed): No guard objects.",
+        "deny value_invented: to holds <EMAIL_2>, which the model made up.",
+        "agrees 6 decided again, 6 agree",
+        "differs",
+        "was edited",
+        "- recorded is deny (stop_word), reached is allow (allowed)",
+        "- the first guard that differs: recorded is content: deny (stop_word), reached is content: allow (allowed)",
+        "agrees",
+        "6 calls: 0 wider, 2 narrower",
+        "narrower desk.offer allow allowed -> deny argument_not_permitted (1)",
+        "narrower desk.offer allow allowed -> require_approval approval_required (1)",
+        "6 calls: 1 wider, 0 narrower",
+        "wider desk.offer deny stop_word -> allow allowed (1)",
+        "cannot be told: desk.offer (1): text holds a pseudonym, and nobody asked then whether maxLength holds",
+        "desk.offer allow allowed -> deny limit_rate (1)",
     ],
 }
 """What the output of each notebook must hold, in this order."""
@@ -170,7 +216,7 @@ def test_it_uses_the_public_api_alone(path: Path) -> None:
     """It imports the standard library, pydantic and the public modules; and no name that begins with an underscore."""
     for source in sources(path):
         for module in imports(source):
-            assert module in PUBLIC | OTHERS or module.partition(".")[0] in sys.stdlib_module_names
+            assert module in PUBLIC | OTHERS | LANGCHAIN or module.partition(".")[0] in sys.stdlib_module_names
         attributes = [node.attr for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)]
         assert [name for name in attributes if name.startswith("_") and not name.endswith("__")] == []
 

@@ -1,0 +1,253 @@
+"""Work that is written once and waits in two ways.
+
+A generator does its work between its ``yield``s, in plain synchronous code, and yields where a tool runs: there it
+waits. :func:`drive` goes through it in the caller's thread. :func:`adrive` goes through it from an event loop: the work
+is done in threads of our own, and no thread is held while a tool runs. What the generator owns (a claimed call) is
+never left half done: whoever waits may be cancelled, and its event loop may end; the generator goes on to its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextvars
+import time
+from collections.abc import Callable, Coroutine, Generator
+from concurrent.futures import Future, wait as wait_for_all
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial, wraps
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+
+from agent_guard.codes import Code
+from agent_guard.runtime.loops import LoopThread
+from agent_guard.runtime.running import Cut, Running
+from agent_guard.runtime.workers import NoThread, Workers, after_fork
+
+__all__ = ["DOORS_MOST", "Pause", "Run", "Waits", "adrive", "aside", "drive", "twin"]
+
+T = TypeVar("T")
+S = TypeVar("S")
+P = ParamSpec("P")
+
+DOORS_MOST = 32
+"""How many threads do the synchronous work of the async doors of one process."""
+
+SETTLE_S = 3.0
+"""How long a process that ends waits for the calls that its event loops left behind, in seconds."""
+
+DOORS = Workers("agent_guard door", DOORS_MOST)
+HOUSE = LoopThread("agent_guard house")  # nothing of others runs on it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Start this, and wait for its answer.
+
+    Args:
+        start: starts it and returns at once.
+        seconds: the most it may take; then it is cut.
+    """
+
+    start: Callable[[], Running]
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pause:
+    """Wait this long."""
+
+    seconds: float
+
+
+Waits = Generator[Run | Pause, Any, T]
+"""Work that yields where it waits, and returns a ``T``. What a run gives or raises comes back at the ``yield``."""
+
+_Step = Callable[[], Run | Pause]
+
+
+def drive(work: Waits[T], *, sleep: Callable[[float], None] = time.sleep) -> T:
+    """Does the work in this thread.
+
+    A KeyboardInterrupt, or whatever else ends the waiting, cuts what runs; the work is brought to its end before it is
+    raised again.
+    """
+    ended: BaseException | None = None
+    step: _Step = partial(next, work)
+    while True:
+        try:
+            request = step()
+        except StopIteration as done:
+            if ended is not None:
+                raise ended from None
+            answer: T = done.value
+            return answer
+        running = None
+        try:
+            if ended is None and isinstance(request, Run):
+                running = request.start()
+                _await(running, request.seconds)
+            elif ended is None:
+                sleep(request.seconds)
+        except Exception as error:  # it could not be started
+            step = partial(work.throw, error)
+            continue
+        except BaseException as error:  # the caller is told to end; a call that it began is not left open
+            ended = error
+        step = _resumed(work, running, stopped=ended is not None)
+
+
+def _await(running: Running, seconds: float) -> None:
+    try:
+        running.answer.exception(timeout=seconds)
+    except TimeoutError:
+        running.late(seconds)  # does nothing where the answer came in this moment
+
+
+def _resumed(work: Waits[Any], running: Running | None, *, stopped: bool) -> _Step:
+    """The next piece of the work, with what came out of what it waited for."""
+    if running is None:
+        return partial(work.throw, _cancelled()) if stopped else partial(next, work)
+    if stopped:
+        running.cut(_cancelled())
+    error = running.answer.exception()
+    return partial(work.send, running.answer.result()) if error is None else partial(work.throw, error)
+
+
+def _cancelled() -> Cut:
+    return Cut(Code.CALLER_GONE, "cancelled")
+
+
+async def adrive(work: Waits[T]) -> T:
+    """Does the work from an event loop, which it never blocks.
+
+    When the caller is cancelled, what runs is cut, the work is brought to its end, and then CancelledError goes on. A
+    second cancellation, or the end of the caller's loop, ends the waiting and not the work.
+    """
+    driven = _Driven(work)
+    HOUSE.run(driven.go, contextvars.copy_context())
+    try:
+        return await asyncio.wrap_future(driven.done)
+    except asyncio.CancelledError:
+        driven.stop()
+        with suppress(Exception):  # whatever came out, the caller has ended
+            await asyncio.wrap_future(driven.done)
+        raise
+
+
+class _Driven(Generic[T]):
+    """Work on its way through the house's loop and threads."""
+
+    def __init__(self, work: Waits[T]) -> None:
+        self._work = work
+        self._running: Running | None = None
+        self._stopped = False
+        self.done: Future[T] = Future()
+        self.done.set_running_or_notify_cancel()  # from now on nobody's cancellation reaches it
+
+    async def go(self) -> None:
+        _UNDER_WAY.add(self)
+        try:
+            answer = await self._through()
+        except BaseException as error:
+            self.done.set_exception(error)
+        else:
+            self.done.set_result(answer)
+        finally:
+            _UNDER_WAY.discard(self)
+
+    async def _through(self) -> T:
+        step: _Step = partial(next, self._work)
+        while True:
+            try:
+                request = await _in_a_thread(partial(self._piece, step))
+            except NoThread:
+                request = self._piece(step)  # the house's loop is held for a moment; no call is left half done
+            if isinstance(request, _Over):
+                answer: T = request.answer
+                return answer
+            await self._wait(request)
+            step = _resumed(self._work, self._running, stopped=self._stopped)
+
+    def _piece(self, step: _Step) -> Run | Pause | _Over:
+        """In a thread: one piece of the work, and the start of what it waits for."""
+        while True:
+            try:
+                request = step()
+            except StopIteration as done:
+                return _Over(done.value)
+            self._running = None
+            try:
+                if isinstance(request, Run) and not self._stopped:
+                    self._running = request.start()
+            except Exception as error:  # it could not be started
+                step = partial(self._work.throw, error)
+                continue
+            return request
+
+    async def _wait(self, request: Run | Pause) -> None:
+        running = self._running
+        if running is None:
+            if not self._stopped:
+                await asyncio.sleep(request.seconds)
+            return
+        if self._stopped:  # while it was being started
+            running.cut(_cancelled())
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        timer = loop.call_later(request.seconds, running.late, request.seconds)
+        running.answer.add_done_callback(lambda _: loop.call_soon_threadsafe(ended.set))
+        await ended.wait()  # not for the answer itself: asyncio takes some errors for its own
+        timer.cancel()
+
+    def stop(self) -> None:
+        """Cuts what runs, and lets nothing more begin. From any thread."""
+        self._stopped = True
+        running = self._running
+        if running is not None:
+            running.cut(_cancelled())
+
+
+@dataclass(frozen=True)
+class _Over:
+    """The work is done."""
+
+    answer: Any
+
+
+_UNDER_WAY: set[_Driven[Any]] = set()
+after_fork(_UNDER_WAY.clear)
+
+
+@atexit.register
+def _settle() -> None:
+    """The process ends: what still runs for an event loop that is gone is cut and settled."""
+    left = list(_UNDER_WAY)
+    for driven in left:
+        driven.stop()
+    wait_for_all([driven.done for driven in left], timeout=SETTLE_S)
+
+
+async def _in_a_thread(function: Callable[[], T]) -> T:
+    return await asyncio.wrap_future(DOORS.call(function, contextvars.copy_context()))
+
+
+async def aside(function: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+    """Does synchronous work in a thread of the async doors, with the caller's context variables. When the caller is
+    cancelled the work is brought to its end, unless it has not begun.
+    """
+    return await _in_a_thread(partial(function, *args, **options))
+
+
+def twin(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
+    """The asynchronous twin of a method that waits for nothing but databases and ports."""
+    name = method.__name__
+
+    @wraps(method)
+    async def twinned(self: S, /, *args: P.args, **options: P.kwargs) -> T:
+        found: Callable[P, T] = getattr(self, name)
+        return await aside(found, *args, **options)
+
+    twinned.__name__ = f"a{name}"
+    twinned.__qualname__ = method.__qualname__.replace(name, f"a{name}")
+    twinned.__doc__ = f":meth:`{name}`, from an event loop; it never blocks the loop."
+    return twinned

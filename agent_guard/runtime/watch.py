@@ -1,0 +1,106 @@
+"""The red button while calls run: the flags are read again and again, and what they cover is cut (A31).
+
+One thread a gateway and one query an interval, while calls of the gateway run; none otherwise. The flags may be pressed
+in any process. A store that cannot be read counts as pressed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Collection, Iterable
+
+from agent_guard.codes import Code
+from agent_guard.errors import ToolUnavailable
+from agent_guard.runtime.running import Cut, Running
+
+__all__ = ["INTERVAL_S", "Watch"]
+
+INTERVAL_S = 0.5
+"""How often the flags are read while calls run, in seconds: whatever is pressed cuts within a second."""
+
+IDLE_ROUNDS = 10
+"""How many intervals the thread stays when nothing runs any more."""
+
+EVERYTHING = "*"
+
+log = logging.getLogger("agent_guard")
+
+
+class Watch:
+    """Cuts the running calls of one gateway.
+
+    Args:
+        pressed: reads every pressed flag; may raise anything, and then everything is cut.
+        interval_s: how often, in seconds.
+    """
+
+    def __init__(self, pressed: Callable[[], Collection[str]], *, interval_s: float = INTERVAL_S) -> None:
+        self.interval_s = interval_s
+        self._pressed = pressed
+        self._begin()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._running: dict[Running, frozenset[str]] = {}
+        self._thread: threading.Thread | None = None
+        self._closed = threading.Event()
+
+    def add(self, running: Running, scopes: Iterable[str]) -> None:
+        """Watches a run until it ends.
+
+        Args:
+            scopes: the flags that cover it, besides the one for everything.
+
+        Raises:
+            ToolUnavailable: no thread can be had to watch it; it must not begin.
+        """
+        if self._process != os.getpid():  # the threads of the process that this one was forked from are not here
+            self._begin()
+        with self._lock:
+            if self._thread is None and not self._closed.is_set():
+                thread = threading.Thread(target=self._watch, name="agent_guard watch", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:
+                    raise ToolUnavailable(f"nobody can watch the red button: {error}", code="tools_busy") from None
+                self._thread = thread
+            self._running[running] = frozenset((EVERYTHING, *scopes))
+        running.answer.add_done_callback(lambda _: self._running.pop(running, None))
+
+    def close(self) -> None:
+        """Ends the watching. What still runs goes on, unwatched."""
+        self._closed.set()
+
+    def _watch(self) -> None:
+        idle = 0
+        while not self._closed.wait(self.interval_s):
+            with self._lock:
+                running = list(self._running.items())
+                idle = 0 if running else idle + 1
+                if idle > IDLE_ROUNDS:
+                    self._thread = None
+                    return
+            if running:
+                self._look(running)
+
+    def _look(self, running: list[tuple[Running, frozenset[str]]]) -> None:
+        try:
+            pressed = frozenset(self._asked())
+        except Exception as error:  # whatever it is, nobody can say that these may go on
+            log.warning("the red button cannot be read, so what runs is cut: %s", type(error).__name__)
+            for item, _ in running:
+                item.cut(Cut(Code.KILLED, "unreadable"))
+            return
+        for item, scopes in running:
+            found = sorted(pressed & scopes)
+            if found:
+                item.cut(Cut(Code.KILLED, ", ".join(found)))
+
+    def _asked(self) -> Collection[str]:
+        try:
+            return self._pressed()
+        except Exception:  # once more: what runs is lost when it is cut, and a connection may just have been renewed
+            return self._pressed()
