@@ -27,9 +27,19 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.decision
 	$(BIN)/python -m benchmarks.audit
 	$(BIN)/python -m benchmarks.flight
+	$(BIN)/python -m benchmarks.databases
+	$(BIN)/python -m benchmarks.workers
+	$(BIN)/python -m benchmarks.growth
+	$(BIN)/python -m benchmarks.stale
 
 bench-router: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.router $(ARGS)
+
+bench-groundedness: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.groundedness $(ARGS)
+
+bench-masking: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.masking $(ARGS)
 
 # Other systems are installed into environments of their own under .bench/.
 bench-bypass: $(VENV)/.dev
@@ -46,8 +56,19 @@ $(ATTACK)/.installed: $(INPUTS) benchmarks/attack/constraints.txt | $(VENV)/.pyt
 	@$(ATTACK)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(ATTACK)/constraints.txt --constraint benchmarks/attack/constraints.txt agentdojo==0.1.35 --editable '.[sqlite]'
 	@touch $@
 
-$(VENV)/.demo: EXTRAS = ru,en,sqlite
-$(VENV)/.dev:  EXTRAS = ru,en,sqlite,postgres,langchain,keyring,test,check
+# What google-genai, a part of deepagents, needs is an older tenacity too. No later release was tried.
+DEEP := .bench/deepagents
+deepagents: $(DEEP)/.installed
+	$(DEEP)/bin/python -m pytest -q tests/test_deepagents.py $(ARGS)
+
+$(DEEP)/.installed: $(INPUTS) | $(VENV)/.python
+	@rm -rf $(DEEP) && mkdir -p .bench && $(BIN)/python -m venv $(DEEP)
+	@grep -v '^tenacity==' constraints.txt > $(DEEP)/constraints.txt
+	@$(DEEP)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(DEEP)/constraints.txt deepagents==0.7.32 --editable '.[ru,en,sqlite,postgres,langchain,test]'
+	@touch $@
+
+$(VENV)/.demo: EXTRAS = ru,en,pl,sqlite
+$(VENV)/.dev:  EXTRAS = ru,en,pl,sqlite,postgres,langchain,keyring,slack,caldav,zoom,prometheus,opentelemetry,test,check
 # The stamp is set after a good install only and renewed when a pin or a dependency changes: a second run needs no network.
 $(VENV)/.demo $(VENV)/.dev: $(INPUTS) | $(VENV)/.python
 	@echo 'installing into $(VENV) ...'
@@ -73,4 +94,4 @@ endif
 clean:
 	rm -rf $(VENV) .bench
 
-.PHONY: demo test check bench bench-router bench-bypass attack clean
+.PHONY: demo test check bench bench-router bench-masking bench-groundedness bench-bypass attack deepagents clean
