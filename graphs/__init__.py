@@ -1,4 +1,4 @@
-"""The reference application: five scenarios, of which one is built so far.
+"""The reference application: five scenarios over one embedded world.
 
 ``SCENARIOS`` is what ``agent-guard --app graphs:SCENARIOS`` loads. The default model and the graph of a scenario are
 imported when they are first made, so that listing the scenarios costs nothing.
@@ -6,35 +6,107 @@ imported when they are first made, so that listing the scenarios costs nothing.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from agent_guard.errors import ConfigError
 from agent_guard.scenario import Opening, Scenario, World
-from agent_guard.types import Clock, Party, Ref, Subject
+from agent_guard.types import JSON, Clock, Party, Ref, Subject
+from graphs.calendar_booking.conversation import read_booking
+from graphs.requests import read_request
 from graphs.sdr_qualification.conversation import read
+from graphs.support_draft.requests import read_draft_request
 from tools import TOOLS
+from tools.accounts import account_facts
+from tools.alert_log import AlertLog
+from tools.alerts import alert_slack
+from tools.booking import confirm, free_slots, hold, release
+from tools.calendars.seed import seed_calendars
+from tools.calendars.sql import SqlCalendar, SqlInvitations, SqlZones
 from tools.crm.seed import seed
 from tools.crm.sql import SqlCRM, known
+from tools.crm.sql_overview import SqlOverview
+from tools.helpdesk.seed import seed_tickets
+from tools.helpdesk.sql import SqlHelpdesk
+from tools.knowledge import search_knowledge
+from tools.knowledge_base import KnowledgeBase
+from tools.meetings.offline import OfflineMeetings
+from tools.notify.outbox import Outbox
+from tools.records import RecordsByKind
+from tools.stale_deals import stale_deals
+from tools.tickets import answer_ticket, read_ticket
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from langgraph.graph.state import CompiledStateGraph
 
     from agent_guard.gateway import Gateway
+    from agent_guard.scanning import Scan
+    from tools.meetings.port import Meetings
+    from tools.notify.port import Channel
 
 __all__ = ["SCENARIOS"]
 
 TENANT = "demo"
 _HERE = Path(__file__).parent
+ARTICLES = _HERE.parent / "tools" / "articles"
 
 
 def _world(url: str, clock: Clock) -> World:
-    """The embedded CRM, filled with invented people where it is empty."""
+    """The embedded CRM, filled with invented people where it is empty, and where notices to colleagues go."""
     crm = SqlCRM(url, clock=clock)
     crm.create()
     seed(crm, now=clock())
-    return World(resources={"crm": crm}, records=crm, close=crm.close)
+    helpdesk = SqlHelpdesk(crm)
+    helpdesk.create()
+    seed_tickets(crm, now=clock())
+    log = AlertLog(crm)
+    log.create()
+    resources = {"crm": crm, "overview": SqlOverview(crm), "alert_log": log, "channel": _channel(crm)}
+    resources |= {"helpdesk": helpdesk, "knowledge": KnowledgeBase.load(ARTICLES)}
+    calendar = SqlCalendar(crm)
+    calendar.create()
+    seed_calendars(calendar, now=clock())
+    calendar.sweep()
+    resources |= {"calendar": calendar, "zones": SqlZones(crm), "invitations": SqlInvitations(crm)}
+    resources |= {"meetings": _meetings()}
+    records = RecordsByKind(crm, {"ticket": helpdesk, "calendar": calendar, "event": calendar})
+    return World(resources=resources, records=records, close=crm.close)
+
+
+def _meetings() -> Meetings:
+    """Links that lead nowhere, unless ``AGENT_GUARD_ZOOM_USER`` says whose Zoom meetings they are: ``me`` or an id. The
+    secrets are the agent's (``zoom_account_id``, ``zoom_client_id``, ``zoom_client_secret``).
+
+    Raises:
+        ConfigError: it is no id, or httpx is not installed.
+    """
+    named = os.environ.get("AGENT_GUARD_ZOOM_USER")
+    if not named:
+        return OfflineMeetings()
+    from tools.meetings.zoom import ZoomMeetings
+
+    return ZoomMeetings(user=named)
+
+
+def _channel(crm: SqlCRM) -> Channel:
+    """The one channel for notices: an outbox in the application's database, unless ``AGENT_GUARD_SLACK_CHANNEL`` names
+    a channel's id, or says ``webhook``; the secrets are the agent's (``slack_bot_token``, ``slack_webhook_url``).
+
+    Raises:
+        ConfigError: it names no channel, or slack_sdk is not installed.
+    """
+    named = os.environ.get("AGENT_GUARD_SLACK_CHANNEL")
+    if not named:
+        outbox = Outbox(crm)
+        outbox.create()
+        return outbox
+    from tools.notify.slack import SlackBot, SlackWebhook
+
+    return SlackWebhook() if named == "webhook" else SlackBot(named)
 
 
 def _sdr_conversation(source: Path | BinaryIO, world: World) -> Opening:
@@ -57,6 +129,67 @@ def _sdr_conversation(source: Path | BinaryIO, world: World) -> Opening:
     return Opening(subject=owner, party=party, lines=[line.text for line in conversation.messages])
 
 
+def _booking(source: Path | BinaryIO, world: World) -> Opening:
+    """A client's messages about a meeting with the owner of the deal that the header names.
+
+    Raises:
+        ConfigError: a broken line, or a deal that the CRM does not have.
+    """
+    booking = read_booking(source)
+    crm: SqlCRM = world.resources["crm"]
+    deal = crm.describe(Ref(kind="deal", id=booking.deal_id))
+    if deal is None or deal.party is None or deal.responsible is None:
+        raise ConfigError(f"the CRM has no deal {booking.deal_id}; name one that it has in the first line")
+    owner = Subject(id=deal.responsible, tenant=TENANT, roles={"sdr"}, region=deal.region)
+    contact = deal.party.partition(":")[2]
+    world.resources["zones"].put(contact, booking.zone)
+    refs = {"calendar_id": deal.responsible, "contact_id": contact}
+    party = Party(id=deal.party, refs=refs, known=known(crm, contact))
+    return Opening(subject=owner, party=party, lines=list(booking.texts))
+
+
+def _booking_graph(model: BaseChatModel, gateway: Gateway) -> CompiledStateGraph[Any, Any, Any, Any]:
+    from graphs.calendar_booking.graph import build
+
+    return build(model, gateway)
+
+
+def _booking_planner() -> BaseChatModel:
+    from graphs.calendar_booking.planner import planner
+
+    return planner()
+
+
+def _support_request(source: Path | BinaryIO, world: World) -> Opening:
+    """What a colleague asked for; the ticket named in the header says who it is about.
+
+    Raises:
+        ConfigError: a broken line, or a ticket that the helpdesk does not have.
+    """
+    request = read_draft_request(source)
+    crm: SqlCRM = world.resources["crm"]
+    helpdesk: SqlHelpdesk = world.resources["helpdesk"]
+    ticket = helpdesk.describe(Ref(kind="ticket", id=request.ticket))
+    if ticket is None or ticket.party is None:
+        raise ConfigError(f"the helpdesk has no ticket {request.ticket}; name one that it has in the first line")
+    subject = Subject(id=request.user, tenant=TENANT, roles=request.roles, region=request.region)
+    author = known(crm, ticket.party.partition(":")[2])
+    party = Party(id=ticket.party, refs={"ticket_id": request.ticket}, known=author)
+    return Opening(subject=subject, party=party, lines=list(request.texts), speaker="user")
+
+
+def _support_graph(model: BaseChatModel, gateway: Gateway) -> CompiledStateGraph[Any, Any, Any, Any]:
+    from graphs.support_draft.graph import build
+
+    return build(model, gateway)
+
+
+def _support_planner() -> BaseChatModel:
+    from graphs.support_draft.planner import planner
+
+    return planner()
+
+
 def _sdr_graph(model: BaseChatModel, gateway: Gateway) -> CompiledStateGraph[Any, Any, Any, Any]:
     from graphs.sdr_qualification.graph import build
 
@@ -69,7 +202,91 @@ def _sdr_planner() -> BaseChatModel:
     return SdrPlanner()
 
 
+def _request(source: Path | BinaryIO, _world: World) -> Opening:
+    """What a member of staff asked for; it is about no customer."""
+    request = read_request(source)
+    subject = Subject(id=request.user, tenant=TENANT, roles=request.roles, region=request.region)
+    return Opening(subject=subject, party=None, lines=list(request.texts), speaker="user")
+
+
+def _health_graph(model: BaseChatModel, gateway: Gateway) -> CompiledStateGraph[Any, Any, Any, Any]:
+    from graphs.account_health.graph import build
+
+    return build(model, gateway)
+
+
+def _health_planner() -> BaseChatModel:
+    from graphs.account_health.planner import planner
+
+    return planner()
+
+
+def _health_scan(world: World) -> Scan:
+    from graphs.account_health.scan import scan
+
+    return scan(world, TENANT)
+
+
+def _health_report(kind: str, calls: Sequence[Mapping[str, JSON]]) -> str:
+    from graphs.account_health import report
+
+    return report.html_of_calls(calls) if kind == "html" else report.markdown_of_calls(calls)
+
+
+def _forgotten_graph(model: BaseChatModel, gateway: Gateway) -> CompiledStateGraph[Any, Any, Any, Any]:
+    from graphs.forgotten_deal.graph import build
+
+    return build(model, gateway)
+
+
+def _forgotten_planner() -> BaseChatModel:
+    from graphs.forgotten_deal.planner import planner
+
+    return planner()
+
+
+def _forgotten_scan(world: World) -> Scan:
+    from graphs.forgotten_deal.scan import scan
+
+    return scan(world, TENANT)
+
+
 SCENARIOS = {
+    "account_health": Scenario(
+        name="account_health",
+        tools=(account_facts, alert_slack),
+        policy=_HERE / "account_health" / "policy.yaml",
+        host_policies={"account_health_alert": _HERE / "account_health" / "alert.yaml"},
+        graph=_health_graph,
+        planner=_health_planner,
+        world=_world,
+        read=_request,
+        samples=_HERE / "account_health" / "samples",
+        scan=_health_scan,
+        report={"md": partial(_health_report, "md"), "html": partial(_health_report, "html")},
+    ),
+    "calendar_booking": Scenario(
+        name="calendar_booking",
+        tools=(free_slots, hold, confirm, release),
+        policy=_HERE / "calendar_booking" / "policy.yaml",
+        graph=_booking_graph,
+        planner=_booking_planner,
+        world=_world,
+        read=_booking,
+        samples=_HERE / "calendar_booking" / "samples",
+    ),
+    "forgotten_deal": Scenario(
+        name="forgotten_deal",
+        tools=(stale_deals, alert_slack),
+        policy=_HERE / "forgotten_deal" / "policy.yaml",
+        host_policies={"forgotten_deal_scan": _HERE / "forgotten_deal" / "scan.yaml"},
+        graph=_forgotten_graph,
+        planner=_forgotten_planner,
+        world=_world,
+        read=_request,
+        samples=_HERE / "forgotten_deal" / "samples",
+        scan=_forgotten_scan,
+    ),
     "sdr_qualification": Scenario(
         name="sdr_qualification",
         tools=TOOLS,
@@ -79,5 +296,15 @@ SCENARIOS = {
         world=_world,
         read=_sdr_conversation,
         samples=_HERE / "sdr_qualification" / "samples",
+    ),
+    "support_draft": Scenario(
+        name="support_draft",
+        tools=(read_ticket, search_knowledge, answer_ticket),
+        policy=_HERE / "support_draft" / "policy.yaml",
+        graph=_support_graph,
+        planner=_support_planner,
+        world=_world,
+        read=_support_request,
+        samples=_HERE / "support_draft" / "samples",
     ),
 }

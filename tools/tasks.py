@@ -30,12 +30,13 @@ from tools.crm.port import (
 from tools.deals import DealId
 from tools.leads import Qualification
 
-__all__ = ["NewTask", "TaskCreated", "create_task"]
+__all__ = ["NewTask", "TaskCreated", "create_task", "written_day"]
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
-def _written_day(value: object) -> date:
+def written_day(value: object) -> date:
+    """A day as ``YYYY-MM-DD``, or a date; nothing else."""
     # Left to itself pydantic also takes seconds since 1970, and 0 would be a due date.
     if isinstance(value, str) and _DAY.fullmatch(value):
         return date.fromisoformat(value)
@@ -60,7 +61,7 @@ class NewTask(BaseModel):
             description="what the call is about; one line without markup",
         ),
     ]
-    due: Annotated[date, BeforeValidator(_written_day), Field(description="the day of the call, YYYY-MM-DD")]
+    due: Annotated[date, BeforeValidator(written_day), Field(description="the day of the call, YYYY-MM-DD")]
     qualification: Qualification | None = None
 
 

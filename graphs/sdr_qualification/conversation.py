@@ -9,21 +9,17 @@ anything is returned, so nothing is ever half read.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, BinaryIO, Literal, TypeVar
+from typing import Annotated, BinaryIO, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from agent_guard.errors import ConfigError
+from graphs.jsonl import MAX_LINE_BYTES, lines, opened, parsed
 
 __all__ = ["MAX_LINE_BYTES", "Conversation", "Line", "read"]
-
-MAX_LINE_BYTES = 1_000_000
-"""Longest line, in bytes."""
 
 
 class _Closed(BaseModel):
@@ -61,25 +57,19 @@ def read(source: Path | str | BinaryIO) -> Conversation:
     Raises:
         ConfigError: the file cannot be read, or a line is wrong; it names the file, the line and what to do.
     """
-    if isinstance(source, (str, Path)):
-        try:
-            with Path(source).open("rb") as stream:
-                return _read(stream, Path(source).name)
-        except OSError as error:
-            raise ConfigError(f"{source}: cannot be read ({error.strerror}); check the path and its rights") from error
-    return _read(source, str(getattr(source, "name", "<stream>")))
+    return opened(source, _read)
 
 
 def _read(stream: BinaryIO, name: str) -> Conversation:
     header: _Header | None = None
     said: list[Line] = []
     before: datetime | None = None
-    for number, text in _lines(stream, name):
+    for number, text in lines(stream, name):
         where = f"{name}, line {number}"
         if header is None:
-            header = _parsed(_Header, text, where)
+            header = parsed(_Header, text, where)
             continue
-        line = _parsed(Line, text, where)
+        line = parsed(Line, text, where)
         if before is not None and line.at < before:
             raise ConfigError(f"{where}: this message is older than the one before it; put the lines in order of time")
         before = line.at
@@ -90,50 +80,3 @@ def _read(stream: BinaryIO, name: str) -> Conversation:
     if not client:
         raise ConfigError(f"{name}, line 2: the client says nothing; add at least one line of the speaker client")
     return Conversation(deal_id=header.deal_id, language=header.language, messages=client)
-
-
-def _lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
-    blank: int | None = None
-    number = 0
-    while raw := stream.readline(MAX_LINE_BYTES + 2):
-        number += 1
-        if len(raw.rstrip(b"\r\n")) > MAX_LINE_BYTES:
-            raise ConfigError(f"{name}, line {number}: longer than {MAX_LINE_BYTES} bytes; split the message")
-        try:
-            text = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"{name}, line {number}: not UTF-8; save the file as UTF-8") from error
-        if not text:
-            blank = blank or number
-            continue
-        if blank is not None:
-            raise ConfigError(f"{name}, line {blank}: a blank line between messages; remove it")
-        yield number, text
-
-
-_Model = TypeVar("_Model", bound=BaseModel)
-
-
-def _parsed(model: type[_Model], text: str, where: str) -> _Model:
-    try:
-        data = json.loads(text, object_pairs_hook=_once)
-        return model.model_validate(data)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the line"
-        keys = ", ".join(model.model_fields)
-        raise ConfigError(f"{where}: {field}: {first['msg']}; the keys are {keys}") from None
-    except (ValueError, RecursionError) as error:
-        problem = str(error) if isinstance(error, _TwiceError) else "not a JSON object"
-        raise ConfigError(f"{where}: {problem}; write one JSON object a line") from None
-
-
-class _TwiceError(ValueError):
-    """A key stands twice in one object."""
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise _TwiceError("a key stands twice")
-    return found

@@ -1,24 +1,14 @@
-"""The graph as a LangGraph server loads it: made by a factory from ``guard.yaml``, without a checkpointer."""
+"""The graph as a LangGraph server loads it; see :mod:`graphs.serving`."""
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from langgraph.graph.state import CompiledStateGraph
 
-from agent_guard.app import Application
-from agent_guard.settings import load_settings
-from graphs import SCENARIOS
+from graphs.serving import application as _application, graph_of  # noqa: F401  its tests close it
 
 __all__ = ["make_graph"]
-
-_NAME = "sdr_qualification"
-
-
-@cache
-def _application() -> Application:
-    return Application(load_settings())
 
 
 def make_graph() -> CompiledStateGraph[Any, Any, Any, Any]:
@@ -28,5 +18,4 @@ def make_graph() -> CompiledStateGraph[Any, Any, Any, Any]:
         ConfigError: there is no usable configuration.
         StoreError: a database cannot be used.
     """
-    scenario = SCENARIOS[_NAME]
-    return scenario.graph(scenario.planner(), _application().gateway)
+    return graph_of("sdr_qualification")
