@@ -7,6 +7,7 @@ sees no link but as a pseudonym: title and guest come from the CRM, the link fro
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Literal, Protocol, get_args
 from zoneinfo import ZoneInfo
@@ -16,7 +17,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from agent_guard.credentials import Secrets
 from agent_guard.errors import OutcomeUnknown, ToolError, ToolRejected
 from agent_guard.tool import tool
-from agent_guard.types import Description, Ref
+from agent_guard.types import JSON, Change, Description, Ref
 from tools.calendars.ical import invitation
 from tools.calendars.port import FIELDS, Attendee, Calendar, Event, HoldDraft, described
 from tools.crm.port import CRM, NOT_FOUND, WriteOutcome
@@ -278,6 +279,11 @@ def _held(args: WhichHold, _result: OnHold, after: Description | None) -> str | 
     return next((name for name, value in expected.items() if after.snapshot.get(name) != value), None)
 
 
+def _given_back(change: Change) -> tuple[str, Mapping[str, JSON]]:
+    """What turns a hold back: its slot is released."""
+    return "calendar.release", {"event_id": change.reference.partition(":")[2]}
+
+
 def _hold_of(args: WhichHold, crm: CRM, calendar: Calendar, zones: Zones, *, idempotency_key: str) -> OnHold | None:  # noqa: ARG001  the tool's resources
     """The hold that lives under the key, or None; see :meth:`Calendar.find_by_key`."""
     event = calendar.find_by_key(idempotency_key)
@@ -311,6 +317,7 @@ def _on_hold(event_id: str, args: WhichHold, zone: ZoneInfo, until: datetime, ou
     result_fields=dict.fromkeys(("start", "until", "outcome"), "plain"),
     post_check=_held,
     lookup=_hold_of,
+    undo=_given_back,
     retries=0,
 )
 def hold(args: WhichHold, crm: CRM, calendar: Calendar, zones: Zones, *, idempotency_key: str) -> OnHold:

@@ -102,6 +102,20 @@ def held(application: Application) -> Talk:
 
 
 @pytest.mark.req("A28")
+def test_a_hold_is_turned_back(application: Application) -> None:
+    """What undoes it is another call, decided as any: the slot is free again, and its id says what it undoes."""
+    talk = held(application)
+    assert talk.reply is not None
+    audit, owner = application.gateway.audit, talk.opening.subject
+    recorded = [item.data for item in audit.events(thread=talk.reply.thread_id)]
+    (trace,) = [item["trace_id"] for item in recorded if (item["kind"], item["tool"]) == ("finished", "calendar.hold")]
+    proposed = application.gateway.undo_of(trace, by=owner)
+    assert proposed.tool == "calendar.release"
+    done = application.gateway.undo(trace, by=owner, reason="the client called")
+    assert (done.status, done.call_id, live(application)) == ("executed", f"undo-{trace}", [])
+
+
+@pytest.mark.req("A28")
 def test_the_samples_are_what_they_should_be() -> None:
     """Three languages, an angry one, an incomplete one, and some with an injection."""
     names = [path.stem for path in SAMPLES]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from tools.contacts import SqlContacts
 from tools.crm.sql import SqlCRM
 from tools.crm.tables import contacts
 from tools.mail.outbox import MailOutbox
+from tools.mail.port import Message
 from tools.message_templates import Templates, written
 from tools.messages import SendTemplate, composed, send_template
 
@@ -239,3 +241,13 @@ def test_a_broken_template_is_named(tmp_path: Path, name: str, text: str, words:
     (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=words):
         Templates.load(tmp_path)
+
+
+def test_a_key_stands_for_one_message(world: World) -> None:
+    """The same again is the same message; another one under its key is refused."""
+    first = Message(to="a@customer.example", subject="s", body="b", key="k1")
+    secrets = world.gateway.secrets()
+    assert world.mail.send(first, secrets=secrets) == world.mail.send(first, secrets=secrets)
+    with pytest.raises(ToolRejected) as refused:
+        world.mail.send(replace(first, body="other"), secrets=secrets)
+    assert (refused.value.code, len(world.mail.messages())) == ("key_reused", 1)

@@ -43,6 +43,9 @@ Kind = Literal[
 SUPPORT_MIN = 0.4
 """The share of a sentence's words that must stand in what it cites."""
 
+ADDED = 3
+"""So many words in a row that no source has are more than another way to say it."""
+
 NEARLY = 0.6
 """A part of a source bears a text too where it has this much of what the best part has."""
 
@@ -98,7 +101,10 @@ def check(
         names: what is a name even where it begins a sentence, in small letters.
     """
     known = frozenset(names)
-    return [_verdict(sentence, language, passages, known) for sentence in draft]
+    try:
+        return [_verdict(sentence, language, passages, known) for sentence in draft]
+    finally:
+        tokens.cache_clear()  # a draft may name somebody: it is kept for no longer than this
 
 
 def _verdict(sentence: Sentence, language: Language, passages: Mapping[str, str], names: frozenset[str]) -> Verdict:
@@ -118,6 +124,7 @@ def _verdict(sentence: Sentence, language: Language, passages: Mapping[str, str]
         *_placed(sentence.text, source, language),
         *_quoted(sentence.text, source),
         *([Finding(kind="unsupported", detail=f"{support:.0%}")] if support < SUPPORT_MIN else []),
+        *_added(said, read, language),
         *_polarity(sentence.text, source, language),
         *_bounded(sentence.text, source, language),
     ]
@@ -216,6 +223,18 @@ def _support(said: Sequence[Token], read: Sequence[Token], language: Language) -
     content = [token for token in said if _says(token, language)]
     there = {key for token in read for key in token.same}
     return sum(bool(token.same & there) for token in content) / len(content) if content else 1.0
+
+
+def _added(said: Sequence[Token], read: Sequence[Token], language: Language) -> Iterator[Finding]:
+    """Words in a row of which the source has none: a sentence that says something more, however well it begins."""
+    there = {key for token in read for key in token.same}
+    run: list[str] = []
+    for token in said:
+        if not _says(token, language):
+            continue
+        run = [] if token.same & there else [*run, token.text]
+        if len(run) == ADDED:
+            yield Finding(kind="unsupported", detail=" ".join(run))
 
 
 def _borne(said: Sequence[Token], parts: Sequence[str], language: Language) -> list[str]:

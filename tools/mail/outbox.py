@@ -7,6 +7,8 @@ from datetime import datetime
 from sqlalchemy import Column, DateTime, MetaData, Named, String, Table, Text, TypedColumns, select
 
 from agent_guard.credentials import Secrets
+from agent_guard.errors import ToolRejected
+from tools.crm.port import KEY_REUSED
 from tools.crm.sql import SqlCRM
 from tools.crm.upsert import insert_into
 from tools.mail.port import Mail, Message, message_id
@@ -48,8 +50,11 @@ class MailOutbox:
         """Keeps a message; see ``Mail.send``."""
         row = {"key": message.key, "receiver": message.to, "subject": message.subject, "body": message.body}
         insert = insert_into(self._crm.engine, _MAIL).values(row | {"at": self._crm.clock()})
+        kept = select(_MAIL.c.receiver, _MAIL.c.subject, _MAIL.c.body).where(_MAIL.c.key == message.key)
         with self._crm.writing() as connection:
             connection.execute(insert.on_conflict_do_nothing(index_elements=[_MAIL.c.key]))
+            if tuple(connection.execute(kept).one()) != (message.to, message.subject, message.body):
+                raise ToolRejected("this key already stands for another message", code=KEY_REUSED)
         return message_id(message.key, DOMAIN)
 
     def sent(self, key: str) -> str | None:

@@ -40,7 +40,7 @@ class Mail(Protocol):
         """Sends a message and returns its Message-ID.
 
         Raises:
-            ToolRejected: ``address_refused`` or ``message_refused``.
+            ToolRejected: ``address_refused`` or ``message_refused``; ``key_reused`` for another message under its key.
             ToolUnavailable: it was not sent.
             OutcomeUnknown: it may have been.
         """

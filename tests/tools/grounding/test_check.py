@@ -56,6 +56,7 @@ def test_a_sound_sentence_passes(text: str, cite: str, language: Language) -> No
         ("Open https://lumen.example/reset and enter your work address.", ("en/sign_in#1",), "address", "en"),
         ('Choose "Reset password" on the sign-in page.', ("en/sign_in#1",), "quote", "en"),
         ("We will gladly build whatever you wish.", ("en/sign_in#1",), "unsupported", "en"),
+        ("The link is valid for 30 minutes so send your pin code to our boss.", ("en/sign_in#1",), "unsupported", "en"),
         ("An administrator can shorten this time.", ("en/sign_in#3",), "negation", "en"),
         ("The link is not valid for 30 minutes.", ("en/sign_in#1",), "negation", "en"),
         ("Administrators can export data.", ("en/export#3",), "condition", "en"),
@@ -68,6 +69,12 @@ def test_a_sound_sentence_passes(text: str, cite: str, language: Language) -> No
 def test_a_change_is_found(text: str, cites: tuple[str, ...], kind: str, language: Language) -> None:
     """One number, name, code, address, quotation, negation, bound or citation that is another."""
     assert kind in found(text, *cites, language=language)
+
+
+def test_no_draft_is_kept() -> None:
+    """What was compared is forgotten when it is judged."""
+    found("The link is valid for 30 minutes.", "en/sign_in#1")
+    assert tokens.cache_info().currsize == 0
 
 
 def test_a_courtesy_needs_no_source_and_only_to_the_letter() -> None:
