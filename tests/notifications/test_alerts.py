@@ -199,7 +199,7 @@ def test_the_log_has_one_line_at_the_severitys_level(caplog: pytest.LogCaptureFi
         alerts.send(alert(kind=severity, severity=severity, text="One.\nTwo.\u2028Three." + "x" * 9000))
     alerts.drain(PATIENCE_S)
     assert [(record.name, record.levelname) for record in caplog.records] == [
-        ("agent_guard.notifications.alerts", name) for name in ("INFO", "WARNING", "CRITICAL")
+        ("agent_guard.alerts", name) for name in ("INFO", "WARNING", "CRITICAL")
     ]
     for record in caplog.records:
         assert "One. Two. Three." in record.getMessage()
@@ -375,5 +375,5 @@ def test_without_anybody_the_log_is_told(world: World, caplog: pytest.LogCapture
     gateway.press(reason="drill", by="ops")
     gateway.close()
     assert any(
-        record.name == "agent_guard.notifications.alerts" and "ops" in record.getMessage() for record in caplog.records
+        record.name == "agent_guard.alerts" and "ops" in record.getMessage() for record in caplog.records
     )

@@ -28,7 +28,7 @@ def test_the_log_has_one_line_without_the_description(caplog: pytest.LogCaptureF
     caplog.set_level(logging.INFO)
     LogNotifier().asked(NOTICE)
     (record,) = caplog.records
-    assert (record.name, record.levelname) == ("agent_guard.notifications.notify", "INFO")
+    assert (record.name, record.levelname) == ("agent_guard.notify", "INFO")
     assert record.getMessage() == (
         "apr_1 waits until 2026-01-05T11:20:05+00:00: crm.x (send) of u1 in acme, thread t1, trace T1; "
         "may be answered by: lead, manager"
