@@ -175,7 +175,11 @@ def test_nothing_stays_open(url):
         with other.read() as connection:
             query = "SELECT state, count(*) FROM pg_stat_activity WHERE datname = current_database() GROUP BY state"
             states = dict(connection.exec_driver_sql(query).all())
-            locks = connection.exec_driver_sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").scalar()
+            query = (
+                "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_locks.database = pg_database.oid "
+                "WHERE locktype = 'advisory' AND datname = current_database()"
+            )
+            locks = connection.exec_driver_sql(query).scalar()
     assert set(states) == {"active", "idle"}
     assert locks == 0
 
