@@ -374,6 +374,4 @@ def test_without_anybody_the_log_is_told(world: World, caplog: pytest.LogCapture
     gateway = world.gateway()
     gateway.press(reason="drill", by="ops")
     gateway.close()
-    assert any(
-        record.name == "agent_guard.alerts" and "ops" in record.getMessage() for record in caplog.records
-    )
+    assert any(record.name == "agent_guard.alerts" and "ops" in record.getMessage() for record in caplog.records)
