@@ -156,11 +156,8 @@ HOLDING = ("proposed", "pending", "approved", "claimed", "done", "unknown")
 """States in which a call holds its step of the plan."""
 
 _BY_ID = Query(sa.select(CALLS).where(CALLS.c.trace_id == sa.bindparam("trace")))
-_FIND = Query(
-    sa.select(CALLS)
-    .where(CALLS.c.thread == sa.bindparam("thread"), CALLS.c.call_id == sa.bindparam("call"))
-    .order_by(CALLS.c.created.desc(), CALLS.c.trace_id.desc())
-)
+_FIND = Query(sa.select(CALLS).where(CALLS.c.thread == sa.bindparam("thread"), CALLS.c.call_id == sa.bindparam("call")))
+"""Not ordered: for the order SQLite would read the whole thread by its other index."""
 _RECENT = Query(
     sa.select(CALLS.c.same, CALLS.c.state, CALLS.c.key)
     .where(
@@ -240,7 +237,8 @@ def by_id(connection: sa.Connection, trace_id: str) -> CallRow | None:
 def find(connection: sa.Connection, thread: str, call_id: str) -> list[CallRow]:
     """All calls that carried this id, the newest first: the same id may have been proposed with other arguments."""
     rows = _FIND.all(connection, {"thread": thread, "call": call_id})
-    return [row for item in rows if (row := row_of(item)) is not None]
+    found = [row for item in rows if (row := row_of(item)) is not None]
+    return sorted(found, key=lambda row: (row.created, row.trace_id), reverse=True)
 
 
 def pending(connection: sa.Connection, thread: str) -> list[CallRow]:
