@@ -7,13 +7,15 @@ imported when they are first made, so that listing the scenarios costs nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from agent_guard.errors import ConfigError
 from agent_guard.scenario import Opening, Scenario, World
+from agent_guard.tool import Tool
 from agent_guard.types import JSON, Clock, Party, Ref, Subject
 from graphs.calendar_booking.conversation import read_booking
 from graphs.requests import read_request
@@ -148,18 +150,6 @@ def _booking(source: Path | BinaryIO, world: World) -> Opening:
     return Opening(subject=owner, party=party, lines=list(booking.texts))
 
 
-def _booking_graph(model: BaseChatModel, gateway: Gateway) -> CompiledStateGraph[Any, Any, Any, Any]:
-    from graphs.calendar_booking.graph import build
-
-    return build(model, gateway)
-
-
-def _booking_planner() -> BaseChatModel:
-    from graphs.calendar_booking.planner import planner
-
-    return planner()
-
-
 def _support_request(source: Path | BinaryIO, world: World) -> Opening:
     """What a colleague asked for; the ticket named in the header says who it is about.
 
@@ -178,53 +168,11 @@ def _support_request(source: Path | BinaryIO, world: World) -> Opening:
     return Opening(subject=subject, party=party, lines=list(request.texts), speaker="user")
 
 
-def _support_graph(model: BaseChatModel, gateway: Gateway) -> CompiledStateGraph[Any, Any, Any, Any]:
-    from graphs.support_draft.graph import build
-
-    return build(model, gateway)
-
-
-def _support_planner() -> BaseChatModel:
-    from graphs.support_draft.planner import planner
-
-    return planner()
-
-
-def _sdr_graph(model: BaseChatModel, gateway: Gateway) -> CompiledStateGraph[Any, Any, Any, Any]:
-    from graphs.sdr_qualification.graph import build
-
-    return build(model, gateway)
-
-
-def _sdr_planner() -> BaseChatModel:
-    from graphs.sdr_qualification.planner import SdrPlanner
-
-    return SdrPlanner()
-
-
 def _request(source: Path | BinaryIO, _world: World) -> Opening:
     """What a member of staff asked for; it is about no customer."""
     request = read_request(source)
     subject = Subject(id=request.user, tenant=TENANT, roles=request.roles, region=request.region)
     return Opening(subject=subject, party=None, lines=list(request.texts), speaker="user")
-
-
-def _health_graph(model: BaseChatModel, gateway: Gateway) -> CompiledStateGraph[Any, Any, Any, Any]:
-    from graphs.account_health.graph import build
-
-    return build(model, gateway)
-
-
-def _health_planner() -> BaseChatModel:
-    from graphs.account_health.planner import planner
-
-    return planner()
-
-
-def _health_scan(world: World) -> Scan:
-    from graphs.account_health.scan import scan
-
-    return scan(world, TENANT)
 
 
 def _health_report(kind: str, calls: Sequence[Mapping[str, JSON]]) -> str:
@@ -233,78 +181,56 @@ def _health_report(kind: str, calls: Sequence[Mapping[str, JSON]]) -> str:
     return report.html_of_calls(calls) if kind == "html" else report.markdown_of_calls(calls)
 
 
-def _forgotten_graph(model: BaseChatModel, gateway: Gateway) -> CompiledStateGraph[Any, Any, Any, Any]:
-    from graphs.forgotten_deal.graph import build
+def _scenario(name: str, *, tools: Sequence[Tool], read: Callable[..., Opening], **more: Any) -> Scenario:
+    """A scenario as its folder holds it: ``policy.yaml``, ``samples``, ``graph.build`` and ``planner.planner``. The last
+    two are imported when they are first needed.
+    """
 
-    return build(model, gateway)
+    def graph(model: BaseChatModel, gateway: Gateway) -> CompiledStateGraph[Any, Any, Any, Any]:
+        built: CompiledStateGraph[Any, Any, Any, Any] = import_module(f"graphs.{name}.graph").build(model, gateway)
+        return built
 
+    def planner() -> BaseChatModel:
+        made: BaseChatModel = import_module(f"graphs.{name}.planner").planner()
+        return made
 
-def _forgotten_planner() -> BaseChatModel:
-    from graphs.forgotten_deal.planner import planner
-
-    return planner()
-
-
-def _forgotten_scan(world: World) -> Scan:
-    from graphs.forgotten_deal.scan import scan
-
-    return scan(world, TENANT)
-
-
-SCENARIOS = {
-    "account_health": Scenario(
-        name="account_health",
-        tools=(account_facts, alert_slack),
-        policy=_HERE / "account_health" / "policy.yaml",
-        host_policies={"account_health_alert": _HERE / "account_health" / "alert.yaml"},
-        graph=_health_graph,
-        planner=_health_planner,
+    folder = _HERE / name
+    return Scenario(
+        name=name,
+        tools=tools,
+        policy=folder / "policy.yaml",
+        graph=graph,
+        planner=planner,
         world=_world,
+        read=read,
+        samples=folder / "samples",
+        **more,
+    )
+
+
+def _scan(name: str, world: World) -> Scan:
+    found: Scan = import_module(f"graphs.{name}.scan").scan(world, TENANT)
+    return found
+
+
+_ALL = (
+    _scenario(
+        "account_health",
+        tools=(account_facts, alert_slack),
         read=_request,
-        samples=_HERE / "account_health" / "samples",
-        scan=_health_scan,
+        host_policies={"account_health_alert": _HERE / "account_health" / "alert.yaml"},
+        scan=partial(_scan, "account_health"),
         report={"md": partial(_health_report, "md"), "html": partial(_health_report, "html")},
     ),
-    "calendar_booking": Scenario(
-        name="calendar_booking",
-        tools=(free_slots, hold, confirm, release),
-        policy=_HERE / "calendar_booking" / "policy.yaml",
-        graph=_booking_graph,
-        planner=_booking_planner,
-        world=_world,
-        read=_booking,
-        samples=_HERE / "calendar_booking" / "samples",
-    ),
-    "forgotten_deal": Scenario(
-        name="forgotten_deal",
+    _scenario("calendar_booking", tools=(free_slots, hold, confirm, release), read=_booking),
+    _scenario(
+        "forgotten_deal",
         tools=(stale_deals, alert_slack),
-        policy=_HERE / "forgotten_deal" / "policy.yaml",
-        host_policies={"forgotten_deal_scan": _HERE / "forgotten_deal" / "scan.yaml"},
-        graph=_forgotten_graph,
-        planner=_forgotten_planner,
-        world=_world,
         read=_request,
-        samples=_HERE / "forgotten_deal" / "samples",
-        scan=_forgotten_scan,
+        host_policies={"forgotten_deal_scan": _HERE / "forgotten_deal" / "scan.yaml"},
+        scan=partial(_scan, "forgotten_deal"),
     ),
-    "sdr_qualification": Scenario(
-        name="sdr_qualification",
-        tools=TOOLS,
-        policy=_HERE / "sdr_qualification" / "policy.yaml",
-        graph=_sdr_graph,
-        planner=_sdr_planner,
-        world=_world,
-        read=_sdr_conversation,
-        samples=_HERE / "sdr_qualification" / "samples",
-    ),
-    "support_draft": Scenario(
-        name="support_draft",
-        tools=(read_ticket, search_knowledge, answer_ticket),
-        policy=_HERE / "support_draft" / "policy.yaml",
-        graph=_support_graph,
-        planner=_support_planner,
-        world=_world,
-        read=_support_request,
-        samples=_HERE / "support_draft" / "samples",
-    ),
-}
+    _scenario("sdr_qualification", tools=TOOLS, read=_sdr_conversation),
+    _scenario("support_draft", tools=(read_ticket, search_knowledge, answer_ticket), read=_support_request),
+)
+SCENARIOS = {scenario.name: scenario for scenario in _ALL}

@@ -25,7 +25,7 @@ from graphs.sdr_qualification.phrases import ACKNOWLEDGED, CLOSINGS, QUESTIONS
 from graphs.sdr_qualification.reading import Context, Reading
 from tools.leads import MAX_QUESTIONS, asks_for_human, grade, missing, one_question, opted_out
 
-__all__ = ["CREATE_TASK", "READ_DEAL", "SdrPlanner"]
+__all__ = ["CREATE_TASK", "READ_DEAL", "SdrPlanner", "planner"]
 
 READ_DEAL = "crm__read_deal"
 CREATE_TASK = "crm__create_task"
@@ -130,6 +130,11 @@ class SdrPlanner(BaseChatModel):
                 "finish_reason": "tool_calls" if message.tool_calls else "stop",
             },
         )
+
+
+def planner() -> SdrPlanner:
+    """The model."""
+    return SdrPlanner()
 
 
 def _usage(read: int, written: int) -> UsageMetadata:
