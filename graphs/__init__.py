@@ -182,8 +182,8 @@ def _health_report(kind: str, calls: Sequence[Mapping[str, JSON]]) -> str:
 
 
 def _scenario(name: str, *, tools: Sequence[Tool], read: Callable[..., Opening], **more: Any) -> Scenario:
-    """A scenario as its folder holds it: ``policy.yaml``, ``samples``, ``graph.build`` and ``planner.planner``. The last
-    two are imported when they are first needed.
+    """A scenario as its folder holds it: ``policy.yaml``, ``samples``, ``graph.build`` and ``planner.planner``,
+    which are imported when they are first needed.
     """
 
     def graph(model: BaseChatModel, gateway: Gateway) -> CompiledStateGraph[Any, Any, Any, Any]:
