@@ -11,11 +11,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from threading import RLock
-from weakref import ref
 
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
+from agent_guard.databases.port import UNCOMMITTED
 from agent_guard.plan import Plan
 from agent_guard.query import Command, Query
 from agent_guard.store import metadata
@@ -28,9 +28,6 @@ _AMOUNT = re.compile(r"[-+]\d{1,30}(?:[.,]\d{1,30})?|\d{1,30}[.,]\d{1,30}")
 
 PLANNED = "plan"
 """Stands where a text's origin stands: a row that is no text but the thread's plan."""
-
-WRITTEN = "agent_guard.trail"
-"""Notes on a connection that it has written to a thread's trail."""
 
 LOOKS_MAX = 64
 """How many places of a phrase's rarest word are looked at for each origin; a phrase that is not found in them counts
@@ -270,8 +267,7 @@ class Trails:
 
     def of(self, connection: sa.Connection, thread: str) -> Trail:
         """One thread's trail as it is stored now."""
-        written, by = connection.info.get(WRITTEN, (None, None))
-        if written == thread and by is not None and by() is connection:
+        if thread in connection.info.get(UNCOMMITTED, ()):
             return Trail().catch_up(connection, thread)  # what this transaction wrote may yet be undone
         trail = self._kept.get(thread)
         if trail is None:
@@ -283,7 +279,7 @@ class Trails:
 
 def append_plan(connection: sa.Connection, thread: str, plan: Plan) -> None:
     """Stores a plan that was checked, inside the caller's transaction; the calls that follow are held against it."""
-    connection.info[WRITTEN] = (thread, ref(connection))
+    connection.info.setdefault(UNCOMMITTED, set()).add(thread)
     last = _LAST.first(connection, {"thread": thread}).n or 0
     values = {"thread": thread, "n": last + 1, "origin": PLANNED, "source": plan.digest, "linked": True}
     _INSERT.run(connection, values | {"text": plan.model_dump_json()})
@@ -293,7 +289,7 @@ def append(connection: sa.Connection, thread: str, sightings: Sequence[Sighting]
     """Stores texts inside the caller's transaction; another process that was first raises ``IntegrityError``."""
     if not sightings:
         return
-    connection.info[WRITTEN] = (thread, ref(connection))
+    connection.info.setdefault(UNCOMMITTED, set()).add(thread)
     last = _LAST.first(connection, {"thread": thread}).n or 0
     _INSERT.many(
         connection,

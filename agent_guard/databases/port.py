@@ -9,7 +9,12 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
-__all__ = ["Database"]
+__all__ = ["UNCOMMITTED", "Database"]
+
+UNCOMMITTED = "agent_guard.uncommitted"
+"""In a connection's ``info``: the threads whose trails were written in its transaction, and may yet be undone. A
+database empties it where a transaction begins.
+"""
 
 
 class Database(Protocol):
@@ -47,6 +52,10 @@ class Database(Protocol):
 
     def writing(self, locks: Collection[str], *, durable: bool) -> AbstractContextManager[sa.Connection]:
         """A transaction that is alone on what ``locks`` name; committed at the end, undone by any exception."""
+        ...
+
+    def await_writers(self, connection: sa.Connection, table: str) -> None:
+        """Waits until every other transaction that wrote to this table is over; who comes later waits for this one."""
         ...
 
     def told(self, error: Exception) -> Exception | None:

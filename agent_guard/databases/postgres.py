@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.base import PGTypeCompiler
 from sqlalchemy.exc import IntegrityError
 
+from agent_guard.databases.port import UNCOMMITTED
 from agent_guard.errors import ConfigError, StoreError
 from agent_guard.folder import FOLDER
 
@@ -210,6 +211,7 @@ class Postgres:
                 if not (dropped and left and isinstance(error, self.errors)):
                     raise
             else:
+                connection.info[UNCOMMITTED] = set()
                 return connection
         raise AssertionError("unreachable")
 
@@ -227,6 +229,10 @@ class Postgres:
                 "find the process that holds it, or look for what is slow"
             )
         return StoreError(f"the database {self.name} cannot be used: {meaning(cause)}")
+
+    def await_writers(self, connection: sa.Connection, table: str) -> None:
+        """``SHARE ROW EXCLUSIVE``: readers pass it, every writer conflicts with it (PostgreSQL manual, 13.3.1)."""
+        connection.exec_driver_sql(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
 
     def scrub(self, tables: Collection[str]) -> bool:
         """``VACUUM``: the space of dead rows is free to be overwritten. Pages keep their bytes until then, and the

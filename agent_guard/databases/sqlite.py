@@ -7,17 +7,23 @@ import random
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import NullPool, StaticPool
 
+from agent_guard.databases.port import UNCOMMITTED
+from agent_guard.databases.writer import Writer
 from agent_guard.errors import StoreError
 
 __all__ = ["SQLite"]
+
+IDLE_MOST = 8
+"""How many readers' connections are kept."""
 
 _ADVICE = {
     "readonly": "make the file and its folder writable for this user",
@@ -39,7 +45,6 @@ class SQLite:
         self._lock_wait_s = lock_wait_s
         self._memory = url.database in (None, "", ":memory:")
         self._turn: AbstractContextManager[object] = threading.RLock() if self._memory else nullcontext()
-        self._line = threading.Lock()
         self._file: tuple[int, int] | None = None
         arguments = {"check_same_thread": False, "isolation_level": None, "timeout": 0}
         if self._memory:
@@ -47,10 +52,16 @@ class SQLite:
                 "sqlite://", connect_args=arguments, poolclass=StaticPool, hide_parameters=True
             )
         else:
-            self._engine = sa.create_engine(
-                url, connect_args=arguments, pool_size=8, max_overflow=56, hide_parameters=True
-            )
+            self._engine = sa.create_engine(url, connect_args=arguments, poolclass=NullPool, hide_parameters=True)
         sa.event.listen(self._engine, "connect", _connected)
+        self._closed = False
+        self._parents: list[object] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        self._idle: deque[sa.Connection] = deque()
+        """Readers' connections that nobody uses: SQLAlchemy's pool takes as long as a short query does."""
+        self._writer = Writer(self._engine.connect, self._write, wait_s=self._lock_wait_s, locked=self._locked)
 
     @property
     def name(self) -> str:
@@ -79,20 +90,43 @@ class SQLite:
     def reading(self) -> Iterator[sa.Connection]:
         """``BEGIN``."""
         self._look()
-        with self._turn, self._engine.connect() as connection:
-            _driver(connection).execute("BEGIN")
-            yield connection
+        with self._turn:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                connection = self._engine.connect()
+            try:
+                _driver(connection).execute("BEGIN")
+                connection.info[UNCOMMITTED] = set()
+                yield connection
+            finally:
+                self._give_back(connection)
+
+    def _give_back(self, connection: sa.Connection) -> None:
+        try:
+            connection.rollback()
+            _driver(connection).rollback()
+        except Exception:  # it could not end: the next reader gets another one
+            connection.close()
+            return
+        if self._closed or len(self._idle) >= IDLE_MOST:
+            connection.close()
+        else:
+            self._idle.append(connection)
 
     @contextmanager
     def writing(self, locks: Collection[str], *, durable: bool) -> Iterator[sa.Connection]:  # noqa: ARG002 - one writer
-        """``BEGIN IMMEDIATE``, flushed with ``synchronous=FULL`` where it is durable."""
+        """``BEGIN IMMEDIATE``, flushed with ``synchronous=FULL`` where it is durable; shared by those of this process
+        who write at the same time, see :mod:`agent_guard.databases.writer`.
+        """
         self._look()
-        with self._turn, self._in_line(), self._engine.connect() as connection:
-            _driver(connection).execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-            self._patiently(connection, "BEGIN IMMEDIATE")
-            connection.begin()
+        with self._turn, self._writer.writing(durable=durable) as connection:
             yield connection
-            connection.commit()
+
+    def _write(self, connection: sa.Connection, durable: bool) -> None:
+        _driver(connection).execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+        self._patiently(connection, "BEGIN IMMEDIATE")
+        connection.info[UNCOMMITTED] = set()
 
     def _look(self) -> None:
         """Refuses to go on with a file that lost its name: SQLite would write to it, and nobody would find it again.
@@ -113,18 +147,6 @@ class SQLite:
         except OSError:  # gone, or its folder is: no other error may come out of a transaction
             return None
         return found.st_dev, found.st_ino
-
-    @contextmanager
-    def _in_line(self) -> Iterator[None]:
-        """The writers of this process wait for each other asleep: one that waits inside SQLite asks again and again,
-        and thirty of them keep a core busy with asking.
-        """
-        if not self._line.acquire(timeout=self._lock_wait_s):
-            raise self._locked()
-        try:
-            yield
-        finally:
-            self._line.release()
 
     def _locked(self) -> StoreError:
         return StoreError(
@@ -162,7 +184,7 @@ class SQLite:
         """
         if self._memory:
             return True
-        with self._turn, self._in_line(), self._engine.connect() as connection:
+        with self._turn, self._writer.alone(), self._engine.connect() as connection:
             busy, *_ = _driver(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not busy
 
@@ -170,15 +192,22 @@ class SQLite:
         """A database in memory is a copy by now; of a file the parent's connections are kept, so that nothing closes
         them here. Source: https://www.sqlite.org/howtocorrupt.html, section 2.6.
         """
-        self._line = threading.Lock()
+        self._parents.append((self._engine.pool, self._idle, self._writer))
         if self._memory:
             self._turn = threading.RLock()
         else:
-            self._parents = self._engine.pool
             self._engine.dispose(close=False)
+        self._begin()
+
+    def await_writers(self, connection: sa.Connection, table: str) -> None:
+        """Nothing: a transaction that may write is the only one."""
 
     def close(self) -> None:
-        """Closes every connection."""
+        """Closes every connection; one that a reader still uses is closed when it comes back."""
+        self._closed = True
+        self._writer.close()
+        while self._idle:
+            self._idle.pop().close()
         self._engine.dispose()
 
 
