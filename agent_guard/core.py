@@ -18,6 +18,7 @@ from agent_guard.approvals import Approvals
 from agent_guard.audit import Audit
 from agent_guard.credentials import Credentials, Keys, Secrets, default_credentials
 from agent_guard.decide import answerable, decide
+from agent_guard.enacting import enact
 from agent_guard.errors import ConfigError, StoreError, UnknownThread
 from agent_guard.facts import Facts
 from agent_guard.gather import Gathered, Sources, remote
@@ -32,7 +33,6 @@ from agent_guard.notifications.notify import Notifier
 from agent_guard.policy import Policy
 from agent_guard.recall import recall
 from agent_guard.rendering import render
-from agent_guard.rulebook import Rulebook
 from agent_guard.runtime.watch import Watch
 from agent_guard.scopes import DEFAULT_AGENT
 from agent_guard.store import Store
@@ -103,7 +103,6 @@ class Core:
         self.masker = masker or Masker()
         self.store.open()
         self._check_agent()
-        self._keep_policies()
         self.sources = Sources(
             environment=environment,
             agent=agent,
@@ -115,6 +114,7 @@ class Core:
         )
         self.vault = Vault(self.store, keys)
         self.audit = Audit(self.store, keys, told=self.subscribers.written if self.subscribers else None)
+        self._enact()
         self.approvals = Approvals(self.store)
         self.suggestions = Suggestions(self.store)
         self.kill_switch = KillSwitch(self.store)
@@ -142,10 +142,11 @@ class Core:
             f"agent-guard agents add {self.agent} --reason ..."
         )
 
-    def _keep_policies(self) -> None:
-        """Keeps the texts of the policies, so that what they decide can be decided again."""
+    def _enact(self) -> None:
+        """Keeps the texts of the policies, so that what they decide can be decided again, and records a change."""
+        here = self.policies.values()
         try:
-            Rulebook(self.store).keep(self.policies.values(), now_ms=self.now_ms())
+            enact(self.store, self.audit, here, environment=self.environment, agent=self.agent, now=self.now())
         except BaseException:
             self.store.close()  # nobody else will
             raise
@@ -170,7 +171,8 @@ class Core:
         raise ConfigError(f"there is no policy for the scenario {scenario!r}; the gateway has: {known}")
 
     def thread_row(self, thread_id: str, *, fresh: bool = False) -> ThreadRow:
-        """The stored thread of this id. What a thread is opened with never changes, so it is remembered.
+        """The stored thread of this id. What a thread is opened with never changes, so it is remembered, unless it
+        stands at a front desk.
 
         Args:
             fresh: read it again, for ``heard`` and ``replaced``, which do change.
@@ -184,10 +186,17 @@ class Core:
             row = threads.find(connection, thread_id)
         if row is None:
             raise UnknownThread(f"there is no thread {thread_id!r}; open it with Session.start or Gateway.open")
+        if self.at_desk(row):
+            return row
         if len(self._rows) >= ROWS_MAX:
             self._rows.clear()
         self._rows[thread_id] = row
         return row
+
+    def at_desk(self, row: ThreadRow) -> bool:
+        """Whether a thread stands at a front desk: its policy permits nothing, and it may be sent on once."""
+        policy = self.policies.get(row.scenario, self.policies.get(None))
+        return policy is not None and not policy.tools
 
     def trail(self, connection: sa.Connection, thread: ThreadRow) -> Trail:
         """What a thread has seen and planned, as it is stored now."""
