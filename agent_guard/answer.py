@@ -18,6 +18,7 @@ from agent_guard.calls import CallRow
 from agent_guard.core import Core
 from agent_guard.errors import ApprovalError, StoreError
 from agent_guard.events import decided, error_json, event
+from agent_guard.form import typed
 from agent_guard.gather import Gathered
 from agent_guard.locks import CROWDED, chain_lock
 from agent_guard.propose import new_row, question, shown_of, suggestion
@@ -25,6 +26,7 @@ from agent_guard.pseudonymise import MINT_TRIES, masked_args, minting
 from agent_guard.threads import ThreadRow
 from agent_guard.types import JSON, Code, Decision, Subject, ToolCall
 from agent_guard.vault import ThreadVault
+from agent_guard.viewing import must_look
 
 __all__ = ["Answered", "answer", "edited_call", "preview"]
 
@@ -60,7 +62,7 @@ def answer(
 
     Args:
         by: the person who answers, authenticated by the host. With a directory its roles count, not these.
-        args: with ``edit``: the new arguments, raw or masked.
+        args: with ``edit``: the new arguments, raw or masked; text where the contract takes none is read as JSON.
         message: masked before it is stored.
         taken: the caller itself lets the thread go on; else a worker does.
 
@@ -74,10 +76,10 @@ def answer(
         raise ApprovalError(f"there is no approval {approval_id!r}", code=Code.APPROVAL_UNKNOWN)
     if word not in ANSWERS:
         raise ApprovalError(f"{word!r} is no answer; give one of {', '.join(ANSWERS)}", code=Code.ANSWER_UNREADABLE)
-    if word == "edit" and args is None:
-        raise ApprovalError("an edit needs the new 'args'", code=Code.ANSWER_UNREADABLE)
-    if word == "edit" and screen(args) is not None:
-        raise ApprovalError("the edited 'args' cannot be read as JSON data of this size", code=Code.ANSWER_UNREADABLE)
+    if word == "edit":
+        if args is None:
+            raise ApprovalError("an edit needs the new 'args'", code=Code.ANSWER_UNREADABLE)
+        args = _typed(core, approval, args)
     person = person_of(core, by)
     for left in reversed(range(MINT_TRIES)):
         try:
@@ -118,7 +120,9 @@ def _answered(
     with core.store.write(durable=True, locks=[chain_lock(thread.id)]) as connection:
         approval = approvals.find(connection, approval.id) or approval
         row = calls.by_id(connection, approval.trace_id)
-        refusal = _refusal(core, approval, row, word, by, person, edited)
+        refusal = _refusal(core, approval, row, word, by, person, edited) or _unseen(
+            core, connection, approval, thread, word, by
+        )
         now = core.now_ms()
         if refusal is not None:
             if refusal.code is Code.APPROVAL_EXPIRED and row is not None and row.state == "pending":
@@ -150,14 +154,25 @@ def preview(core: Core, approval: Approval, args: Mapping[str, JSON]) -> Decisio
         ApprovalError: they cannot be read.
         StoreError: the database cannot be read.
     """
-    if screen(args) is not None:
-        raise ApprovalError("the edited 'args' cannot be read as JSON data of this size", code=Code.ANSWER_UNREADABLE)
+    args = _typed(core, approval, args)
     thread = core.thread_row(approval.thread)
     vault = core.vault.of(thread)
     masked = masked_args(core, approval.tool, args, vault, "untrusted")
     gathered = _edited(core, thread, approval, masked, vault)
     with core.store.read() as connection:
         return core.decide(gathered, connection)[1]
+
+
+def _typed(core: Core, approval: Approval, args: Mapping[str, JSON]) -> dict[str, JSON]:
+    """Edited arguments as data of sane size, the text of a form read as what it stands for."""
+    unread = "the edited 'args' cannot be read as JSON data of this size"
+    if screen(args) is not None:
+        raise ApprovalError(unread, code=Code.ANSWER_UNREADABLE)
+    before = approval.shown.get("args")
+    read = typed(core.tools.get(approval.tool), args, before if isinstance(before, Mapping) else {})
+    if screen(read) is not None:  # what stands in a text may be deeper than the text
+        raise ApprovalError(unread, code=Code.ANSWER_UNREADABLE)
+    return read
 
 
 def edited_call(approval: Approval) -> ToolCall | None:
@@ -210,6 +225,21 @@ def _refusal(
     if row is None or row.state != "pending" or approval.expires <= core.now_ms():
         return ApprovalError(f"{approval.id} has expired or was replaced", code=Code.APPROVAL_EXPIRED)
     return None
+
+
+def _unseen(
+    core: Core, connection: sa.Connection, approval: Approval, thread: ThreadRow, word: Answer, by: Subject
+) -> ApprovalError | None:
+    """Why this person may not approve yet: the policy wants them to see the values first."""
+    if approval.answer is not None or word not in ("approve", "edit"):
+        return None
+    if not must_look(connection, approval, core.policy_of(thread.scenario), by):
+        return None
+    return ApprovalError(
+        f"the policy wants {by.id} to see the values of {approval.id} before approving it: "
+        f"agent-guard approvals review {approval.id}, key v; or Gateway.reveal",
+        code=Code.APPROVAL_UNSEEN,
+    )
 
 
 def _may_not(approval: Approval, by: Subject, person: Subject | None) -> ApprovalError | None:

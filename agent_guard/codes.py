@@ -69,6 +69,7 @@ class Code(StrEnum):
     APPROVAL_USED = "approval_used"
     APPROVAL_EXPIRED = "approval_expired"
     APPROVAL_CHANGED = "approval_changed"
+    APPROVAL_UNSEEN = "approval_unseen"
     APPROVER_UNKNOWN = "approver_unknown"
     APPROVER_NOT_PERMITTED = "approver_not_permitted"
     ANSWER_UNREADABLE = "answer_unreadable"
@@ -127,7 +128,8 @@ _BY_CLASS: Mapping[ErrorClass, tuple[Code, ...]] = {
     ),
     "approval": (
         Code.APPROVAL_PENDING, Code.APPROVAL_UNKNOWN, Code.APPROVAL_USED, Code.APPROVAL_EXPIRED,
-        Code.APPROVAL_CHANGED, Code.APPROVER_UNKNOWN, Code.APPROVER_NOT_PERMITTED, Code.ANSWER_UNREADABLE,
+        Code.APPROVAL_CHANGED, Code.APPROVAL_UNSEEN,
+        Code.APPROVER_UNKNOWN, Code.APPROVER_NOT_PERMITTED, Code.ANSWER_UNREADABLE,
         Code.REJECTED, Code.REJECTED_TWICE, Code.EDITED, Code.CANCELLED,
     ),
     "tool": (Code.RENDER_FAILED, Code.TOOL_REJECTED, Code.TOOL_FAILED, Code.RESULT_INVALID, Code.POST_CHECK_FAILED),

@@ -11,7 +11,8 @@ A call reads from top to bottom here; what each step needs stands in the module 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from agent_guard import approvals, calls, meter, threads
@@ -20,17 +21,19 @@ from agent_guard.approvals import Answer
 from agent_guard.audit import AuditEvent, system_thread
 from agent_guard.button import set_flag
 from agent_guard.core import ENVIRONMENTS, Core
-from agent_guard.errors import ConfigError, ErasedThread
+from agent_guard.errors import ApprovalError, ConfigError, ErasedThread
 from agent_guard.events import thread_event
 from agent_guard.execution import execute, executing
 from agent_guard.guarded import GuardedThread
 from agent_guard.judging import judge
 from agent_guard.kill_switch import EVERYTHING
 from agent_guard.locks import chain_lock, data_key_lock, meter_lock
+from agent_guard.policy import Policy
 from agent_guard.propose import Proposal, cancel, propose
 from agent_guard.provenance import HOST
 from agent_guard.recall import token_keys
 from agent_guard.reconcile import Word, reconciling, resolve
+from agent_guard.reveal import reveal
 from agent_guard.runtime.waits import adrive, aside, drive, twin
 from agent_guard.suggestions import Suggestion, Verdict
 from agent_guard.threads import ThreadRow
@@ -110,16 +113,13 @@ class Gateway(Core):
         if thread_id is not None and thread_id.startswith(system_thread("")):
             words = f"a thread's id does not begin with {system_thread('')}"
             raise ConfigError(f"{words}: there the record keeps what belongs to no conversation")
-        unknown = sorted((scope or set()) - set(policy.tools))
-        if unknown:
-            raise ConfigError(f"scope names {unknown[0]!r}, which the policy {policy.name!r} does not")
         row = ThreadRow(
             id=thread_id or self._ids(),
             subject=subject,
             party=party.id if party else None,
             refs=dict(party.refs) if party else {},
             scenario=scenario,
-            scope=None if scope is None else tuple(sorted(scope)),
+            scope=_scoped(scope, policy),
         )
         with self.store.write(locks=[chain_lock(row.id), data_key_lock(data_key_id(row))]) as connection:
             stored = threads.find(connection, row.id)
@@ -127,7 +127,7 @@ class Gateway(Core):
                 threads.insert(connection, row, now_ms=self.now_ms())
                 self.audit.append(connection, [self._opened(row)], now_ms=self.now_ms())
             elif (stored.subject.id, stored.subject.tenant) != (subject.id, subject.tenant) or (
-                (stored.party, stored.scenario, stored.scope) != (row.party, row.scenario, row.scope)
+                _opened_as(stored) != (row.party, row.scenario, row.scope)
             ):
                 raise ConfigError(f"the thread {row.id!r} belongs to another conversation; choose another id")
             elif stored.erased is not None:
@@ -155,6 +155,33 @@ class Gateway(Core):
         return GuardedThread(self, self.thread_row(thread_id))
 
     athread = twin(thread)
+
+    def send_on(
+        self, thread: ThreadRow, scenario: str, *, scope: Collection[str] | None, record: Callable[[ThreadRow], AuditEvent]
+    ) -> ThreadRow:
+        """Sends a thread that stands at a front desk into a scenario, for good, and returns it as it is stored then.
+        One that was sent on before, by whomever, stays where it is.
+
+        Args:
+            scope: the tools that it may use there; None is the scenario's whole policy.
+            record: makes the event of it, which is stored with it.
+
+        Raises:
+            ConfigError: no policy for the scenario, a scope outside it, or a thread whose policy names a tool: what was
+                opened in a scenario stays there.
+            StoreError: the database cannot be used; the thread stays at the desk.
+        """
+        policy = self.policy_of(scenario)
+        with self.store.write(locks=[chain_lock(thread.id)]) as connection:
+            stored = threads.find(connection, thread.id) or thread
+            if stored.via is not None:
+                return stored
+            if not self.at_desk(stored) or not policy.tools:
+                raise ConfigError(f"a thread of {stored.scenario!r} cannot be sent into {scenario!r}")
+            moved = replace(stored, scenario=scenario, scope=_scoped(scope, policy), via=stored.scenario)
+            threads.send_on(connection, moved)
+            self.audit.append(connection, [record(moved)], now_ms=self.now_ms())
+        return moved
 
     def _learn(self, vault: ThreadVault, name: str, values: Collection[str], source: str) -> None:
         type_ = next((known for known in ENTITY_TYPES if known == name.upper()), None)
@@ -192,6 +219,21 @@ class Gateway(Core):
         return answer(self, approval_id, word, by=by, args=args, message=message, taken=taken)
 
     aanswer = twin(answer)
+
+    def reveal(self, approval_id: str, *, by: Subject) -> Mapping[str, str]:
+        """The values behind the pseudonyms of a question, for a person who may answer it: pseudonym -> value. Raw, for
+        their eyes alone; that they saw them is in the record first. See :func:`agent_guard.reveal.reveal`.
+
+        Raises:
+            ApprovalError: there is no such question, or the person may not answer it.
+            StoreError: the database cannot be used; nothing is shown.
+        """
+        approval = self.approvals.get(approval_id)
+        if approval is None:
+            raise ApprovalError(f"there is no approval {approval_id!r}", code=Code.APPROVAL_UNKNOWN)
+        return reveal(self, approval, by=by)
+
+    areveal = twin(reveal)
 
     def was_claimed(self, thread: ThreadRow, call: ToolCall) -> bool:
         """Whether this call has run, is running, or may have: executing it again then answers and runs nothing."""
@@ -347,3 +389,22 @@ class Gateway(Core):
             tenant=tenant,
             alerts=self.alerts,
         )
+
+
+def _scoped(scope: Collection[str] | None, policy: Policy) -> tuple[str, ...] | None:
+    """A scope as it is stored.
+
+    Raises:
+        ConfigError: it names a tool that the policy does not.
+    """
+    if scope is None:
+        return None
+    unknown = sorted(set(scope) - set(policy.tools))
+    if unknown:
+        raise ConfigError(f"scope names {unknown[0]!r}, which the policy {policy.name!r} does not")
+    return tuple(sorted(scope))
+
+
+def _opened_as(row: ThreadRow) -> tuple[str | None, str | None, tuple[str, ...] | None]:
+    """Party, scenario and scope that a thread was opened with; at a front desk there is no scope."""
+    return (row.party, row.scenario, row.scope) if row.via is None else (row.party, row.via, None)

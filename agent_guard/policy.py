@@ -171,7 +171,8 @@ class Approvers(_Closed):
     """Who may answer, and until when.
 
     Args:
-        review: ``raw`` would demand a console that shows values; this release shows pseudonyms only.
+        review: with ``raw`` whoever approves or edits must have looked at the values behind the pseudonyms before, and
+            the record must say so; a rejection needs no look.
     """
 
     roles: list[Name] = Field(min_length=1)
@@ -265,6 +266,7 @@ class Policy(_Closed):
         contact_caps: how often one customer may be contacted, e.g. ``["1/hour/party", "3/day/party"]``. Every call that
             sends and has run counts, whatever its tool, conversation, user and policy. The customer is whoever the
             records that the call names belong to, else the conversation's; without one, the conversation counts alone.
+        tools: who may do what. ``{}`` permits nothing: the policy of a front desk, whose threads may be sent on.
     """
 
     version: Annotated[int, Field(ge=1, le=1)]
@@ -275,7 +277,7 @@ class Policy(_Closed):
     plan: PlanRule | None = None
     model_regions: list[Name] = Field(default_factory=list)
     contact_caps: list[Annotated[str, AfterValidator(_cap)]] = Field(default_factory=list)
-    tools: dict[Name, ToolRule] = Field(min_length=1)
+    tools: dict[Name, ToolRule]
     _folder: Path | None = PrivateAttr(default=None)
 
     @classmethod
@@ -323,24 +325,12 @@ class Policy(_Closed):
             raise ConfigError(_sentence(source, lines, ("stop_words",), str(error))) from None
         except ValueError as error:  # every decision records the digest, so a policy without one decides nothing
             raise ConfigError(f"policy {source}: a value has no canonical form: {error}") from None
-        for loc in policy.not_enforced():
-            raise ConfigError(
-                _sentence(source, lines, loc, "belongs to format 1 but is not enforced yet by this release; remove it")
-            )
         return policy
 
     def beside(self, folder: Path | None) -> Policy:
         """The same policy, whose files of stop-words lie in ``folder``."""
         self._folder = folder
         return self
-
-    def not_enforced(self) -> Sequence[tuple[str, ...]]:
-        """Paths of rules that are set and that this release does not enforce; a gateway refuses such a policy."""
-        return [
-            ("tools", tool, "approvers", "review")
-            for tool, rule in self.tools.items()
-            if rule.approvers and rule.approvers.review == "raw"
-        ]
 
     @cached_property
     def caps(self) -> tuple[RateLimit, ...]:

@@ -6,17 +6,14 @@ from collections.abc import Mapping
 
 from agent_guard.answerer import may_not, person_of
 from agent_guard.approvals import Approval
-from agent_guard.arguments import tokens
 from agent_guard.audit import AuditEvent
 from agent_guard.core import Core
 from agent_guard.errors import ApprovalError
 from agent_guard.locks import chain_lock
 from agent_guard.types import Code, Subject
+from agent_guard.viewing import masked_in
 
-__all__ = ["masked_in", "objection", "reveal"]
-
-_NOT_SAID = ("args_schema", "description")
-"""Of what a question keeps: the contract's own words, and the same once more as Markdown."""
+__all__ = ["objection", "reveal"]
 
 
 def objection(core: Core, approval: Approval, by: Subject) -> ApprovalError | None:
@@ -29,12 +26,6 @@ def objection(core: Core, approval: Approval, by: Subject) -> ApprovalError | No
         return ApprovalError(f"there is no approval {approval.id!r}", code=Code.APPROVAL_UNKNOWN)
     requester = approval.requester if approval.not_requester else None
     return may_not(by, person_of(core, by), roles=approval.roles, requester=requester)
-
-
-def masked_in(approval: Approval) -> list[str]:
-    """The pseudonyms in what a question shows, in the order in which they stand there."""
-    said = {name: item for name, item in approval.shown.items() if name not in _NOT_SAID}
-    return list(dict.fromkeys(tokens(said)))
 
 
 def reveal(core: Core, approval: Approval, *, by: Subject) -> Mapping[str, str]:

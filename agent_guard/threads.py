@@ -13,7 +13,7 @@ from agent_guard.query import Query
 from agent_guard.store import metadata
 from agent_guard.types import Subject
 
-__all__ = ["THREADS", "ThreadRow", "erased", "find", "hear", "insert", "set_replaced"]
+__all__ = ["THREADS", "ThreadRow", "erased", "find", "hear", "insert", "send_on", "set_replaced"]
 
 
 class _Columns(TypedColumns):
@@ -30,6 +30,7 @@ class _Columns(TypedColumns):
     heard = Column(sa.Integer, nullable=False)
     replaced = Column(sa.Boolean, nullable=False)
     erased = Column(sa.BigInteger, nullable=True)
+    via = Column(sa.String(100), nullable=True)
 
 
 THREADS = sa.Table("threads", metadata, _Columns)
@@ -40,6 +41,11 @@ _FIND = Query(sa.select(THREADS).where(THREADS.c.id == sa.bindparam("thread")))
 _HEAR = THREADS.update().where(THREADS.c.id == sa.bindparam("thread")).values(heard=THREADS.c.heard + 1)
 _HEARD = sa.select(THREADS.c.heard).where(THREADS.c.id == sa.bindparam("thread"))
 _ERASED = Query(sa.select(THREADS.c.erased).where(THREADS.c.id == sa.bindparam("thread")))
+_SEND_ON = (
+    THREADS.update()
+    .where(THREADS.c.id == sa.bindparam("thread"))
+    .values(scenario=sa.bindparam("into"), scope=sa.bindparam("tools"), via=sa.bindparam("desk"))
+)
 _REPLACED = THREADS.update().where(THREADS.c.id == sa.bindparam("thread")).values(replaced=sa.bindparam("flag"))
 
 
@@ -53,6 +59,8 @@ class ThreadRow:
         heard: how many messages the thread has heard.
         replaced: a pending question was replaced since the last answer, so an answer must name its approval.
         erased: when its party was erased, in milliseconds since 1970, or None. Nothing goes on in it since.
+        via: the front desk's scenario, in which the thread was opened before it was sent into its own; None of a thread
+            that was opened where it is.
     """
 
     id: str
@@ -65,6 +73,12 @@ class ThreadRow:
     heard: int = 0
     replaced: bool = False
     erased: int | None = None
+    via: str | None = None
+
+    @property
+    def graph(self) -> str | None:
+        """The scenario whose graph runs the thread: where it was opened, whatever a front desk made of it."""
+        return self.via or self.scenario
 
 
 def insert(connection: sa.Connection, row: ThreadRow, *, now_ms: int) -> None:
@@ -103,6 +117,7 @@ def find(connection: sa.Connection, thread: str) -> ThreadRow | None:
         heard=row.heard,
         replaced=row.replaced,
         erased=row.erased,
+        via=row.via,
     )
 
 
@@ -116,6 +131,12 @@ def hear(connection: sa.Connection, thread: str) -> int:
     """Counts one more message of a stored thread and returns its number, from 1."""
     connection.execute(_HEAR, {"thread": thread})
     return int(connection.execute(_HEARD, {"thread": thread}).scalar_one())
+
+
+def send_on(connection: sa.Connection, row: ThreadRow) -> None:
+    """Stores where a front desk has sent a thread: scenario, scope, and whose desk it was."""
+    scope = None if row.scope is None else _words(row.scope)
+    connection.execute(_SEND_ON, {"thread": row.id, "into": row.scenario, "tools": scope, "desk": row.via})
 
 
 def set_replaced(connection: sa.Connection, thread: str, flag: bool) -> None:

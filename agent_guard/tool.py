@@ -271,9 +271,9 @@ class Tool:
         """Names of the resources the function asks for, in the order of its parameters."""
         return tuple(name for name in self.parameters if name not in RESERVED)
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[str, ...]:
-        """Names of all parameters after the first."""
+        """Names of all parameters after the first; a signature takes as long to read as a row."""
         return parameters_of(self.run)
 
     @cached_property

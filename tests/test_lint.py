@@ -120,17 +120,6 @@ def test_a_region_without_records_is_refused():
         assert word in message
 
 
-@pytest.mark.parametrize(
-    ("entries", "name"),
-    [({"tools": {TOOL: rule(approvers={"roles": ["m"], "review": "raw"})}}, "approvers.review")],
-)
-def test_a_policy_made_in_code_is_held_to_the_same(entries, name):
-    """A rule that is not enforced yet is refused also where the policy was not read from a file."""
-    message = refused([contract()], [policy(**entries)])
-    assert "'test.v1'" in message
-    assert name in message
-
-
 def test_every_policy_is_looked_at():
     """The second policy is held to the same as the first."""
     message = refused([contract()], [policy(), policy({TOOL: rule(fields=["secret"])}, name="second")])

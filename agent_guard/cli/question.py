@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agent_guard.cli.plain import shown, words
-from agent_guard.reveal import masked_in
+from agent_guard.viewing import masked_in
 from agent_guard.types import JSON
 
 if TYPE_CHECKING:

@@ -61,7 +61,7 @@ class SQLite:
     def _begin(self) -> None:
         self._idle: deque[sa.Connection] = deque()
         """Readers' connections that nobody uses: SQLAlchemy's pool takes as long as a short query does."""
-        self._writer = Writer(self._engine.connect, self._write, wait_s=self._lock_wait_s, locked=self._locked)
+        self._writer = Writer(self._engine.connect, self._write, wait_s=lambda: self._lock_wait_s, locked=self._locked)
 
     @property
     def name(self) -> str:

@@ -61,7 +61,7 @@ class Writer:
         connect: Callable[[], sa.Connection],
         begin: Callable[[sa.Connection, bool], None],
         *,
-        wait_s: float,
+        wait_s: Callable[[], float],
         locked: Callable[[], Exception],
     ) -> None:
         self._connect, self._begin, self._wait_s, self._locked = connect, begin, wait_s, locked
@@ -118,7 +118,7 @@ class Writer:
         with self._door:
             self._waiting += 1
             try:
-                if not self._door.wait_for(lambda: not self._busy, self._wait_s):
+                if not self._door.wait_for(lambda: not self._busy, self._wait_s()):
                     raise self._locked()
                 self._busy = True
             finally:
