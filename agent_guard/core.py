@@ -212,10 +212,19 @@ class Core:
         return render(gathered, self.resources, self.secrets(), self.masker, self.sources.keys, vault)
 
     def decide(
-        self, gathered: Gathered, connection: sa.Connection, trace_id: str | None = None
+        self,
+        gathered: Gathered,
+        connection: sa.Connection,
+        trace_id: str | None = None,
+        *,
+        trail: Trail | None = None,
     ) -> tuple[Facts, Decision]:
-        """Completes the facts in this transaction and decides; returns both."""
-        trail = self.trail(connection, gathered.thread)
+        """Completes the facts in this transaction and decides; returns both.
+
+        Args:
+            trail: the thread's, where it was just read in this transaction.
+        """
+        trail = trail or self.trail(connection, gathered.thread)
         facts = recall(
             connection, gathered, now_ms=self.now_ms(), trace_id=trace_id, trail=trail, untrusted=self._untrusted
         )

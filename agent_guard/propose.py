@@ -148,11 +148,11 @@ def _decide_and_store(
     core: Core, connection: sa.Connection, gathered: Gathered, vault: ThreadVault, preview: Preview, claiming: bool
 ) -> Proposal:
     trace_id, now = core.new_id(), core.now_ms()
-    facts, decision = core.decide(gathered, connection)
+    trail = core.trail(connection, gathered.thread)
+    facts, decision = core.decide(gathered, connection, trail=trail)
     if decision.outcome == "deny":
         facts = facts.without_names()
     events = decided(gathered, trace_id, facts, decision, preview.change)
-    trail = core.trail(connection, gathered.thread)
     plan, said = trail.plan_n, trail.said
     row = new_row(core, gathered, trace_id, decision, step=_step(facts, decision), plan=plan)
     row = replace(row, unasked=bool(facts.plan and facts.plan.open) and decision.outcome == "allow")

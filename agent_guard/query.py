@@ -100,16 +100,24 @@ class Command:
 
     def run(self, connection: sa.Connection, given: Mapping[str, Any]) -> int:
         """Runs it once and returns how many rows it changed."""
-        text, order, fixed = self._compiled.of(connection, *(given if self._inserts else ()))
-        values = {**fixed, **given}
+        text, values = self._filled(connection, given)
         with _refused(connection, text):
-            done = _driver(connection).execute(text, values if order is None else [values[name] for name in order])
+            done = _driver(connection).execute(text, values)
         return int(done.rowcount)
 
     def many(self, connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Runs it once for each row; all have the same keys."""
-        for row in rows:
-            self.run(connection, row)
+        """Runs it once for each row, on a server in one round trip; all have the same keys."""
+        filled = [self._filled(connection, row) for row in rows]
+        if filled:
+            text = filled[0][0]
+            with _refused(connection, text):
+                _driver(connection).cursor().executemany(text, [values for _, values in filled])
+
+    def _filled(self, connection: sa.Connection, given: Mapping[str, Any]) -> tuple[str, Any]:
+        """The driver's text, and the values as it takes them."""
+        text, order, fixed = self._compiled.of(connection, *(given if self._inserts else ()))
+        values = {**fixed, **given}
+        return text, values if order is None else [values[name] for name in order]
 
 
 @contextmanager

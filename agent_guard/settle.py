@@ -172,7 +172,7 @@ def settle_once(
         if outcome.state == "done":
             trail = core.trail(connection, gathered.thread)
             seen = sightings(gathered, facts, trail, content, named or (tool.name if tool else ""))
-            trails.append(connection, gathered.thread.id, seen)
+            trails.append(connection, gathered.thread.id, seen, after=trail.n)
         core.audit.append(connection, [finished], now_ms=now)
         tripped = reconciled is None and breaker.trip(core, connection, flag, outcome.code)
     if tripped:

@@ -285,12 +285,18 @@ def append_plan(connection: sa.Connection, thread: str, plan: Plan) -> None:
     _INSERT.run(connection, values | {"text": plan.model_dump_json()})
 
 
-def append(connection: sa.Connection, thread: str, sightings: Sequence[Sighting]) -> None:
-    """Stores texts inside the caller's transaction; another process that was first raises ``IntegrityError``."""
+def append(
+    connection: sa.Connection, thread: str, sightings: Sequence[Sighting], *, after: int | None = None
+) -> None:
+    """Stores texts inside the caller's transaction; another process that was first raises ``IntegrityError``.
+
+    Args:
+        after: the place of the newest text, where the trail was just read in this transaction.
+    """
     if not sightings:
         return
     connection.info.setdefault(UNCOMMITTED, set()).add(thread)
-    last = _LAST.first(connection, {"thread": thread}).n or 0
+    last = _LAST.first(connection, {"thread": thread}).n or 0 if after is None else after
     _INSERT.many(
         connection,
         [
