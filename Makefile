@@ -82,6 +82,18 @@ $(DOCS)/.installed: constraints.txt Makefile | $(VENV)/.python
 	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt mkdocs-material 'mkdocstrings[python]'
 	@touch $@
 
+# LangGraph's server needs an older protobuf and an older jsonschema-rs, so it has pins of its own. It is not part of the product:
+# langgraph-api is under the Elastic License 2.0.
+SERVER := .bench/server
+server-test: $(SERVER)/.installed
+	$(SERVER)/bin/python -m pytest -q tests/server $(ARGS)
+
+$(SERVER)/.installed: $(INPUTS) constraints-server.txt | $(VENV)/.python
+	@rm -rf $(SERVER) && mkdir -p .bench && $(BIN)/python -m venv $(SERVER)
+	@grep -v '^protobuf==\|^jsonschema-rs==' constraints.txt > $(SERVER)/constraints.txt
+	@$(SERVER)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(SERVER)/constraints.txt --constraint constraints-server.txt 'langgraph-cli[inmem]' --editable '.[ru,en,pl,sqlite,test]'
+	@touch $@
+
 $(VENV)/.demo: EXTRAS = ru,en,pl,sqlite
 $(VENV)/.dev:  EXTRAS = ru,en,pl,sqlite,postgres,langchain,keyring,slack,caldav,zoom,prometheus,opentelemetry,test,check
 # The stamp is set after a good install only and renewed when a pin or a dependency changes: a second run needs no network.
@@ -109,4 +121,4 @@ endif
 clean:
 	rm -rf $(VENV) .bench site
 
-.PHONY: demo test cover check bench bench-router bench-masking bench-groundedness bench-bypass attack deepagents docs clean
+.PHONY: demo test cover check bench bench-router bench-masking bench-groundedness bench-bypass attack deepagents docs server-test clean

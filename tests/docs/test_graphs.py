@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from graphs import SCENARIOS
+from graphs import FIVE, SCENARIOS
 from graphs.pictures import FILE, pictures, text
 
 
@@ -29,7 +29,15 @@ def test_the_page_holds_nothing_else() -> None:
 @pytest.mark.req("A26", "A29")
 def test_the_graphs_share_the_guard_nodes(drawn: dict[str, str]) -> None:
     """Every path to a tool leads over the decision; the one node of a scenario's own follows delivery."""
-    for picture in drawn.values():
+    for picture in (drawn[name] for name in FIVE):
         assert {"plan -.-> decide;", "decide -.-> execute;"} <= {line.strip() for line in picture.splitlines()}
         assert "plan -.-> execute;" not in picture
     assert "deliver --> alert;" in drawn["account_health"] and "alert" not in drawn["forgotten_deal"]
+
+
+@pytest.mark.req("A9")
+def test_the_front_desk_leads_into_the_five_and_nowhere_else(drawn: dict[str, str]) -> None:
+    """The route is the only way in, each scenario ends the turn, and none leads into another."""
+    arrows = {line.strip() for line in drawn["front_desk"].splitlines() if "-->" in line or "-.->" in line}
+    inside = {f"route -.-> {name};" for name in FIVE} | {f"{name} --> __end__;" for name in FIVE}
+    assert arrows == inside | {"__start__ --> route;", "route -.-> __end__;"}
