@@ -45,6 +45,10 @@ bench-groundedness: $(VENV)/.dev
 bench-masking: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.masking $(ARGS)
 
+# The load of tests/load, as large as ARGS says: make soak ARGS='--workers 8 --steps 2000 --rounds 5'
+soak: $(VENV)/.dev
+	$(BIN)/python -m tests.load $(ARGS)
+
 # Other systems are installed into environments of their own under .bench/.
 bench-bypass: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.bypass $(ARGS)
@@ -91,7 +95,7 @@ server-test: $(SERVER)/.installed
 $(SERVER)/.installed: $(INPUTS) constraints-server.txt | $(VENV)/.python
 	@rm -rf $(SERVER) && mkdir -p .bench && $(BIN)/python -m venv $(SERVER)
 	@grep -v '^protobuf==\|^jsonschema-rs==' constraints.txt > $(SERVER)/constraints.txt
-	@$(SERVER)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(SERVER)/constraints.txt --constraint constraints-server.txt 'langgraph-cli[inmem]' --editable '.[ru,en,pl,sqlite,test]'
+	@$(SERVER)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(SERVER)/constraints.txt --constraint constraints-server.txt 'langgraph-cli[inmem]' --editable '.[ru,en,pl,sqlite,postgres,test]'
 	@touch $@
 
 $(VENV)/.demo: EXTRAS = ru,en,pl,sqlite
@@ -121,4 +125,4 @@ endif
 clean:
 	rm -rf $(VENV) .bench site
 
-.PHONY: demo test cover check bench bench-router bench-masking bench-groundedness bench-bypass attack deepagents docs server-test clean
+.PHONY: demo test cover check bench bench-router bench-masking bench-groundedness bench-bypass soak attack deepagents docs server-test clean

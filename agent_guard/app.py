@@ -30,7 +30,7 @@ class Application:
     """Everything of one configuration, opened.
 
     Args:
-        masker: by default the full one; loading it takes some seconds.
+        masker: by default that of the settings; loading it takes some seconds.
         classifier: asked where the router's rules are unclear; sees masked text only.
 
     Raises:
@@ -69,7 +69,7 @@ class Application:
                 resources=resources,
                 records=next((world.records for world in self.worlds.values() if world.records), None),
                 credentials=settings.credentials(),
-                masker=masker,
+                masker=masker or settings.masking.masker(),
                 notify=settings.hooks.notifiers(held, **whose),
                 alerts=settings.hooks.operators(held, **whose, clock=clock),
                 subscribers=settings.hooks.subscribers(tools),
@@ -79,6 +79,12 @@ class Application:
             self._close_worlds()
             raise
         self._sessions: list[Session] = []
+        try:
+            for world in self._worlds():
+                world.ready(self.gateway.secrets)
+        except BaseException:
+            self.close()
+            raise
 
     def scenario(self, name: str) -> Scenario:
         """The scenario of this name.
@@ -127,6 +133,10 @@ class Application:
         """Routes a first message and opens its thread; see :meth:`FrontDesk.start`, which takes the options."""
         return self.front_desk.start(text, subject, **options)
 
+    def tidy(self) -> int:
+        """Ends what has run out in the systems behind the tools, and returns how much. Raises as their adapters do."""
+        return sum(world.tidy() for world in self._worlds())
+
     def close(self) -> None:
         """Closes every database."""
         for session in self._sessions:
@@ -152,8 +162,12 @@ class Application:
         return {name: Policy.load(path) for name, path in files.items()}
 
     def _close_worlds(self) -> None:
-        for world in {id(world): world for world in self.worlds.values()}.values():
+        for world in self._worlds():
             world.close()
+
+    def _worlds(self) -> list[World]:
+        """Each of them once: scenarios share theirs."""
+        return list({id(world): world for world in self.worlds.values()}.values())
 
 
 def load_model(name: str) -> BaseChatModel:

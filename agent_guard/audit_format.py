@@ -31,7 +31,7 @@ Kind = Literal[
     "proposed", "decided", "suggested", "judged",
     "asked", "answered", "refused", "edited", "expired",
     "started", "finished", "failed", "unknown", "reconciled",
-    "escalated", "viewed", "erased", "held", "released", "retained",
+    "escalated", "viewed", "erased", "held", "released", "retained", "rotated",
     "killed", "revived", "agent_added", "agent_revoked", "policy_changed",
 ]  # fmt: skip
 """What an event tells. Closed: readers key on it, and names are only added."""

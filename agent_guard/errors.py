@@ -6,11 +6,13 @@ AgentGuardError
   ApprovalError       an answer was refused: unknown, expired, used, foreign or by the wrong person; the question stays
   PendingApproval     a message was sent to a thread that waits for an answer
   UnknownThread       no thread of this id is stored
+  NewerRelease        a newer release paused this thread: a process of that release must go on with it; nothing was done
   UnknownCall         no call of this trace is stored
   ErasedThread        the data of this thread's customer was erased; a new conversation may be opened
   Held                a legal hold covers this customer: nothing was erased and nothing was cut
   CannotUndo          a call cannot be undone: nothing says how, or its record was changed since; nothing was proposed
   PlanError           a plan was refused: it is not of the format, or says what the user did not
+  MaskingError        a text could not be analysed for personal data, or not in time: it must not be used
   TextTooLong         a text is longer, or holds more people, than a conversation takes at once
   SignatureError      a message was refused: unsigned, signed with another key, too old, or seen before
   ScanStopped         a call of a scan was refused; what was found is logged, and the scan can go on later
@@ -33,6 +35,8 @@ __all__ = [
     "DeliveryError",
     "ErasedThread",
     "Held",
+    "MaskingError",
+    "NewerRelease",
     "OutcomeUnknown",
     "PendingApproval",
     "PlanError",
@@ -76,6 +80,10 @@ class UnknownThread(AgentGuardError):
     """No thread of this id is stored; open it first."""
 
 
+class NewerRelease(AgentGuardError):
+    """A newer release wrote what this process was asked to go on with. Nothing was done; its question stays."""
+
+
 class UnknownCall(AgentGuardError):
     """No call of this trace is stored, or it is another tenant's; nothing was changed."""
 
@@ -102,6 +110,10 @@ class PlanError(AgentGuardError):
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("the plan was refused: " + "; ".join(problems))
         self.problems = tuple(problems)
+
+
+class MaskingError(AgentGuardError):
+    """A text could not be analysed for personal data, or not in time. It must not be used; nothing is told of it."""
 
 
 class TextTooLong(AgentGuardError):

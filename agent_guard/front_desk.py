@@ -11,19 +11,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent_guard.audit import AuditEvent, system_thread
+from agent_guard.audit import system_thread
 from agent_guard.errors import ConfigError
 from agent_guard.locks import chain_lock
 from agent_guard.policy import Policy
+from agent_guard.routed import admitted, routed
 from agent_guard.router import Classifier, Corridor, Route, Router
 from agent_guard.scenario import Scenario
-from agent_guard.types import JSON, Party, Speaker, Subject
+from agent_guard.threads import ThreadRow
+from agent_guard.types import Party, Speaker, Subject
 
 if TYPE_CHECKING:
     from agent_guard.gateway import Gateway
     from agent_guard.session import Reply, Session
 
-__all__ = ["INTENTS", "FrontDesk", "Welcome", "corridors_of", "route_json", "router_of"]
+__all__ = ["INTENTS", "FrontDesk", "Welcome", "corridors_of", "router_of"]
 
 INTENTS = "intents.yaml"
 """The file of a corridor, beside its scenario's policy."""
@@ -84,8 +86,7 @@ class FrontDesk:
             StoreError: a database cannot be used; nothing was said to the model.
         """
         route = self.router.enter(scenario, text) if scenario else self.router.route(text, asked=asked)
-        if route.needs_party and party is None:
-            route = route.to_human("party missing")
+        route = admitted(route, party.id if party else None)
         if route.scenario is None:
             self._record(route, subject, system_thread(subject.tenant))
             return Welcome(route=route, text=self.router.words(route))
@@ -98,34 +99,10 @@ class FrontDesk:
         return Welcome(route=route, text=reply.text, reply=reply)
 
     def _record(self, route: Route, subject: Subject, thread: str, *, party: Party | None = None) -> None:
-        event = AuditEvent(
-            kind="routed",
-            timestamp=self._gateway.clock().isoformat(timespec="milliseconds"),
-            thread=thread,
-            tenant=subject.tenant,
-            scenario=route.scenario,
-            environment=self._gateway.environment,
-            actor={"user_id": subject.id, "tenant": subject.tenant, "roles": sorted(subject.roles)},
-            party=party.id if party else None,
-            facts=route_json(route),
-            note=f"{route.outcome}: {route.rule}",
-        )
+        row = ThreadRow(id=thread, subject=subject, party=party.id if party else None, scenario=route.scenario)
+        event = routed(self._gateway, row, route)
         with self._gateway.store.write(locks=[chain_lock(thread)]) as connection:
             self._gateway.audit.append(connection, [event], now_ms=self._gateway.now_ms())
-
-
-def route_json(route: Route) -> dict[str, JSON]:
-    """A route as the audit and the command line show it."""
-    return {
-        "outcome": route.outcome,
-        "scenario": route.scenario,
-        "rule": route.rule,
-        "confidence": route.confidence,
-        "scope": None if route.scope is None else sorted(route.scope),
-        "needs_party": route.needs_party,
-        "language": route.language,
-        "candidates": list(route.candidates),
-    }
 
 
 def corridors_of(scenarios: Mapping[str, Scenario]) -> list[Corridor]:

@@ -157,7 +157,12 @@ class Gateway(Core):
     athread = twin(thread)
 
     def send_on(
-        self, thread: ThreadRow, scenario: str, *, scope: Collection[str] | None, record: Callable[[ThreadRow], AuditEvent]
+        self,
+        thread: ThreadRow,
+        scenario: str,
+        *,
+        scope: Collection[str] | None,
+        record: Callable[[ThreadRow], AuditEvent],
     ) -> ThreadRow:
         """Sends a thread that stands at a front desk into a scenario, for good, and returns it as it is stored then.
         One that was sent on before, by whomever, stays where it is.

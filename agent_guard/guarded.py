@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +17,8 @@ from agent_guard.errors import ApprovalError, ErasedThread, TextTooLong
 from agent_guard.execution import executing, running
 from agent_guard.guards.loops import REJECTIONS_MAX
 from agent_guard.locks import chain_lock
-from agent_guard.masking.tokens import PSEUDONYM, defuse
+from agent_guard.masking.streamed import Streamed
+from agent_guard.masking.tokens import PSEUDONYM, defuse, mend
 from agent_guard.plan import Plan
 from agent_guard.plan.adopt import adopt
 from agent_guard.policy import Policy
@@ -305,6 +307,12 @@ class GuardedThread:
 
     arestore = twin(restore)
 
+    def restoring(self, *, reader: Origin | None) -> Streamed:
+        """:meth:`restore` for a text that comes in pieces: give each to ``feed`` and show what it returns, then what
+        ``end`` returns. No pseudonym is ever given out in halves, however the pieces are cut.
+        """
+        return Streamed(partial(self.restore, reader=reader))
+
     @property
     def calls(self) -> list[dict[str, Any]]:
         """The calls that ran, in order: tool, normalised arguments, result and reference; pseudonyms only."""
@@ -341,7 +349,8 @@ class GuardedThread:
         """
 
         def work(vault: ThreadVault) -> tuple[str, list[ToolCall]]:
-            masked = self.gateway.masker.mask(storable(text[:TEXT_MAX]), vault, "invented", source="model")
+            said = mend(storable(text[:TEXT_MAX]), vault.find)
+            masked = self.gateway.masker.mask(said, vault, "invented", source="model")
             made = [
                 masked_call(self.gateway, self.row, item["tool"], item["args"], item["id"], item["reason"], vault)
                 for item in raw

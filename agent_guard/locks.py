@@ -10,6 +10,7 @@ from __future__ import annotations
 __all__ = [
     "AGENTS",
     "CROWDED",
+    "MASTER_KEY",
     "NONCES",
     "POLICIES",
     "SCHEMA",
@@ -27,6 +28,9 @@ AGENTS = "agents"
 
 CROWDED = "other processes were first in this conversation, again and again; nothing was kept, try again"
 """What is told where every try found something taken that a lock does not cover."""
+
+MASTER_KEY = "master key"
+"""The master key that the vault is under, while it is changed."""
 
 NONCES = "nonces"
 """The ids of signed messages that were believed."""

@@ -23,6 +23,7 @@ _COLOURS = {
     "require_approval": "#b26a00", "pending": "#b26a00", "asked": "#b26a00", "edited": "#b26a00", "expired": "#b26a00",
     "suggest": "#00838f", "suggested": "#00838f", "duplicate": "#00838f",
     "deny": "#c62828", "denied": "#c62828", "failed": "#c62828", "unknown": "#c62828", "refused": "#c62828",
+    "kept": "#2e7d32", "broken": "#c62828",
 }  # fmt: skip
 _GREY = "#757575"
 

@@ -24,6 +24,7 @@ from agent_guard.errors import AgentGuardError
 from agent_guard.gateway import Gateway
 from agent_guard.graph.asking import Ask, Asks, aask, ask
 from agent_guard.graph.call_nodes import CallNodes, Node
+from agent_guard.graph.desk import desk_graph
 from agent_guard.graph.model_turn import ModelTurn, Shown, Stop
 from agent_guard.graph.savers import both_doors
 from agent_guard.graph.state import STATE_VERSION, GuardContext, GuardState, Refine, Step
@@ -38,6 +39,7 @@ __all__ = [
     "GuardState",
     "Refine",
     "awrap_tool_call",
+    "desk_graph",
     "guard_graph",
     "guarded_agent",
     "tool_node",
@@ -100,6 +102,7 @@ class GuardNodes(CallNodes):
         return await aask(self._planning(state, config))
 
     def _planning(self, state: GuardState, config: RunnableConfig) -> Asks[Command[Step]]:
+        self._admit(state, config)
         try:
             thread = self._thread(config)
             refused = self._turn.begin(thread)

@@ -14,6 +14,7 @@ from agent_guard.arguments import screen
 from agent_guard.core import Core
 from agent_guard.errors import TextTooLong
 from agent_guard.locks import chain_lock, data_key_lock
+from agent_guard.masking.tokens import mend
 from agent_guard.masking.tripwire import leaks
 from agent_guard.threads import ThreadRow
 from agent_guard.tool import Tool
@@ -150,7 +151,7 @@ def _masked(core: Core, value: Any, vault: ThreadVault, origin: Origin, name: st
     if vault.minted > NEW_MAX:  # more is refused below; to go on would only cost time
         raise TextTooLong(TOO_MANY)
     if isinstance(value, str):
-        return core.masker.mask(value, vault, origin, source="argument")
+        return core.masker.mask(mend(value, vault.find), vault, origin, source="argument")
     if isinstance(value, Mapping):
         return {_argument(core, key, (), vault): _masked(core, item, vault, origin, key) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -162,7 +163,8 @@ def _masked(core: Core, value: Any, vault: ThreadVault, origin: Origin, name: st
 
 def _reason(core: Core, reason: str, vault: ThreadVault) -> str:
     # cut after it is masked, so that no value is cut in half
-    return core.masker.mask(_bounded(reason, 2 * REASON_MAX), vault, "invented", source="reason")[:REASON_MAX]
+    said = mend(_bounded(reason, 2 * REASON_MAX), vault.find)
+    return core.masker.mask(said, vault, "invented", source="reason")[:REASON_MAX]
 
 
 def _label(text: object, most: int, vault: ThreadVault) -> str:

@@ -122,6 +122,11 @@ class Router:
         signals = [item.pattern for one in (*corridors, self._handover) for item in one.signals]
         self._vocabulary = Vocabulary([*signals, *self._danger.patterns], self._danger.known)
 
+    @property
+    def shows_texts(self) -> bool:
+        """Whether the classifier is shown each text as it comes."""
+        return self._model is not None and self._mask is str
+
     def route(self, text: str, *, asked: bool = False) -> Route:
         """Routes one request.
 

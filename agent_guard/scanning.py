@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from agent_guard import scans
+from agent_guard import ledger, scans
 from agent_guard.errors import ConfigError, ScanStopped
 from agent_guard.events import thread_event
 from agent_guard.gateway import Gateway
@@ -249,7 +249,17 @@ class Scanner:
         first = next(ahead, None)
         if first is None:
             return Told()
-        return self._scan.tell(self._thread(part, "message"), part, _from(first, ahead))
+        thread = self._thread(part, "message")
+        self._settle(thread)
+        return self._scan.tell(thread, part, _from(first, ahead))
+
+    def _settle(self, thread: GuardedThread) -> None:
+        """Asks what became of a message that a process had begun when it died: then nobody need guess."""
+        with self._gateway.store.read() as connection:
+            begun = ledger.listed(connection, thread=thread.id)
+        for row in begun:
+            if row.state in ("claimed", "unknown"):
+                self._gateway.reconcile(row.trace_id)
 
     def _findings(self, row: PartRow) -> Iterator[Finding]:
         after: tuple[int, str] | None = None

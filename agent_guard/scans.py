@@ -186,9 +186,11 @@ def waiting(connection: sa.Connection, row: PartRow, *, after: tuple[int, str] |
 
 
 def tell(connection: sa.Connection, row: PartRow, refs: Sequence[str], *, told: str | None, why: str | None) -> None:
-    """Writes what became of these findings of a part."""
+    """Writes what became of these findings of a part. What somebody was told of stays told of, whoever writes later: a
+    process that was thought dead may still have sent its message.
+    """
     mine = FINDINGS.update().where(FINDINGS.c.scan == row.scan, FINDINGS.c.part == row.part)
-    connection.execute(mine.where(FINDINGS.c.ref.in_(refs)).values(told=told, why=why))
+    connection.execute(mine.where(FINDINGS.c.ref.in_(refs), FINDINGS.c.told.is_(None)).values(told=told, why=why))
 
 
 def finish(connection: sa.Connection, row: PartRow, *, why: str) -> None:

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from agent_guard.credentials import Secrets
 from agent_guard.errors import ConfigError
 from agent_guard.scanning import Scan
 from agent_guard.tool import Tool
@@ -30,11 +31,17 @@ class World:
     Args:
         resources: what tools ask for by name.
         close: gives everything back.
+        tidy: ends what has run out in the systems, e.g. holds, and returns how much; called about once a minute by a
+            process that stays (``agent-guard work``). Nothing may depend on it but tidiness: that process may be down.
+        ready: called once, when the gateway stands, with what gives the secrets of its agent: for adapters that are
+            asked outside a tool's call as well, to read a record or to tidy. Raises ConfigError where one is missing.
     """
 
     resources: Mapping[str, Any] = field(repr=False)
     records: Records | None = field(repr=False)
     close: Callable[[], None]
+    tidy: Callable[[], int] = field(default=lambda: 0, repr=False)
+    ready: Callable[[Callable[[], Secrets]], None] = field(default=lambda _: None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -10,15 +10,17 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.types import Command, StateSnapshot
+from langgraph.types import Command, Interrupt, StateSnapshot
 
 from agent_guard.approvals import Answer, Approval
 from agent_guard.checkpoints import Checkpoints, explained
 from agent_guard.errors import ConfigError, PendingApproval, UnknownThread
 from agent_guard.gateway import Gateway
 from agent_guard.graph.asking import Ask, Asks, aask, ask
-from agent_guard.graph.interrupts import payload
+from agent_guard.graph.closed import CLOSED_MAX, asked_in, is_open, left_at
+from agent_guard.graph.interrupts import PAYLOAD_VERSION, payload
 from agent_guard.graph.savers import both_doors
+from agent_guard.graph.state import refuse_newer
 from agent_guard.nodes import GuardContext
 from agent_guard.runtime.waits import adrive, drive
 from agent_guard.threads import ThreadRow
@@ -205,6 +207,7 @@ class Session:
 
         Raises:
             ApprovalError: unknown, expired, used or replaced, or a person who may not answer; nothing ran.
+            NewerRelease: the answer is recorded, and a process of a newer release must carry it out.
             StoreError: a database cannot be used; the answer is recorded or it is not, and may be given again.
         """
         answered = self.gateway.answer(approval_id, word, by=by, args=args, message=message)
@@ -245,6 +248,7 @@ class Session:
 
         Raises:
             UnknownThread: the checkpoints hold no such thread; the answer stays recorded.
+            NewerRelease: a newer release paused the thread; it is due until a process of that release takes it up.
             StoreError: a database cannot be used; the thread can be taken up again.
         """
         return ask(self._taking_up(thread_id, again))
@@ -277,7 +281,7 @@ class Session:
 
     def _standing(self, thread_id: str, by: Subject) -> Asks[Reply]:
         row = self._row(thread_id, by)
-        snapshot = yield from self._snapshot(thread_id)
+        snapshot, _ = yield from self._standing_at(thread_id)
         reply = self._reply(thread_id, {**snapshot.values, "__interrupt__": snapshot.interrupts})
         # somebody else of the tenant may see where the thread stands, and no values
         return reply if by.id == row.subject.id else replace(reply, text=reply.masked)
@@ -329,16 +333,18 @@ class Session:
 
     def _carry_on(self, thread_id: str) -> Asks[Reply | None]:
         """Takes a held thread to where it delivers, escalates or waits; None where the checkpoints do not have it."""
-        snapshot = yield from self._snapshot(thread_id)
+        snapshot, at = yield from self._standing_at(thread_id)
         if snapshot.created_at is None:
             return None
+        refuse_newer(snapshot.values)
         out: dict[str, Any] = {**snapshot.values, "__interrupt__": snapshot.interrupts}
         if snapshot.tasks and not snapshot.interrupts:  # its process died between two checkpoints
             out = yield from self._run(thread_id, None)
         carried: str | None = None
         while (asked := self._over(out)) is not None and asked != carried:
             carried = asked
-            out = yield from self._run(thread_id, Command(resume={"approval_id": asked}))
+            out = yield from self._run(thread_id, Command(resume={"approval_id": asked}), at=at)
+            at = None
         return self._reply(thread_id, out)
 
     def _undone(self, thread_id: str) -> Asks[Reply]:
@@ -356,15 +362,28 @@ class Session:
         status = "escalated" if result.stop else "delivered"
         return Reply(thread_id=thread_id, status=status, text=words, masked=words, code=None if done else result.code)
 
+    def _asked(self, interrupts: Sequence[Interrupt]) -> Pending:
+        """The question that a graph waits at, as this release shows it."""
+        asked, value = asked_in(interrupts), interrupts[0].value
+        if asked is not None and value["agent_guard"].get("v") == PAYLOAD_VERSION:
+            return _pending(value)
+        approval = self.gateway.approvals.get(asked) if asked else None
+        if approval is None:
+            raise ConfigError(
+                "the thread waits at an interrupt that is none of this gateway's questions; answer it where it was made"
+            )
+        return _pending(payload(approval, allow_edit=True, error=None))
+
     def _over(self, out: Mapping[str, Any]) -> str | None:
         """The question that a graph waits at although nobody can answer it any more, or None."""
-        interrupts = out.get("__interrupt__") or ()
-        asked = _pending(interrupts[0].value).id if interrupts else None
+        asked = asked_in(out.get("__interrupt__") or ())
         approval = self.gateway.approvals.get(asked) if asked else None
         return asked if approval is not None and turns.ended(self.gateway, approval) else None
 
-    def _run(self, thread_id: str, given: Any) -> Asks[dict[str, Any]]:
+    def _run(self, thread_id: str, given: Any, *, at: RunnableConfig | None = None) -> Asks[dict[str, Any]]:
         graph, config = self.graph, self._config(thread_id)
+        if at is not None:
+            config["configurable"] |= at["configurable"]
         # "sync": the checkpoint with the call's id is stored before the call runs, so a crash cannot rename it
         options: dict[str, Any] = {"context": GuardContext(masks_answers=True), "durability": "sync"}
         with explained():
@@ -382,6 +401,24 @@ class Session:
             )
         return snapshot
 
+    def _standing_at(self, thread_id: str) -> Asks[tuple[StateSnapshot, RunnableConfig | None]]:
+        """The newest checkpoint of a thread; or, where a client closed a question without an answer, the one that waits
+        for it and its place.
+        """
+        newest = yield from self._snapshot(thread_id)
+        if not is_open(newest):
+            return newest, None
+        graph, config = self.graph, self._config(thread_id)
+
+        async def later() -> StateSnapshot | None:
+            return left_at(newest, [item async for item in graph.aget_state_history(config, limit=CLOSED_MAX)])
+
+        with explained():
+            found: StateSnapshot | None = yield Ask(
+                now=lambda: left_at(newest, graph.get_state_history(config, limit=CLOSED_MAX)), later=later
+            )
+        return (newest, None) if found is None else (found, found.config)
+
     def _config(self, thread_id: str) -> RunnableConfig:
         limits = self.gateway.thread(thread_id).policy.limits
         steps = len(self.graph.nodes) * limits.steps_per_thread  # an agent may have middleware around each model call
@@ -391,9 +428,7 @@ class Session:
     def _reply(self, thread_id: str, out: Mapping[str, Any]) -> Reply:
         interrupts = out.get("__interrupt__") or ()
         if interrupts:
-            return Reply(
-                thread_id=thread_id, status="pending", text=None, masked=None, pending=_pending(interrupts[0].value)
-            )
+            return Reply(thread_id=thread_id, status="pending", text=None, masked=None, pending=self._asked(interrupts))
         said = [message for message in out.get("messages", []) if isinstance(message, AIMessage)]
         masked = said[-1].text if said else ""
         # the words are for whoever spoke last, also when somebody else's answer let the thread go on
@@ -407,7 +442,7 @@ class Session:
             status=str(stands.get("status", "delivered")),
             text=self.gateway.thread(thread_id).restore(masked, reader=reader),
             masked=masked,
-            code=Code(outcome["code"]) if outcome else None,
+            code=Code(outcome["code"]) if outcome.get("code") else None,
             reason=outcome.get("reason"),
         )
 

@@ -20,21 +20,28 @@ from agent_guard.credentials import (
 )
 from agent_guard.errors import ConfigError
 from agent_guard.folder import FOLDER
+from agent_guard.masking.masker import Masker, Profile
+from agent_guard.masking.routing import LANGUAGES
 from agent_guard.notifications.hooks import Hooks
 from agent_guard.scopes import DEFAULT_AGENT
-from agent_guard.types import Subject
+from agent_guard.types import Speaker, Subject
 
-__all__ = ["FOLDER", "Person", "Settings", "load_settings"]
+__all__ = ["FOLDER", "Masking", "Person", "Settings", "load_settings"]
 
 _FILES = (Path("guard.yaml"), FOLDER / "guard.yaml")
 _PREFIX = "AGENT_GUARD_"
 _FROM_VARIABLES = (
     "database", "checkpoints", "systems", "environment", "agent", "app", "master_key_file", "secrets_file", "keyring",
+    "identify",
 )  # fmt: skip
 
 
 class Person(BaseModel):
-    """Who an operating-system user is to the guard."""
+    """Who an operating-system user is to the guard.
+
+    Args:
+        speaker: whose words it brings to a server; ``party`` or ``outside`` for the technical identity of a channel.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -42,10 +49,35 @@ class Person(BaseModel):
     tenant: Annotated[str, Field(min_length=1)]
     roles: frozenset[str]
     region: str | None = None
+    speaker: Speaker = "user"
 
     def subject(self) -> Subject:
         """The person as a subject."""
         return Subject(id=self.id, tenant=self.tenant, roles=self.roles, region=self.region)
+
+
+class Masking(BaseModel):
+    """How personal data is found.
+
+    Args:
+        profile: ``full``, ``recall`` or ``patterns``, see :class:`agent_guard.masking.Masker`.
+        languages: the languages whose parts are installed.
+        spacy: an installed spaCy pipeline, for the profile ``recall``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    profile: Profile = "full"
+    languages: tuple[str, ...] = LANGUAGES
+    spacy: str | None = None
+
+    def masker(self) -> Masker:
+        """The masker of these settings; its models load at the first text of their language.
+
+        Raises:
+            ConfigError: an unknown language, or a package or pipeline that is not installed.
+        """
+        return Masker(self.languages, self.profile, spacy=self.spacy)
 
 
 class Settings(BaseModel):
@@ -61,9 +93,12 @@ class Settings(BaseModel):
         master_key_file: where the master key lies, if not in ``AGENT_GUARD_MASTER_KEY[_<ENVIRONMENT>]``.
         secrets_file: a file or folder of the agents' secrets, if they are not in ``AGENT_GUARD_SECRET_*`` variables.
         keyring: the master key and the secrets lie in the operating system's keyring, and nowhere else.
+        masking: how personal data is found, by which profile and in which languages.
         hooks: who is told of questions that wait, and of what operators must hear.
         privacy_roles: roles of the people who may erase and hold a party's data, cut the record, and hand a party its
             own data; nobody may where none is named.
+        identify: ``module:attribute`` of the function that makes the caller of a LangGraph server's request; in ``dev``
+            callers name themselves by an entry of ``people`` where nothing is said.
         retention: kind of event, or ``*`` for every other, -> for how many days ``agent-guard audit retain`` keeps it.
         source: where these settings were read.
     """
@@ -80,8 +115,10 @@ class Settings(BaseModel):
     secrets_file: Path | None = None
     keyring: bool = False
     people: dict[str, Person] = Field(default_factory=dict)
+    masking: Masking = Field(default_factory=Masking)
     hooks: Hooks = Field(default_factory=Hooks)
     privacy_roles: frozenset[str] = frozenset()
+    identify: str | None = None
     retention: dict[str, int] = Field(default_factory=dict)
     source: str = "defaults"
 

@@ -27,7 +27,7 @@ __all__ = ["LOCK_WAIT_S", "REVISION", "VERSION_TABLE", "Store", "metadata"]
 metadata = sa.MetaData()
 """Every table of the guard; ``agent_guard.schema`` imports all owners."""
 
-REVISION = "0004"
+REVISION = "0005"
 """The migration this code was written for."""
 
 VERSION_TABLE = "agent_guard_version"
@@ -172,6 +172,12 @@ class Store:
         It must not raise.
         """
         connection.info[_AFTER].append(call)
+
+    def await_writers(self, connection: sa.Connection, table: str) -> None:
+        """Waits, in a write transaction, until every transaction that has written to a table and is not over is over;
+        whoever writes to it from now on waits for the end of this one.
+        """
+        self._database.await_writers(connection, table)
 
     def scrub(self, tables: Collection[str]) -> bool:
         """Overwrites what deleted rows of these tables left in the database's files, as far as it can; false where

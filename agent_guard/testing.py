@@ -17,7 +17,7 @@ from pydantic import PrivateAttr
 
 from agent_guard.graph.wire import wire_name
 
-__all__ = ["FixedClock", "ScriptedModel", "assert_no_personal_data", "call"]
+__all__ = ["FixedClock", "FunctionModel", "ScriptedModel", "assert_no_personal_data", "call"]
 
 Turn = str | AIMessage | Callable[[Sequence[BaseMessage]], AIMessage]
 
@@ -78,6 +78,40 @@ class ScriptedModel(BaseChatModel):
         said = turn if isinstance(turn, AIMessage) else AIMessage(turn) if isinstance(turn, str) else turn(messages)
         # a copy: the graph gives each message an id, and a script may say the same one twice
         return ChatResult(generations=[ChatGeneration(message=said.model_copy(deep=True))])
+
+
+class FunctionModel(BaseChatModel):
+    """A chat model that is a function of the messages it is sent: the same ones, the same answer, in any process. So a
+    thread that another process takes up goes on, which a :class:`ScriptedModel` would begin anew.
+
+    Args:
+        step: pure; gives a text, or a message with calls (see :func:`call`; each call of a conversation needs an id of
+            its own).
+    """
+
+    step: Callable[[Sequence[BaseMessage]], AIMessage | str]
+
+    def __init__(self, step: Callable[[Sequence[BaseMessage]], AIMessage | str], **options: Any) -> None:
+        super().__init__(step=step, **options)
+
+    @property
+    def _llm_type(self) -> str:
+        return "function"
+
+    def bind_tools(self, tools: Sequence[Any], **options: Any) -> Runnable[Any, AIMessage]:
+        """The function decides; what it may call is decided by the gateway."""
+        return self
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **options: Any,
+    ) -> ChatResult:
+        said = self.step(messages)
+        message = said.model_copy(deep=True) if isinstance(said, AIMessage) else AIMessage(said)
+        return ChatResult(generations=[ChatGeneration(message=message)])
 
 
 class FixedClock:

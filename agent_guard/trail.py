@@ -285,9 +285,7 @@ def append_plan(connection: sa.Connection, thread: str, plan: Plan) -> None:
     _INSERT.run(connection, values | {"text": plan.model_dump_json()})
 
 
-def append(
-    connection: sa.Connection, thread: str, sightings: Sequence[Sighting], *, after: int | None = None
-) -> None:
+def append(connection: sa.Connection, thread: str, sightings: Sequence[Sighting], *, after: int | None = None) -> None:
     """Stores texts inside the caller's transaction; another process that was first raises ``IntegrityError``.
 
     Args:

@@ -8,17 +8,26 @@ sealed under a key that is thrown away.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from urllib.parse import quote
 
 import sqlalchemy as sa
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Column, TypedColumns
 
+from agent_guard import data_keys
 from agent_guard.credentials import Keys
+from agent_guard.data_keys import (
+    DATA_KEYS,
+    Wrapping,
+    generation,
+    label,
+    party_key_id,
+    seal,
+    thread_key_id,
+    unseal,
+)
 from agent_guard.errors import StoreError
 from agent_guard.query import Command, Query
 from agent_guard.store import Store, metadata
@@ -39,13 +48,6 @@ SOURCES_MAX = 3
 THREADS_MAX = 256
 """How many threads' sealed rows a process keeps."""
 
-_NONCE_BYTES = 12  # NIST SP 800-38D: 96 bits, random, one key for far fewer than 2**32 values
-
-
-class _KeyColumns(TypedColumns):
-    id = Column(sa.String(320), primary_key=True)
-    wrapped = Column(sa.LargeBinary, nullable=False)
-
 
 class _EntryColumns(TypedColumns):
     thread = Column(sa.String(100), primary_key=True)
@@ -64,7 +66,6 @@ class _SightingColumns(TypedColumns):
     n = Column(sa.Integer, nullable=False)
 
 
-DATA_KEYS = sa.Table("vault_keys", metadata, _KeyColumns)
 ENTRIES = sa.Table("vault_entries", metadata, _EntryColumns)
 SIGHTINGS = sa.Table("vault_sightings", metadata, _SightingColumns)
 
@@ -123,7 +124,7 @@ class Vault:
 
     def __init__(self, store: Store, keys: Keys) -> None:
         self._store = store
-        self._wrapping = _Wrapping(keys)
+        self._wrapping = Wrapping(keys)
         self._kept: dict[str, _Sealed] = {}
 
     def of(self, thread: ThreadRow) -> ThreadVault:
@@ -148,22 +149,30 @@ class Vault:
             stored = _sealed(connection, thread.id)
         # without entries the key is looked for when one is written
         wrapped = head.wrapped if stored.entries and head.erased is None else None
-        cipher = None if wrapped is None else AESGCM(_open(self._wrapping, wrapped, key_id))
-        made_under = _generation(key_id, wrapped or b"")
+        cipher = None if wrapped is None else AESGCM(unseal(self._wrapping, wrapped, key_id))
+        made_under = generation(key_id, wrapped or b"")
         entries = {}
         for token, type_, sealed_under, sealed in stored.entries:
             # a row whose data key was destroyed keeps its place, so that its pseudonym is never given to another
             readable = cipher is not None and sealed_under == made_under
-            value = _open(cipher, sealed, _label(thread.id, token)).decode() if cipher and readable else ""
             origins = tuple(dict.fromkeys([origin for origin, _ in stored.sources.get(token, ())]))
+            value = _opened(cipher, sealed, thread, token, origins) if cipher and readable else ""
             entries[token] = Entry(token=token, type=type_, value=value, origins=origins)
         if keep and self._kept.get(thread.id) is not stored:
             if len(self._kept) >= THREADS_MAX:
                 self._kept.clear()
             self._kept[thread.id] = stored
-        opened = ThreadVault(thread.id, key_id, cipher, self._wrapping, made_under, entries, stored)
+        opened = ThreadVault(thread, key_id, cipher, self._wrapping, made_under, entries, stored)
         opened.erased = head.erased is not None
         return opened
+
+
+def _opened(cipher: AESGCM, sealed: bytes, thread: ThreadRow, token: str, origins: Sequence[Origin]) -> str:
+    """A value, with what is authenticated beside it: whose it is, and where it came from first."""
+    with suppress(StoreError):
+        first = origins[0] if origins else ""
+        return unseal(cipher, sealed, label(thread.subject.tenant, thread.id, token, first)).decode()
+    return unseal(cipher, sealed, f"{thread.id}|{token}").decode()  # written before the origin was authenticated
 
 
 def _sealed(connection: sa.Connection, thread: str) -> _Sealed:
@@ -182,15 +191,16 @@ class ThreadVault:
 
     def __init__(
         self,
-        thread: str,
+        thread: ThreadRow,
         key_id: str,
         cipher: AESGCM | None,
-        wrapping: _Wrapping,
+        wrapping: Wrapping,
         made_under: str,
         entries: dict[str, Entry],
         stored: _Sealed,
     ) -> None:
-        self._thread = thread
+        self._thread = thread.id
+        self._tenant = thread.subject.tenant
         self._key_id = key_id
         self._cipher = cipher
         self._wrapping = wrapping
@@ -285,7 +295,7 @@ class ThreadVault:
                         "n": start + index,
                         "type": entry.type,
                         "key_id": self._made_under,
-                        "sealed": _seal(cipher, entry.value.encode(), _label(self._thread, entry.token)),
+                        "sealed": seal(cipher, entry.value.encode(), self._label(entry)),
                     }
                     for index, entry in enumerate(self._new_entries)
                 ],
@@ -302,6 +312,9 @@ class ThreadVault:
         self._sightings += len(self._new_sightings)
         self._new_entries, self._new_sightings = [], []
 
+    def _label(self, entry: Entry) -> str:
+        return label(self._tenant, self._thread, entry.token, self._sources[entry.token][0][0])
+
     def _cipher_now(self, connection: sa.Connection) -> AESGCM:
         """The data key as it is in this transaction; one that was erased since it was read is used no more."""
         now = _KEY.first(connection, {"id": self._key_id, "thread": self._thread})
@@ -311,13 +324,12 @@ class ThreadVault:
         wrapped = now.wrapped
         if wrapped is None:
             key = AESGCM.generate_key(bit_length=256)
-            wrapped = _seal(self._wrapping, key, self._key_id)
-            connection.execute(DATA_KEYS.insert().values(id=self._key_id, wrapped=wrapped))
-        elif self._cipher is not None and self._made_under == _generation(self._key_id, wrapped):
+            wrapped = data_keys.add(connection, self._wrapping, self._key_id, key)
+        elif self._cipher is not None and self._made_under == generation(self._key_id, wrapped):
             return self._cipher
         else:
-            key = _open(self._wrapping, wrapped, self._key_id)
-        self._cipher, self._made_under = AESGCM(key), _generation(self._key_id, wrapped)
+            key = unseal(self._wrapping, wrapped, self._key_id)
+        self._cipher, self._made_under = AESGCM(key), generation(self._key_id, wrapped)
         return self._cipher
 
 
@@ -325,81 +337,35 @@ def data_key_id(thread: ThreadRow) -> str:
     """Which data key a thread's values are under: its party's, or its own."""
     if thread.party:
         return party_key_id(thread.subject.tenant, thread.party)
-    return f"{quote(thread.subject.tenant, safe='')}/thread/{thread.id}"
+    return thread_key_id(thread.subject.tenant, thread.id)
 
 
-def party_key_id(tenant: str, party: str) -> str:
-    """Which data key the values of a party's threads are under."""
-    return f"{quote(tenant, safe='')}/party/{party}"
+def has_key(connection: sa.Connection, key_id: str) -> bool:
+    """Whether there is this data key."""
+    return _KEY.first(connection, {"id": key_id, "thread": ""}).wrapped is not None
 
 
-def has_key(connection: sa.Connection, tenant: str, party: str) -> bool:
-    """Whether there is a data key of this party."""
-    given = {"id": party_key_id(tenant, party), "thread": ""}
-    return _KEY.first(connection, given).wrapped is not None
-
-
-def check_key(connection: sa.Connection, keys: Keys, tenant: str, party: str) -> None:
-    """Refuses a master key under which a party's data key cannot be opened.
+def check_key(connection: sa.Connection, keys: Keys, key_id: str) -> None:
+    """Refuses a master key under which a data key cannot be opened.
 
     Raises:
         StoreError: it is another one than the database was written under.
     """
-    key_id = party_key_id(tenant, party)
     wrapped = _KEY.first(connection, {"id": key_id, "thread": ""}).wrapped
     if wrapped is not None:
-        _open(_Wrapping(keys), wrapped, key_id)
+        unseal(Wrapping(keys), wrapped, key_id)
 
 
-def destroy(connection: sa.Connection, tenant: str, party: str) -> int:
-    """Destroys a party's data key, and the sealed values of its threads, which a copy of the key elsewhere could still
-    open; returns how many values. Pseudonyms keep their places.
+def destroy(connection: sa.Connection, mine: sa.ColumnElement[bool], key_id: str | None) -> int:
+    """Destroys the sealed values of threads, and a data key, which would open copies of them elsewhere; returns how
+    many values. Pseudonyms keep their places.
+
+    Args:
+        mine: which of ``THREADS``.
+        key_id: None where other threads need the key.
     """
-    own = sa.select(THREADS.c.id).where(THREADS.c.tenant == tenant, THREADS.c.party == party)
-    of_party = sa.and_(ENTRIES.c.thread.in_(own), ENTRIES.c.sealed != b"")
-    emptied = connection.execute(ENTRIES.update().where(of_party).values(sealed=b""))
-    connection.execute(DATA_KEYS.delete().where(DATA_KEYS.c.id == party_key_id(tenant, party)))
+    of_them = sa.and_(ENTRIES.c.thread.in_(sa.select(THREADS.c.id).where(mine)), ENTRIES.c.sealed != b"")
+    emptied = connection.execute(ENTRIES.update().where(of_them).values(sealed=b""))
+    if key_id is not None:
+        connection.execute(DATA_KEYS.delete().where(DATA_KEYS.c.id == key_id))
     return int(emptied.rowcount)
-
-
-def _generation(key_id: str, wrapped: bytes) -> str:
-    """Names one making of a data key, so that what an erased one sealed is not tried with the key made after it."""
-    return f"{key_id}#{wrapped[:4].hex()}"
-
-
-def _label(thread: str, token: str) -> str:
-    return f"{thread}|{token}"  # authenticated with the value, so that rows cannot be swapped
-
-
-class _Wrapping:
-    """Wraps data keys under the present master key, and unwraps those that were wrapped under a former one as well."""
-
-    def __init__(self, keys: Keys) -> None:
-        self._present, *self._former = (AESGCM(key) for key in keys.every("vault"))
-
-    def encrypt(self, nonce: bytes, data: bytes, label: bytes) -> bytes:
-        """As ``AESGCM``."""
-        return self._present.encrypt(nonce, data, label)
-
-    def decrypt(self, nonce: bytes, data: bytes, label: bytes) -> bytes:
-        """As ``AESGCM``."""
-        for cipher in self._former:
-            try:
-                return cipher.decrypt(nonce, data, label)
-            except InvalidTag:
-                continue
-        return self._present.decrypt(nonce, data, label)
-
-
-def _open(cipher: AESGCM | _Wrapping, sealed: bytes, label: str) -> bytes:
-    try:
-        return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], label.encode())
-    except (InvalidTag, ValueError):  # ValueError: too short to hold a nonce
-        raise StoreError(
-            "the vault cannot be read with this master key; give the key the database was written with"
-        ) from None
-
-
-def _seal(cipher: AESGCM | _Wrapping, value: bytes, label: str) -> bytes:
-    nonce = secrets.token_bytes(_NONCE_BYTES)
-    return nonce + cipher.encrypt(nonce, value, label.encode())

@@ -6,9 +6,10 @@ The shipped set (`benchmarks/masking.jsonl`, made by `training/evaluation.py`) i
 other ones than those the models were trained with, but its names come from the same lists, so its figures are upper
 bounds. `--data DIR` scores every `*.jsonl` of a folder: rows of ``text, entities [{start, end, type}], lang``.
 
-Rows named "patterns" find only what form gives away. "presidio" is Presidio's `AnalyzerEngine` with its default
-recognizers. Its default spaCy model is `en_core_web_lg`, it reads English only, and it is left out, with a line that
-says so, where the model is not installed: nothing is downloaded. `--presidio-model` names another installed model.
+Rows named "patterns" find only what form gives away, "recall" are the profile with lower thresholds. "presidio" is
+Presidio's `AnalyzerEngine` with its default recognizers. Its default spaCy model is `en_core_web_lg`, it reads English
+only, and it is left out, with a line that says so, where the model is not installed: nothing is downloaded.
+`--presidio-model` names another installed model.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from agent_guard.masking import Masker
-from benchmarks.scoring import TYPES, Found, by_source, read_rows, score
+from agent_guard.masking.scoring import TYPES, Found, by_source, read_rows, score
 
 SHIPPED = Path(__file__).parent / "masking.jsonl"
 PRESIDIO_MODEL = "en_core_web_lg"
@@ -95,7 +96,8 @@ def main() -> None:
         "memory_mb": resident_mb() - before,
     }
     systems: dict[str, Predict | None] = {
-        "full": ours(full), "patterns": ours(Masker(profile="patterns")), "presidio": presidio(given.presidio_model),
+        "full": ours(full), "recall": ours(Masker(profile="recall")), "patterns": ours(Masker(profile="patterns")),
+        "presidio": presidio(given.presidio_model),
     }  # fmt: skip
     rows_of = sets(given.data, given.limit)
     results = []

@@ -1,4 +1,4 @@
-"""The reference application: five scenarios over one embedded world.
+"""The reference application: five scenarios over one embedded world, and the front desk before them.
 
 ``SCENARIOS`` is what ``agent-guard --app graphs:SCENARIOS`` loads. The default model and the graph of a scenario are
 imported when they are first made, so that listing the scenarios costs nothing.
@@ -6,8 +6,8 @@ imported when they are first made, so that listing the scenarios costs nothing.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -18,16 +18,17 @@ from agent_guard.scenario import Opening, Scenario, World
 from agent_guard.tool import Tool
 from agent_guard.types import JSON, Clock, Party, Ref, Subject
 from graphs.calendar_booking.conversation import read_booking
+from graphs.front_desk.requests import read_desk_request
 from graphs.requests import read_request
 from graphs.sdr_qualification.conversation import read
 from graphs.support_draft.requests import read_draft_request
+from graphs.systems import calendar_of, channel_of, meetings_of
 from tools import TOOLS
 from tools.accounts import account_facts
 from tools.alert_log import AlertLog
 from tools.alerts import alert_slack
 from tools.booking import confirm, free_slots, hold, release
-from tools.calendars.seed import seed_calendars
-from tools.calendars.sql import SqlCalendar, SqlInvitations, SqlZones
+from tools.calendars.sql import SqlInvitations, SqlZones
 from tools.crm.seed import seed
 from tools.crm.sql import SqlCRM, known
 from tools.crm.sql_overview import SqlOverview
@@ -35,8 +36,6 @@ from tools.helpdesk.seed import seed_tickets
 from tools.helpdesk.sql import SqlHelpdesk
 from tools.knowledge import search_knowledge
 from tools.knowledge_base import KnowledgeBase
-from tools.meetings.offline import OfflineMeetings
-from tools.notify.outbox import Outbox
 from tools.records import RecordsByKind
 from tools.stale_deals import stale_deals
 from tools.tickets import answer_ticket, read_ticket
@@ -47,10 +46,8 @@ if TYPE_CHECKING:
 
     from agent_guard.gateway import Gateway
     from agent_guard.scanning import Scan
-    from tools.meetings.port import Meetings
-    from tools.notify.port import Channel
 
-__all__ = ["SCENARIOS"]
+__all__ = ["FIVE", "SCENARIOS"]
 
 TENANT = "demo"
 _HERE = Path(__file__).parent
@@ -59,56 +56,24 @@ ARTICLES = _HERE.parent / "tools" / "articles"
 
 def _world(url: str, clock: Clock) -> World:
     """The embedded CRM, filled with invented people where it is empty, and where notices to colleagues go."""
-    crm = SqlCRM(url, clock=clock)
-    crm.create()
-    seed(crm, now=clock())
-    helpdesk = SqlHelpdesk(crm)
-    helpdesk.create()
-    seed_tickets(crm, now=clock())
-    log = AlertLog(crm)
-    log.create()
-    resources = {"crm": crm, "overview": SqlOverview(crm), "alert_log": log, "channel": _channel(crm)}
-    resources |= {"helpdesk": helpdesk, "knowledge": KnowledgeBase.load(ARTICLES)}
-    calendar = SqlCalendar(crm)
-    calendar.create()
-    seed_calendars(calendar, now=clock())
-    calendar.sweep()
-    resources |= {"calendar": calendar, "zones": SqlZones(crm), "invitations": SqlInvitations(crm)}
-    resources |= {"meetings": _meetings()}
-    records = RecordsByKind(crm, {"ticket": helpdesk, "calendar": calendar, "event": calendar})
-    return World(resources=resources, records=records, close=crm.close)
-
-
-def _meetings() -> Meetings:
-    """Links that lead nowhere, unless ``AGENT_GUARD_ZOOM_USER`` says whose Zoom meetings they are: ``me`` or an id. The
-    secrets are the agent's (``zoom_account_id``, ``zoom_client_id``, ``zoom_client_secret``).
-
-    Raises:
-        ConfigError: it is no id, or httpx is not installed.
-    """
-    named = os.environ.get("AGENT_GUARD_ZOOM_USER")
-    if not named:
-        return OfflineMeetings()
-    from tools.meetings.zoom import ZoomMeetings
-
-    return ZoomMeetings(user=named)
-
-
-def _channel(crm: SqlCRM) -> Channel:
-    """The one channel for notices: an outbox in the application's database, unless ``AGENT_GUARD_SLACK_CHANNEL`` names
-    a channel's id, or says ``webhook``; the secrets are the agent's (``slack_bot_token``, ``slack_webhook_url``).
-
-    Raises:
-        ConfigError: it names no channel, or slack_sdk is not installed.
-    """
-    named = os.environ.get("AGENT_GUARD_SLACK_CHANNEL")
-    if not named:
-        outbox = Outbox(crm)
-        outbox.create()
-        return outbox
-    from tools.notify.slack import SlackBot, SlackWebhook
-
-    return SlackWebhook() if named == "webhook" else SlackBot(named)
+    with ExitStack() as closing:
+        crm = SqlCRM(url, clock=clock)
+        closing.callback(crm.close)
+        helpdesk, log = SqlHelpdesk(crm), AlertLog(crm)
+        with crm.alone():  # of processes that start at once the first one fills it
+            for made in (crm, helpdesk, log):
+                made.create()
+            seed(crm, now=clock())
+            seed_tickets(crm, now=clock())
+            channel = channel_of(crm)
+            calendar, ready = calendar_of(crm, clock, closing)
+        resources = {"crm": crm, "overview": SqlOverview(crm), "alert_log": log, "channel": channel}
+        resources |= {"helpdesk": helpdesk, "knowledge": KnowledgeBase.load(ARTICLES)}
+        resources |= {"calendar": calendar, "zones": SqlZones(crm), "invitations": SqlInvitations(crm)}
+        resources |= {"meetings": meetings_of(closing)}
+        records = RecordsByKind(crm, {"ticket": helpdesk, "calendar": calendar, "event": calendar})
+        close = closing.pop_all().close  # nothing was refused: from here on it is the world's
+    return World(resources=resources, records=records, close=close, tidy=calendar.sweep, ready=ready)
 
 
 def _sdr_conversation(source: Path | BinaryIO, world: World) -> Opening:
@@ -168,6 +133,27 @@ def _support_request(source: Path | BinaryIO, world: World) -> Opening:
     return Opening(subject=subject, party=party, lines=list(request.texts), speaker="user")
 
 
+def _desk_request(source: Path | BinaryIO, world: World) -> Opening:
+    """A request at the front desk, and the customer of the deal or ticket that its header names.
+
+    Raises:
+        ConfigError: a broken line, or a deal or ticket that the systems do not have.
+    """
+    request, texts = read_desk_request(source)
+    crm: SqlCRM = world.resources["crm"]
+    subject = Subject(id=request.user, tenant=TENANT, roles=request.roles, region=request.region)
+    kind, id_ = ("ticket", request.ticket) if request.ticket else ("deal", request.deal)
+    party: Party | None = None
+    if id_ is not None:
+        record = (crm if kind == "deal" else world.resources["helpdesk"]).describe(Ref(kind=kind, id=id_))
+        if record is None or record.party is None:
+            raise ConfigError(f"there is no {kind} {id_}; name one that there is in the first line")
+        contact = record.party.partition(":")[2]
+        refs = {f"{kind}_id": id_} | ({"calendar_id": request.user, "contact_id": contact} if kind == "deal" else {})
+        party = Party(id=record.party, refs=refs, known=known(crm, contact))
+    return Opening(subject=subject, party=party, lines=list(texts), speaker=request.speaker)
+
+
 def _request(source: Path | BinaryIO, _world: World) -> Opening:
     """What a member of staff asked for; it is about no customer."""
     request = read_request(source)
@@ -213,7 +199,7 @@ def _scan(name: str, world: World) -> Scan:
     return found
 
 
-_ALL = (
+_ALL = (  # the five that a front desk can send a request into
     _scenario(
         "account_health",
         tools=(account_facts, alert_slack),
@@ -233,4 +219,5 @@ _ALL = (
     _scenario("sdr_qualification", tools=TOOLS, read=_sdr_conversation),
     _scenario("support_draft", tools=(read_ticket, search_knowledge, answer_ticket), read=_support_request),
 )
-SCENARIOS = {scenario.name: scenario for scenario in _ALL}
+FIVE = {scenario.name: scenario for scenario in _ALL}
+SCENARIOS = FIVE | {"front_desk": _scenario("front_desk", tools=(), read=_desk_request)}

@@ -15,8 +15,9 @@ FILE = Path(__file__).parents[1] / "docs" / "graphs.md"
 
 _HEAD = """# The graphs
 
-Every scenario's graph is made of the same guard nodes; what is its own stands beside it. Dashed arrows are choices of
-the node they leave. Written by `python -m graphs.pictures`; a test holds them to the code.
+Every scenario's graph is made of the same guard nodes; what is its own stands beside it. The front desk holds the five
+as subgraphs. Dashed arrows are choices of the node they leave. Written by `python -m graphs.pictures`; a test holds
+them to the code.
 """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from agent_guard import ledger
 from agent_guard.guarded import GuardedThread
 from agent_guard.scanning import Part, Told, stopped
 from agent_guard.scans import Finding
@@ -54,7 +55,7 @@ def teller(topic: Topic, overview: Overview, log: AlertLog) -> Callable[[Guarded
     """
 
     def tell(thread: GuardedThread, part: Part, findings: Iterator[Finding]) -> Told:
-        chosen, recent = _chosen(findings, overview, log)
+        chosen, recent = _chosen(findings, overview, log, _begun(thread))
         why = dict.fromkeys(recent, "told_lately")
         if not chosen:
             return Told(why=why, rest="told_lately")
@@ -74,7 +75,17 @@ def teller(topic: Topic, overview: Overview, log: AlertLog) -> Callable[[Guarded
     return tell
 
 
-def _chosen(findings: Iterator[Finding], overview: Overview, log: AlertLog) -> tuple[list[str], list[str]]:
+def _begun(thread: GuardedThread) -> list[str]:
+    """Keys of the messages that a process had begun here when it died. Their records have their places already; what
+    became of such a message, its call tells.
+    """
+    with thread.gateway.store.read() as connection:
+        return [row.key for row in ledger.listed(connection, thread=thread.id) if row.key is not None]
+
+
+def _chosen(
+    findings: Iterator[Finding], overview: Overview, log: AlertLog, begun: Sequence[str]
+) -> tuple[list[str], list[str]]:
     """The first findings that fill a message, and those before them that were told of lately."""
     since = overview.now() - QUIET
     chosen: list[str] = []
@@ -82,7 +93,7 @@ def _chosen(findings: Iterator[Finding], overview: Overview, log: AlertLog) -> t
     some: list[str] = []
 
     def sort_in(refs: Sequence[str]) -> None:
-        last = log.last(refs)
+        last = log.last(refs, besides=begun)
         for ref in refs:
             if ref in last and last[ref] > since:
                 recent.append(ref)

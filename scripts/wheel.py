@@ -1,5 +1,6 @@
-"""Check a built wheel: only ``agent_guard`` is in it, with its data files, and it imports from there."""
+"""Check a built wheel: only ``agent_guard`` is in it, with its data files, and it imports and scaffolds from there."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ NEEDED = (
     "agent_guard/migrations/versions/0002_trail_plans_agents.py",
     "agent_guard/policies/words/en.yaml",
     "agent_guard/routing/danger.yaml",
+    "agent_guard/scaffold/templates/common/gitignore",
     "agent_guard/words/en.txt",
 )
 PROGRAM = (
@@ -38,7 +40,24 @@ def main(folder: Path) -> None:
             ).stdout.strip()
             if not Path(found).is_relative_to(Path(target).resolve()):
                 sys.exit(f"{wheel.name}: imported {found}, not the wheel")
-    print(f"{wheel.name}: {len(names)} files, imports")
+            scaffold(Path(target))
+    print(f"{wheel.name}: {len(names)} files, imports, scaffolds a project whose tests pass")
+
+
+def scaffold(installed: Path) -> None:
+    """Makes a project out of the wheel alone, and runs its tests."""
+    project = installed / "project"
+    for words, folder in ((["agent_guard.cli", "init", str(project)], installed), (["pytest", "-q"], project)):
+        done = subprocess.run(
+            [sys.executable, "-m", *words],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(installed)},
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            sys.exit(f"{' '.join(words)} failed:\n{done.stdout}{done.stderr}")
 
 
 if __name__ == "__main__":

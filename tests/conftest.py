@@ -31,6 +31,8 @@ from tests.postgres import MISSING, Databases, Server, binaries, shared
 settings.register_profile("guard", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("guard")
 
+pytest.register_assert_rewrite("tools.crm.contract")  # a failed law shows its values, as a test's own assert does
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _no_network() -> Iterator[None]:
@@ -49,6 +51,9 @@ def _no_network() -> Iterator[None]:
 
 collect_ignore = [] if find_spec("deepagents") else ["test_deepagents.py"]
 """``make deepagents`` runs it where deepagents can be installed: in an environment of its own."""
+
+if find_spec("langgraph_api") is None:
+    collect_ignore.append("server")  # ``make server-test`` runs it, for the same reason
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

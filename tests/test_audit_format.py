@@ -23,7 +23,7 @@ from tests.test_reconcile import look
 
 TASK = {"deal_id": "42", "subject": "Call Anna Kowalska"}
 STAGE = {"deal_id": "42", "stage": "won"}
-ELSEWHERE = {"routed", "planned", "escalated", "found", "retained"}
+ELSEWHERE = {"routed", "planned", "escalated", "found", "retained", "rotated"}
 """Kinds whose own tests write them; every append of the whole suite is checked against the format."""
 
 RESERVED = {"policy_changed"}

@@ -19,6 +19,7 @@ from agent_guard.policy import Policy
 from agent_guard.testing import FixedClock
 from agent_guard.tool import Tool, tool
 from agent_guard.types import Code, Description, Party, Ref, Subject
+from tests.conftest import Database
 from tests.samples import call, contract, facts, policy as sample
 
 ALLOWED, FULL = Code.ALLOWED, Code.LIMIT_CONTACTS
@@ -98,14 +99,14 @@ def rules(*caps: str, name: str = "post.v1") -> Policy:
 class Office:
     """Gateways over one post and one clock."""
 
-    def __init__(self, masker: Masker) -> None:
-        self.masker, self.clock, self.post = masker, FixedClock(), Post()
+    def __init__(self, masker: Masker, database: Database) -> None:
+        self.masker, self.clock, self.post, self.database = masker, FixedClock(), Post(), database
         self.made: list[Gateway] = []
         self.n = 0
 
     def gateway(self, *caps: str, policies: Any = None) -> Gateway:
         options: dict[str, Any] = {"environment": "dev", "resources": {"post": self.post}, "records": Records()}
-        options |= {"url": "sqlite://", "masker": self.masker, "clock": self.clock}
+        options |= {"url": self.database.new(), "masker": self.masker, "clock": self.clock}
         self.made.append(Gateway(TOOLS, policies or rules(*caps), **options))
         return self.made[-1]
 
@@ -116,8 +117,8 @@ class Office:
 
 
 @pytest.fixture
-def office(quick_masker: Masker) -> Iterator[Office]:
-    one = Office(quick_masker)
+def office(quick_masker: Masker, database: Database) -> Iterator[Office]:
+    one = Office(quick_masker, database)
     yield one
     for gateway in one.made:
         gateway.close()
@@ -127,6 +128,7 @@ def about(gateway: Gateway, party: str | None = "contact:17", who: Subject = USE
     return gateway.open(who, party=Party(id=party) if party else None)
 
 
+@pytest.mark.databases
 @pytest.mark.req("A3")
 def test_every_tool_that_sends_counts(office: Office) -> None:
     """Two contacts a day are two, by whatever tools; a draft, a note and a refused call are none."""
@@ -157,6 +159,7 @@ def test_a_cap_is_the_customers(office: Office, party: str | None, who: Subject,
     assert office.tell(about(gateway, party, who)) == code
 
 
+@pytest.mark.databases
 @pytest.mark.req("A3")
 def test_another_policys_messages_count(office: Office) -> None:
     """A scenario that has no caps contacts the customer as well, and is not stopped by the caps of others."""
@@ -168,6 +171,7 @@ def test_another_policys_messages_count(office: Office) -> None:
     assert office.tell(free) == ALLOWED
 
 
+@pytest.mark.databases
 @pytest.mark.req("A3")
 def test_the_customer_is_whose_record_is_named(office: Office) -> None:
     """A letter about a deal contacts the deal's customer, in a conversation about somebody else or about nobody."""
@@ -197,6 +201,7 @@ def test_what_reaches_nobody_is_no_contact(office: Office) -> None:
     assert office.tell(thread, "cal.new") == ALLOWED
 
 
+@pytest.mark.databases
 @pytest.mark.req("A3")
 def test_a_message_that_may_have_gone_out_counts(office: Office) -> None:
     """A place is taken when the call is claimed: one that was refused by the system keeps it, as actions do."""
@@ -207,6 +212,7 @@ def test_a_message_that_may_have_gone_out_counts(office: Office) -> None:
     assert office.tell(thread) == FULL
 
 
+@pytest.mark.databases
 @pytest.mark.req("A3")
 @pytest.mark.parametrize(("unit", "seconds"), [("second", 1), ("minute", 60), ("hour", 3600), ("day", 86_400)])
 def test_the_window_rolls_and_every_cap_holds(office: Office, unit: str, seconds: int) -> None:

@@ -142,6 +142,78 @@ def test_a_made_file_is_its_owners_alone_and_is_kept(tmp_path):
     assert sorted(item.name for item in tmp_path.iterdir()) == ["key"]
 
 
+@pytest.mark.req("B10")
+def test_a_key_that_nobody_asked_for_is_for_development_alone(tmp_path):
+    """A file that was made on first use is refused by every other environment, also after the key in it was changed."""
+    path = tmp_path / "key"
+    made = FileCredentials(path, create=True).master_key("dev")
+    for _ in range(2):
+        for environment in ("stage", "prod"):
+            with pytest.raises(ConfigError, match=f"made for development, and this is {environment}") as caught:
+                FileCredentials(path).master_key(environment)
+            assert base64.b64encode(made).decode() not in told(caught.value)
+        FileCredentials(path).renew("dev")
+    assert FileCredentials(path).former_keys("dev")[-1] == made
+
+
+@posix
+@pytest.mark.req("B10")
+def test_a_renewed_file_holds_both_keys_and_keeps_its_rights(tmp_path):
+    """The new key stands first, the present one behind it; nothing else is left in the folder."""
+    path = tmp_path / "key"
+    path.write_text(TEXT)
+    path.chmod(0o600)
+    FileCredentials(path).renew("prod")
+    new = FileCredentials(path).master_key("prod")
+    assert new != KEY and FileCredentials(path).former_keys("prod") == (KEY,)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [item.name for item in tmp_path.iterdir()] == ["key"]
+
+
+def test_two_that_renew_a_file_at_once_do_not_lose_a_key(tmp_path, monkeypatch):
+    """While one writes, the other is refused; a crash in between leaves the old file, and says what lies in the way."""
+    path = tmp_path / "key"
+    path.write_text(TEXT)
+    path.chmod(0o600)
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(path), "replace", die)
+        with pytest.raises(KeyboardInterrupt):
+            FileCredentials(path).renew("prod")
+    assert FileCredentials(path).master_key("prod") == KEY
+    with pytest.raises(ConfigError, match=r"key\.new is there: .* remove it"):
+        FileCredentials(path).renew("prod")
+    (tmp_path / "key.new").unlink()
+    FileCredentials(path).renew("prod")
+    assert FileCredentials(path).former_keys("prod") == (KEY,)
+
+
+@pytest.mark.req("B10")
+def test_a_renewed_keyring_holds_both_keys(monkeypatch):
+    """The new key stands before the present one in its entry; a keyring that does not keep it is told."""
+    drawer = Drawer({("agent_guard/prod", "master_key"): TEXT})
+    SplitCredentials(key=KeyringCredentials(drawer), secrets=MemoryCredentials()).renew("prod")
+    assert KeyringCredentials(drawer).former_keys("prod") == (KEY,)
+    assert KeyringCredentials(drawer).master_key("prod") != KEY
+    monkeypatch.setattr(drawer, "set_password", lambda *_: None)
+    with pytest.raises(ConfigError, match="could not be written to the keyring"):
+        KeyringCredentials(drawer).renew("prod")
+
+
+def test_what_cannot_be_written_tells_what_to_do():
+    """Variables, and a source of the host's own, are changed by a person; the message says how and holds no key."""
+    with pytest.raises(
+        ConfigError, match="the master key is in AGENT_GUARD_MASTER_KEY: put a new one before it"
+    ) as one:
+        EnvironmentCredentials({"AGENT_GUARD_MASTER_KEY": TEXT}).renew("prod")
+    assert TEXT not in told(one.value)
+    with pytest.raises(ConfigError, match="MemoryCredentials cannot write a master key"):
+        SplitCredentials(key=MemoryCredentials(), secrets=MemoryCredentials()).renew("prod")
+
+
 def test_a_bad_file_is_not_replaced(tmp_path):
     """Making a key never overwrites what stands there: the database may have been written with it."""
     path = tmp_path / "key"
@@ -633,7 +705,8 @@ def test_a_configuration_names_where_keys_and_secrets_lie(tmp_path, monkeypatch)
     """Key and secrets come from files, variables or the keyring as the configuration says; contradictions are told."""
     monkeypatch.chdir(tmp_path)
     key, file = tmp_path / "key", owned(tmp_path / "secrets.yaml", HELD)
-    FileCredentials(key, create=True).master_key()
+    key.write_text(TEXT)
+    key.chmod(0o600)
     monkeypatch.delenv("AGENT_GUARD_MASTER_KEY", raising=False)
     assert settings({}).credentials() is None
     both = settings({"MASTER_KEY_FILE": key, "SECRETS_FILE": file, "AGENT": "sdr"})

@@ -14,6 +14,7 @@ from agent_guard import scans
 from agent_guard.errors import ConfigError, ScanStopped
 from agent_guard.gateway import Gateway
 from agent_guard.guarded import GuardedThread
+from agent_guard.locks import scan_lock
 from agent_guard.scanning import LEASE_S, LOOKED, Done, Page, Part, Scan, Scanner, Told, stopped
 from agent_guard.scans import Finding
 from tests.conftest import World
@@ -155,6 +156,33 @@ def test_a_part_that_was_lost_is_written_by_its_new_holder_alone(world: World, g
     assert [done.finished for done in other] == [False, True]
     assert one.told == [] and two.told == [("a", ["a:7", "a:6"])]
     assert len(findings(gateway)) == 8 and len(events(gateway)) == 3
+
+
+@pytest.mark.databases
+@pytest.mark.req("A29", "A8")
+def test_what_was_told_stays_told_whoever_writes_later(world: World, gateway: Gateway) -> None:
+    """A process sends its message, sleeps longer than its hold, and another finishes the part meanwhile: one message, and
+    its findings say that it was sent.
+    """
+    one, two = Shelf("a"), Shelf("a")
+    tell = one.tell
+
+    def slow(thread: GuardedThread, part: Part, some: Iterator[Finding]) -> Told:
+        told = tell(thread, part, some)
+        world.clock.forward(seconds=LEASE_S + 1)
+        assert list(scanner(opened(world), two).run())[-1].told == {"told_before": 8}
+        return told
+
+    one.tell = slow  # type: ignore[method-assign]
+    list(scanner(gateway, one).run())
+    rows = {item.ref: (item.why, item.told is not None) for item in findings(gateway)}
+    assert {ref for ref, (_, told) in rows.items() if told} == {"a:7", "a:6"}
+    assert len(world.desk.effects) == 1
+    with gateway.store.write(locks=[scan_lock("s1")]) as connection:
+        part = scans.parts(connection, "s1")[0]
+        scans.tell(connection, part, ["a:7", "a:5"], told=None, why="outcome_unknown")
+    rows = {item.ref: (item.why, item.told is not None) for item in findings(gateway)}
+    assert (rows["a:7"], rows["a:5"]) == ((None, True), ("outcome_unknown", False))
 
 
 @pytest.mark.databases

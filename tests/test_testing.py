@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
-from agent_guard.testing import FixedClock, ScriptedModel, assert_no_personal_data, call
+from agent_guard.testing import FixedClock, FunctionModel, ScriptedModel, assert_no_personal_data, call
 
 VALUES = ["Anna Kowalska", "+48 512 345 678", "Иван Петров", "Żółć"]
 
@@ -132,3 +133,28 @@ def test_a_call_is_a_message_with_one_tool_call() -> None:
     assert (made["name"], made["args"]) == ("crm__read_deal", {"reason": "She asked.", "deal_id": "42"})
     assert call("crm.read_deal", id="c9").tool_calls[0]["id"] == "c9"
     assert "She asked." in message.text
+
+
+# ---- a model that is a function
+
+
+def test_a_function_model_forgets_nothing_because_it_keeps_nothing() -> None:
+    """The same messages have the same answer, from this object and from a new one, with tools bound or without."""
+
+    def step(messages: Sequence[BaseMessage]) -> AIMessage | str:
+        asked = call("crm.read_deal", "To know.", id=f"c{len(messages)}", deal_id="1")
+        return "Done." if isinstance(messages[-1], ToolMessage) else asked
+
+    first, other = FunctionModel(step), FunctionModel(step)
+    asked, answered = [HumanMessage("hi")], [HumanMessage("hi"), ToolMessage("{}", tool_call_id="c1")]
+    assert [first.invoke(asked).tool_calls for _ in range(2)] == [other.bind_tools([{}]).invoke(asked).tool_calls] * 2
+    assert first.invoke(asked).tool_calls[0]["id"] == "c1"
+    assert (first.invoke(answered).text, first.invoke(answered).tool_calls) == ("Done.", [])
+
+
+def test_a_function_models_message_is_its_own() -> None:
+    """What a graph writes into an answer does not reach the function's own message."""
+    kept = AIMessage("hello")
+    said = FunctionModel(lambda _: kept).invoke("hi")
+    said.id = "changed"
+    assert kept.id is None

@@ -78,10 +78,15 @@ class AlertLog:
         with self._crm.writing() as connection:
             connection.execute(delete(_ALERTED).where(_ALERTED.c.ref.in_(refs), _ALERTED.c.key == key))
 
-    def last(self, refs: Sequence[str]) -> dict[str, datetime]:
-        """When each of these records was last told of; one that never was is left out."""
+    def last(self, refs: Sequence[str], *, besides: Sequence[str] = ()) -> dict[str, datetime]:
+        """When each of these records was last told of; one that never was is left out.
+
+        Args:
+            besides: keys of messages whose places do not count: of one that is to be taken up again.
+        """
+        told = select(_ALERTED.c.ref, _ALERTED.c.at).where(_ALERTED.c.ref.in_(refs), _ALERTED.c.key.not_in(besides))
         with self._crm.reading() as connection:
-            rows = connection.execute(select(_ALERTED.c.ref, _ALERTED.c.at).where(_ALERTED.c.ref.in_(refs))).all()
+            rows = connection.execute(told).all()
         return {row.ref: datetime.fromtimestamp(row.at / 1000, tz=UTC) for row in rows}
 
 

@@ -40,6 +40,9 @@ Week = Literal["any", "next"]
 Part = Literal["any", "morning", "afternoon"]
 """Of the client's day; the afternoon begins at twelve."""
 
+LINK_LEFT = "link_left"
+"""``OutcomeUnknown``: nothing was confirmed, and a link that nobody needs may be there, or is."""
+
 _AHEAD = {"today": 0, "tomorrow": 1, "day_after_tomorrow": 2}
 _WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 _TOPICS = {"introduction": "Introduction", "demo": "Demo", "follow_up": "Follow-up"}
@@ -363,10 +366,19 @@ def _is_confirmed(_args: WhichEvent, _result: Confirmed, after: Description | No
     return None if after.snapshot.get("status") == "confirmed" else "status"
 
 
-def _confirmed_of(_args: WhichEvent, calendar: Calendar, zones: Zones, *, idempotency_key: str) -> Confirmed | None:
-    """The event that was confirmed under the key, or None where it is sure that none was."""
+def _confirmed_of(
+    _args: WhichEvent, calendar: Calendar, zones: Zones, meetings: Meetings, *, idempotency_key: str, secrets: Secrets
+) -> Confirmed | None:
+    """The event that was confirmed under the key, or None where it is sure that none was and that no link was left.
+
+    Raises:
+        OutcomeUnknown: ``link_left``; the slot was not confirmed, and its link is there. A person cancels it, and then
+            it is sure: a look changes nothing.
+    """
     event = calendar.find_by_key(idempotency_key)
     if event is None or event.status != "confirmed":
+        if meetings.find(idempotency_key, secrets=secrets) is not None:
+            raise OutcomeUnknown("the slot was not confirmed, and its link is still there", code=LINK_LEFT)
         return None
     return _told(event, _zone_of(event, calendar, zones), kept=False)
 
@@ -465,7 +477,7 @@ def _cancelled(meetings: Meetings, meeting: str, secrets: Secrets) -> None:
         meetings.cancel(meeting, secrets=secrets)
     except ToolError:
         words = "the slot was not confirmed, and its link could not be cancelled"
-        raise OutcomeUnknown(words, code="link_left") from None
+        raise OutcomeUnknown(words, code=LINK_LEFT) from None
 
 
 def _seen_again(calendar: Calendar, event: Event) -> Event:

@@ -11,7 +11,7 @@ from typing import Any
 import pycrfsuite
 
 from agent_guard.masking.crf_features import WordTable, features
-from benchmarks.scoring import score
+from agent_guard.masking.scoring import score
 
 Labels = list[tuple[int, int, str]]
 Labelled = tuple[str, Labels]

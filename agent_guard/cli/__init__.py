@@ -13,6 +13,8 @@ from agent_guard.cli import (
     calls,
     db,
     demo,
+    init,
+    mask,
     policy,
     route,
     run,
@@ -34,10 +36,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.command("init")(init.init)
 app.command("run")(run.run)
 app.command("scan")(scan.scan)
 app.command("demo")(demo.demo)
 app.command("route")(route.route)
+app.add_typer(mask.app, name="mask")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(calls.app, name="calls")
 app.add_typer(suggestions.app, name="suggestions")

@@ -29,6 +29,7 @@ from agent_guard.cli.plain import shown, words
 from agent_guard.cli.resuming import LEFT_UNDONE
 from agent_guard.cli.show import audit_table, diff_tables
 from agent_guard.cli.storage import keys_of, store_of
+from agent_guard.corrections import corrected
 from agent_guard.errors import ConfigError
 from agent_guard.types import JSON, ToolResult, utc_now
 from agent_guard.undoing import UNDO
@@ -89,7 +90,9 @@ def list_(
 
 @app.command()
 def show(trace: TraceArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Shows one call's whole life: where it stands, its question and answer, and everything recorded about it."""
+    """Shows one call's whole life: where it stands, its question and answer, what a person corrected, and everything
+    recorded about it.
+    """
     now, settings = utc_now(), settings_of(config)
     with store_of(settings) as store:
         audit = Audit(store, keys_of(settings, store))
@@ -97,12 +100,14 @@ def show(trace: TraceArgument, config: ConfigOption = None, as_json: JsonOption 
             row = _named(connection, trace)
             asked = approvals.find(connection, row.approval_id) if row.approval_id else None
             undoing = ledger.called(connection, f"{UNDO}{row.trace_id}", tenant=row.tenant)
+            edit = corrected(connection, row)
         events, broken = audit.events(trace_id=row.trace_id), list(audit.broken(row.thread))
     if as_json:
         question = None if asked is None else {**asdict(asked), "expires_at": asked.expires_at}
         recorded = [{"id": event.id, "hash": event.hash, **event.data} for event in events]
         undone = [_data(item, now) for item in undoing]
-        line({"call": _data(row, now), "approval": question, "undoing": undone, "events": recorded, "broken": broken})
+        data = {"call": _data(row, now), "approval": question, "corrected": edit.as_json() if edit else None}
+        line({**data, "undoing": undone, "events": recorded, "broken": broken})
         return
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim", no_wrap=True)
@@ -112,6 +117,11 @@ def show(trace: TraceArgument, config: ConfigOption = None, as_json: JsonOption 
     if asked is not None:
         said = f"{asked.answer} by {asked.answered_by}" if asked.answer else f"waits until {asked.expires_at}"
         table.add_row("question", words(f"{asked.id}: {said}{f': {asked.message}' if asked.message else ''}"))
+    if edit is not None:
+        other = f"in place of {edit.proposed}" if edit.made == row.trace_id else f"ran as {edit.made}"
+        table.add_row("corrected", words(f"by {edit.by}, {other}{f': {edit.message}' if edit.message else ''}"))
+        for change in edit.corrections:
+            table.add_row("", words(f"{change.path}: {shown(change.proposed)} -> {shown(change.made)}"))
     if row.call_id.startswith(UNDO):
         table.add_row("undoes", words(row.call_id.removeprefix(UNDO)))
     for item in undoing:

@@ -70,9 +70,8 @@ def privacy_officer(settings: Settings, pretend: str | None, tenant: str | None)
 def opened(settings: Settings, *, masker: Masker | None = None, quiet: bool = False) -> Iterator[Application]:
     """The application of these settings; the masking models are loaded with a sign of life."""
     from agent_guard.app import Application
-    from agent_guard.masking import Masker
 
-    masker = masker or Masker()
+    masker = masker or settings.masking.masker()
     if quiet:
         masker.warm()
     else:

@@ -67,7 +67,7 @@ class Sessions:
         Raises:
             ConfigError: there is none in this application.
         """
-        scenario = self._application.gateway.thread(approval.thread).row.scenario
+        scenario = self._application.gateway.thread(approval.thread).row.graph
         session = self(scenario)
         if session is None:
             self._application.scenario(str(scenario))  # raises, and names those there are

@@ -23,7 +23,8 @@ def route(
     as_json: JsonOption = False,
 ) -> None:
     """Shows the corridor of a request: scenario, rule and scope, or the question, or why a person is needed."""
-    from agent_guard.front_desk import route_json, router_of
+    from agent_guard.front_desk import router_of
+    from agent_guard.routed import route_json
 
     router = router_of(load_app(settings_of(config, app).app))
     found = router.route(text, asked=asked)

@@ -53,7 +53,7 @@ class Watcher:
     def turn(self, session: Session, reply: Reply) -> None:
         """What the model saw and said, what the gateway decided, and where the thread stands."""
         config: Any = {"configurable": {"thread_id": reply.thread_id}}
-        messages = session.graph.get_state(config).values.get("messages", [])
+        messages = _conversation(session.graph.get_state(config, subgraphs=True))
         events = self._gateway.audit.events(thread=reply.thread_id, after=self._seen_event)
         self._seen_event = events[-1].id if events else self._seen_event
         new, self._seen_messages = messages[self._seen_messages :], len(messages)
@@ -138,6 +138,8 @@ class Watcher:
         decision = data.get("decision")
         if decision:
             console.print(decision_line(data["tool"], decision))
+        elif data["kind"] == "routed":
+            console.print(Text("routes    ", style="magenta").append(plain(str(data.get("note"))), style="default"))
         elif data["kind"] in ("answered", "refused", "edited", "expired"):
             who = f" by {data['approver']}" if data.get("approver") else ""
             console.print(
@@ -226,7 +228,7 @@ def diff_tables(events: Iterable[StoredEvent]) -> Iterator[RenderableType]:
     for event in events:
         change = _object(event.data.get("diff"))
         if change:
-            yield words(f"\n{event.data['kind']}", "bold")
+            yield words(f"\n{event.data['kind']}", "bold", lines=True)
             yield _diff_table(change)
 
 
@@ -250,6 +252,12 @@ def _diff_table(change: Mapping[str, Any]) -> Table:
 def _object(value: Any) -> Mapping[str, Any]:
     """An object of an event, or an empty one where somebody wrote something else."""
     return value if isinstance(value, Mapping) else {}
+
+
+def _conversation(state: Any) -> list[Any]:
+    """The messages of a graph as they stand: of the graph inside it that waits, where one does."""
+    inside = next((task.state for task in state.tasks if task.state is not None), None)
+    return list((inside or state).values.get("messages", []))
 
 
 def _short(value: Any) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from agent_guard.credentials import Keys, default_credentials
+from agent_guard.credentials import Credentials, Keys, default_credentials
 from agent_guard.errors import StoreError
 from agent_guard.settings import Settings
 from agent_guard.store import Store
 
-__all__ = ["keys_of", "store_of"]
+__all__ = ["credentials_of", "keys_of", "store_of"]
 
 
 @contextmanager
@@ -35,5 +35,9 @@ def store_of(settings: Settings, *, create: bool = False) -> Iterator[Store]:
 
 def keys_of(settings: Settings, store: Store) -> Keys:
     """The keys as the gateway of these settings would take them."""
-    credentials = settings.credentials() or default_credentials(settings.environment, store.key_file)
-    return Keys.of(credentials, settings.environment)
+    return Keys.of(credentials_of(settings, store), settings.environment)
+
+
+def credentials_of(settings: Settings, store: Store) -> Credentials:
+    """Where the gateway of these settings takes its keys from."""
+    return settings.credentials() or default_credentials(settings.environment, store.key_file)

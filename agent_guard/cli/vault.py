@@ -1,12 +1,14 @@
-"""``agent-guard vault``: erase a party's data, and hold it while the law wants it."""
+"""``agent-guard vault``: a party's data erased, or held while the law wants it, and the master key changed."""
 
 from __future__ import annotations
 
+import getpass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
+from agent_guard import rotation
 from agent_guard.audit import Audit
 from agent_guard.cli.output import (
     AsOption,
@@ -20,7 +22,8 @@ from agent_guard.cli.output import (
     settings_of,
 )
 from agent_guard.cli.plain import words
-from agent_guard.cli.storage import keys_of, store_of
+from agent_guard.cli.storage import credentials_of, keys_of, store_of
+from agent_guard.credentials import Keys
 from agent_guard.errors import ConfigError, Held
 from agent_guard.privacy import erasure, holds
 from agent_guard.privacy.erasure import Erasure
@@ -28,7 +31,7 @@ from agent_guard.types import utc_now
 
 __all__ = ["app"]
 
-app = typer.Typer(help="A party's data: erased, or held.", no_args_is_help=True)
+app = typer.Typer(help="A party's data: erased, or held; and the master key.", no_args_is_help=True)
 
 HELD = 3
 """Exit code where a legal hold forbids it."""
@@ -41,8 +44,11 @@ NameOption = Annotated[str, typer.Option("--name", help="The hold, where a party
 
 @app.command()
 def erase(
-    party: PartyOption,
     reason: ReasonOption,
+    party: Annotated[
+        str | None, typer.Option("--party", help="The customer, as the host names it, contact:17.")
+    ] = None,
+    thread: Annotated[str | None, typer.Option("--thread", help="One conversation alone, by its id.")] = None,
     tenant: TenantOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would be erased; change nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False,
@@ -50,8 +56,8 @@ def erase(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Destroys the key of a party's data: no process can read a value of it any more, and every chain of the record
-    holds as before. It cannot be undone. Exit code 3: a legal hold forbids it.
+    """Destroys the key of a party's data, or of one conversation's: no process can read a value of it any more, and
+    every chain of the record holds as before. It cannot be undone. Exit code 3: a legal hold forbids it.
     """
     settings = settings_of(config)
     person = privacy_officer(settings, as_, tenant)
@@ -59,7 +65,7 @@ def erase(
         keys = keys_of(settings, store)
         audit = Audit(store, keys)
         given: dict[str, Any] = {
-            "tenant": person.tenant, "party": party, "reason": reason, "by": person.id,
+            "tenant": person.tenant, "party": party, "thread": thread, "reason": reason, "by": person.id,
             "environment": settings.environment,
         }  # fmt: skip
         try:
@@ -75,6 +81,43 @@ def erase(
         line(found.as_json() | {"already": _when(found.already), "dry_run": dry_run})
     else:
         _tell(found, dry_run=dry_run)
+
+
+@app.command()
+def rotate(
+    reason: ReasonOption,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count what would be wrapped anew; change nothing.")
+    ] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Changes the master key: every data key is wrapped anew, and the former key opens nothing of the vault any more.
+
+    In a file or a keyring the new key is made and put before the present one; in a variable put it there yourself.
+    Killed on the way, run it again.
+    """
+    settings = settings_of(config)
+    with store_of(settings) as store:
+        credentials = credentials_of(settings, store)
+        keys = Keys.of(credentials, settings.environment)
+        if not dry_run:
+            keys = rotation.keys_for(store, credentials, settings.environment)
+        done = rotation.rotate(
+            store, Audit(store, keys), keys, reason=reason, by=getpass.getuser(), environment=settings.environment,
+            now=utc_now(), dry_run=dry_run,
+        )  # fmt: skip
+    if as_json:
+        line(done.as_json() | {"dry_run": dry_run})
+        return
+    what = "are under another master key than the present one" if dry_run else "are wrapped anew"
+    console.print(f"{done.renewed} of {done.keys} data keys {what}", soft_wrap=True)
+    if not dry_run:
+        console.print(
+            "Start every process again that was started with the former key. It opens nothing of the vault any more; "
+            "keep it behind the new one as long as the record of its time is to be verified.",
+            soft_wrap=True,
+        )
 
 
 @app.command()
@@ -152,22 +195,23 @@ def _confirm(found: Erasure) -> None:
     Raises:
         ConfigError: it was not confirmed.
     """
-    errors.print(words(f"{found.party} of {found.tenant}: {_counts(found)}. This cannot be undone."), soft_wrap=True)
+    errors.print(words(f"{_whose(found)} of {found.tenant}: {_counts(found)}. This cannot be undone."), soft_wrap=True)
+    named = "party's" if found.thread is None else "thread's"
     try:
-        typed = typer.prompt("Type the party's id to erase it", default="", show_default=False, err=True)
+        typed = typer.prompt(f"Type the {named} id to erase it", default="", show_default=False, err=True)
     except typer.Abort:
         typed = ""
-    if typed.strip() != found.party:
+    if typed.strip() != (found.thread or found.party):
         raise ConfigError("nothing was erased: it was not confirmed; --yes does not ask")
 
 
 def _tell(found: Erasure, *, dry_run: bool) -> None:
     if found.already is not None:
-        console.print(words(f"{found.party} was erased already, {_when(found.already)}"), soft_wrap=True)
+        console.print(words(f"{_whose(found)} was erased already, {_when(found.already)}"), soft_wrap=True)
     elif dry_run:
-        console.print(words(f"{found.party} would be erased: {_counts(found)}"), soft_wrap=True)
+        console.print(words(f"{_whose(found)} would be erased: {_counts(found)}"), soft_wrap=True)
     else:
-        console.print(words(f"{found.party} is erased: {_counts(found)}"), soft_wrap=True)
+        console.print(words(f"{_whose(found)} is erased: {_counts(found)}"), soft_wrap=True)
     if found.running and not dry_run:
         console.print(f"{found.running} calls were running; each holds what it had read until it ends.")
     if found.unknown:
@@ -180,7 +224,13 @@ def _tell(found: Erasure, *, dry_run: bool) -> None:
             "rights; run this command again later.",
             soft_wrap=True,
         )
+    if found.thread is not None and found.party is not None:
+        console.print(words(f"The key of {found.party} stays: other conversations are under it."), soft_wrap=True)
     console.print("Backups that were made before hold the wrapped key still; see SECURITY.md.")
+
+
+def _whose(found: Erasure) -> str:
+    return str(found.party if found.thread is None else found.thread)
 
 
 def _counts(found: Erasure) -> str:

@@ -24,7 +24,10 @@ __all__ = ["work"]
 PAUSE_MAX_S = 60.0
 """The longest pause after a database that cannot be used, in seconds."""
 
-_STYLES = {"resumed": "green", "reconciled": "green", "notified": "green", "failed": "yellow", "put_aside": "red"}
+_STYLES = {
+    "resumed": "green", "reconciled": "green", "notified": "green", "tidied": "green", "failed": "yellow",
+    "put_aside": "red",
+}  # fmt: skip
 
 
 def work(
@@ -39,7 +42,8 @@ def work(
     as_json: JsonOption = False,
 ) -> None:
     """Lets threads go on whose question was answered or has expired, asks what became of calls whose outcome nobody
-    knows, and sends notices that did not arrive. Several may run at once. Ends at SIGTERM after the thread in hand.
+    knows, sends notices that did not arrive, and ends what has run out in the systems, such as holds. Several may run
+    at once. Ends at SIGTERM after the thread in hand.
     """
     try:
         pause_s = parse_duration(interval).total_seconds()
@@ -49,7 +53,7 @@ def work(
     with _told_to_stop() as stop, opened(settings_of(config, app), quiet=as_json) as application:
         from agent_guard.work.worker import Worker
 
-        worker = Worker(application.gateway, Sessions(application, chat))
+        worker = Worker(application.gateway, Sessions(application, chat), tidy=application.tidy)
         if retry:
             worker.retry()
         wait_s = pause_s

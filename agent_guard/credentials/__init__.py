@@ -10,7 +10,7 @@ from agent_guard.credentials.file import FileCredentials
 from agent_guard.credentials.key import VARIABLE, Keys
 from agent_guard.credentials.keyring import KeyringCredentials
 from agent_guard.credentials.memory import MemoryCredentials
-from agent_guard.credentials.port import Credentials, Place
+from agent_guard.credentials.port import Credentials, Place, renew
 from agent_guard.credentials.secret import Secret
 from agent_guard.credentials.secrets import Secrets
 from agent_guard.credentials.split import SplitCredentials
@@ -29,4 +29,5 @@ __all__ = [
     "SplitCredentials",
     "default_credentials",
     "key_variables",
+    "renew",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from typing import NoReturn
 
 from agent_guard.credentials.key import HOW, VARIABLE, decoded
 from agent_guard.credentials.port import Place
@@ -38,6 +39,18 @@ class EnvironmentCredentials:
         """The keys that follow the master key in its variable, with commas or spaces between."""
         name = self._found(environment)
         return decoded(self._environ[name], name)[1:]
+
+    def renew(self, environment: str | None = None) -> NoReturn:
+        """Tells what a person has to do: nobody can write into the variables of other processes.
+
+        Raises:
+            ConfigError: always.
+        """
+        name = self._found(environment)
+        raise ConfigError(
+            f"the master key is in {name}: put a new one before it, with a comma between, wherever {name} is set, and "
+            f"run this again; {HOW}"
+        )
 
     def _found(self, environment: str | None) -> str:
         names = key_variables(environment)

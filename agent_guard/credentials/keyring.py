@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent_guard.credentials.key import decoded
+from agent_guard.credentials.key import decoded, encoded, new_key
 from agent_guard.credentials.port import MASTER, Place
 from agent_guard.credentials.secret import Secret
 from agent_guard.errors import ConfigError
@@ -36,6 +36,25 @@ class KeyringCredentials:
     def former_keys(self, environment: str | None = None) -> tuple[bytes, ...]:
         """The keys that follow the master key in its entry, with commas or spaces between."""
         return self._keys(environment)[1:]
+
+    def renew(self, environment: str | None = None) -> None:
+        """Writes a new master key before the present one, which becomes a former one.
+
+        Raises:
+            ConfigError: there is no present one, or the keyring does not keep what is written.
+        """
+        keys = [new_key(), *self._keys(environment)]
+        service, text = f"agent_guard/{environment}", ",".join(encoded(key).decode().strip() for key in keys)
+        try:
+            (self._backend or _system()).set_password(service, MASTER, text)
+            kind = "" if self._keys(environment) == tuple(keys) else "it kept something else"
+        except ConfigError:
+            raise
+        except Exception as error:  # as in _ask
+            kind = type(error).__name__
+        keys, text = [], ""  # a tracer that shows the variables of a frame must not show them
+        if kind:
+            raise ConfigError(f"the new master key could not be written to the keyring ({kind}); nothing uses it yet")
 
     def _keys(self, environment: str | None) -> tuple[bytes, ...]:
         if environment is None:

@@ -10,7 +10,7 @@ from agent_guard.credentials.secret import Secret
 from agent_guard.errors import ConfigError
 from agent_guard.scopes import AGENT_NAME
 
-__all__ = ["MASTER", "Credentials", "Place"]
+__all__ = ["MASTER", "Credentials", "Place", "renew"]
 
 MASTER = "master_key"
 """What the guard's own key is called; no secret can have this name."""
@@ -23,7 +23,8 @@ class Credentials(Protocol):
     """Port of the keys and secrets.
 
     A source that keeps master keys which were used before has one method more, ``former_keys(environment)``; it
-    returns them, the newest first, and what was written under them can then still be read.
+    returns them, the newest first, and what was written under them can then still be read. One that can write has
+    ``renew(environment)``: a new master key, and the present one becomes a former one.
     """
 
     def master_key(self, environment: str | None = None) -> bytes:
@@ -45,6 +46,21 @@ class Credentials(Protocol):
                 names and never a value.
         """
         ...
+
+
+def renew(credentials: Credentials, environment: str | None) -> None:
+    """Has a source make a new master key, see :class:`Credentials`.
+
+    Raises:
+        ConfigError: the source cannot write; the message says what to do.
+    """
+    method = getattr(credentials, "renew", None)
+    if method is None:
+        raise ConfigError(
+            f"{type(credentials).__name__} cannot write a master key: put a new one before the present one where it "
+            "lies, and run this again"
+        )
+    method(environment)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent_guard.credentials.port import Credentials
+from agent_guard.credentials.port import Credentials, renew
 from agent_guard.credentials.secret import Secret
 
 __all__ = ["SplitCredentials"]
@@ -25,6 +25,14 @@ class SplitCredentials:
         """Those of the source of the master key, where it has any."""
         former = getattr(self._key, "former_keys", None)
         return () if former is None else tuple(former(environment))
+
+    def renew(self, environment: str | None = None) -> None:
+        """As the source of the master key does it.
+
+        Raises:
+            ConfigError: it cannot; put a new key before the present one where it lies.
+        """
+        renew(self._key, environment)
 
     def secret(self, name: str, *, environment: str, agent: str) -> Secret:
         """See :class:`agent_guard.credentials.Credentials`."""

@@ -9,7 +9,7 @@ from agent_guard.approvals import Approval
 from agent_guard.graph.interrupts import Unreadable
 from agent_guard.types import Subject
 
-__all__ = ["approver_of"]
+__all__ = ["approver_of", "subject_of"]
 
 
 def approver_of(approval: Approval, user: Any, named: Subject | None, *, anonymous: bool) -> Subject:
@@ -24,8 +24,7 @@ def approver_of(approval: Approval, user: Any, named: Subject | None, *, anonymo
     """
     if user is not None:
         try:
-            roles = frozenset(_of(user, "roles") or ())
-            return Subject(id=user.identity, tenant=_of(user, "tenant") or "-", roles=roles)
+            return subject_of(user, tenant="-")
         except (TypeError, ValueError):
             raise Unreadable("the server's user has no usable identity, tenant and roles") from None
     if isinstance(named, Subject):
@@ -33,6 +32,20 @@ def approver_of(approval: Approval, user: Any, named: Subject | None, *, anonymo
     if anonymous:
         return Subject(id=ANONYMOUS, tenant=approval.tenant, roles=approval.roles)
     raise Unreadable("nobody is known to answer: the host must pass the approver in the run's context")
+
+
+def subject_of(user: Any, *, tenant: str) -> Subject:
+    """The person whom a LangGraph server authenticated.
+
+    Args:
+        user: what the server's auth handler gave: ``identity``, and ``tenant``, ``roles`` and ``region`` as items.
+        tenant: of a user that names none.
+
+    Raises:
+        TypeError, ValueError, AttributeError: the user has no usable identity, tenant or roles.
+    """
+    roles = _of(user, "roles") or ()
+    return Subject(id=user.identity, tenant=_of(user, "tenant") or tenant, roles=roles, region=_of(user, "region"))
 
 
 def _of(user: Any, name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -13,11 +14,12 @@ from agent_guard.errors import AgentGuardError, ConfigError, StoreError, Unknown
 from agent_guard.gateway import Gateway
 from agent_guard.graph.asking import Ask, Asks, aask, ask
 from agent_guard.graph.questions import answer_of, ask_a_person
-from agent_guard.graph.state import GuardContext, GuardState, Step
+from agent_guard.graph.state import GuardContext, GuardState, Step, newer, refuse_newer
 from agent_guard.graph.wire import call_json, call_of, message_of
 from agent_guard.guarded import GuardedThread, settled
+from agent_guard.integrations.callers import context_of, thread_of
 from agent_guard.runtime.waits import aside
-from agent_guard.types import Code, ToolCall, ToolResult
+from agent_guard.types import Code, Subject, ToolCall, ToolResult
 
 __all__ = ["CallNodes", "Node"]
 
@@ -40,6 +42,7 @@ class CallNodes:
 
     def decide(self, state: GuardState, config: RunnableConfig) -> Command[Step]:
         """Decides the call in hand; a call that was decided before is answered from its row."""
+        self._admit(state, config)
         try:
             thread = self._thread(config)
             data = state["queue"][0]
@@ -66,10 +69,16 @@ class CallNodes:
             return self._broken(error)
         if approval is None or approval.thread != config["configurable"]["thread_id"]:
             return self._escalate(Code.APPROVAL_UNKNOWN, "this thread has no such question")
-        context = runtime.context or GuardContext()
+        context = context_of(runtime.context)
         try:
             wrong = ask_a_person(
-                self._gateway, approval, context, runtime, error=state.get("error"), anonymous=self._anonymous
+                self._gateway,
+                approval,
+                context,
+                runtime,
+                error=state.get("error"),
+                refused=newer(state),
+                anonymous=self._anonymous,
             )
             if wrong is not None:
                 return Command(goto="approve", update={"error": wrong})
@@ -86,6 +95,7 @@ class CallNodes:
         return await aask(self._executing(state, config))
 
     def _executing(self, state: GuardState, config: RunnableConfig) -> Asks[Command[Step]]:
+        self._admit(state, config)
         try:
             data = state["queue"][0]
             row, call = self._thread(config).row, call_of(data)
@@ -98,6 +108,19 @@ class CallNodes:
         return self._next(state, result, data["tool_call_id"])
 
     # ---- parts of them
+
+    def _admit(self, state: GuardState, config: RunnableConfig) -> None:
+        """Refuses what must leave the thread as it stands. A node raises nothing else: what it raises LangGraph keeps.
+
+        Raises:
+            NewerRelease: a newer release wrote the thread.
+            ConfigError: the host names a subject of the run, and the thread is somebody else's.
+        """
+        refuse_newer(state)
+        context = context_of(get_runtime(GuardContext).context)
+        if isinstance(context.subject, Subject) and config.get("configurable", {}).get("thread_id"):
+            with suppress(StoreError):  # told by the node, which cannot go on either
+                thread_of(self._gateway, config, context)
 
     def _thread(self, config: RunnableConfig) -> GuardedThread:
         thread_id = config.get("configurable", {}).get("thread_id")
@@ -146,8 +169,8 @@ class Node(Runnable[GuardState, Any]):
 
     def __init__(
         self,
-        now: Callable[[GuardState, RunnableConfig], Any],
-        later: Callable[[GuardState, RunnableConfig], Awaitable[Any]] | None = None,
+        now: Callable[[Any, RunnableConfig], Any],
+        later: Callable[[Any, RunnableConfig], Awaitable[Any]] | None = None,
     ) -> None:
         self._now, self._later = now, later
 

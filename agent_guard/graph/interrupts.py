@@ -7,6 +7,7 @@ asked again, because a bad answer that is raised inside a node stays in the thre
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,8 +16,13 @@ from typing import Any
 from agent_guard.approvals import Answer, Approval
 from agent_guard.types import JSON
 
-__all__ = ["Parsed", "Unreadable", "parse", "payload"]
+__all__ = ["PAYLOAD_VERSION", "Parsed", "Unreadable", "parse", "payload"]
 
+PAYLOAD_VERSION = 1
+"""Of the block ``agent_guard`` in what goes out."""
+
+_PASTED_MAX = 100_000
+"""Longest text that is read as JSON, in characters; edited arguments may be 64 KiB."""
 _INTERRUPT_ID = re.compile(r"[0-9a-f]{32}")
 _WORDS: Mapping[str, Answer] = {
     "approve": "approve", "accept": "approve",
@@ -69,7 +75,7 @@ def payload(approval: Approval, *, allow_edit: bool, error: str | None) -> dict[
             {"action_name": approval.tool, "allowed_decisions": words, "args_schema": shown.get("args_schema", {})}
         ],
         "agent_guard": {
-            "v": 1,
+            "v": PAYLOAD_VERSION,
             "approval_id": approval.id,
             "digest": approval.digest,
             "expires_at": approval.expires_at,
@@ -92,7 +98,7 @@ def _changes(diff: Mapping[str, Any]) -> list[dict[str, JSON]]:
 
 
 def parse(value: Any, *, tool: str) -> Parsed:
-    """Reads an answer in any dialect.
+    """Reads an answer in any dialect. JSON that was pasted as text is read as what it says.
 
     Args:
         tool: the tool that was asked about; an edit cannot change it.
@@ -100,7 +106,7 @@ def parse(value: Any, *, tool: str) -> Parsed:
     Raises:
         Unreadable: it is none of them.
     """
-    value = _unwrapped(value)
+    value = _pasted(_unwrapped(_pasted(value)))
     approval_id = _approval_id(value)
     if isinstance(value, Mapping) and "decisions" in value:
         value = value["decisions"]
@@ -121,6 +127,16 @@ def parse(value: Any, *, tool: str) -> Parsed:
     return Parsed(approval_id=approval_id, word=word, args=args, message=_message(value))
 
 
+def _pasted(value: Any) -> Any:
+    """What a person pasted into a field of LangGraph Studio, where it came as text."""
+    if not isinstance(value, str) or len(value) > _PASTED_MAX or not value.lstrip().startswith(("{", "[")):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        raise Unreadable("the text is no JSON; an answer is an object such as {'type': 'approve'}") from None
+
+
 def _unwrapped(value: Any) -> Any:
     """The answer under an interrupt's id, where a client sent it so."""
     if isinstance(value, Mapping) and len(value) == 1:
@@ -133,8 +149,10 @@ def _unwrapped(value: Any) -> Any:
 def _approval_id(value: Any) -> str | None:
     if not isinstance(value, Mapping):
         return None
-    block = value.get("agent_guard")
-    found = value.get("approval_id") or (block.get("approval_id") if isinstance(block, Mapping) else None)
+    block = value.get("agent_guard") or value.get("agentGuard")
+    inner = block if isinstance(block, Mapping) else {}
+    named = (part.get(key) for part in (value, inner) for key in ("approval_id", "approvalId"))
+    found = next(filter(None, named), None)
     return found if isinstance(found, str) else None
 
 

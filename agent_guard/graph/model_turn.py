@@ -24,15 +24,16 @@ from agent_guard.tool import Tool
 from agent_guard.types import Code, ToolCall
 from agent_guard.vault import ThreadVault
 
-__all__ = ["ModelTurn", "Said", "Shown", "Stop", "check_region", "leak"]
+__all__ = ["WORDS", "ModelTurn", "Said", "Shown", "Stop", "check_region", "leak"]
 
-_WORDS = {
+WORDS = {
     Code.LIMIT_STEPS: "the thread has used its steps",
     Code.LIMIT_TOKENS: "the thread, or its tenant today, has used its tokens",
     Code.PLAN_REFUSED: "no plan could be made of what the user said",
     Code.REGION: "the policy lets no data go to where the model lies",
     Code.ERASED: "the data of the conversation's customer was erased",
 }
+"""Why there is no further turn of a thread."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,4 +201,4 @@ def leak(shown: Sequence[BaseMessage], vault: ThreadVault) -> str | None:
 
 
 def _stop(code: Code) -> Stop:
-    return Stop(code=code, reason=_WORDS.get(code, str(code)))
+    return Stop(code=code, reason=WORDS.get(code, str(code)))

@@ -30,6 +30,7 @@ def ask_a_person(
     runtime: Runtime[GuardContext],
     *,
     error: str | None,
+    refused: str | None = None,
     anonymous: bool = False,
 ) -> str | None:
     """Asks, and records the answer. Returns what was wrong with it, or None where there is one now, or the question has
@@ -39,6 +40,7 @@ def ask_a_person(
         context: what the host says of this run.
         runtime: its ``server_info`` names the person whom a server authenticated.
         error: what was wrong with the answer before, or None.
+        refused: why this process takes no answer, whoever gives it, or None.
         anonymous: take answers of nobody in particular.
 
     Raises:
@@ -46,6 +48,8 @@ def ask_a_person(
         StoreError: the database cannot be used; the answer is not recorded.
     """
     value = interrupt(payload(approval, allow_edit=context.masks_answers, error=error))
+    if refused is not None:
+        return refused
     try:
         parsed = parse(value, tool=approval.tool)
         _record(gateway, approval, parsed, context, runtime, anonymous=anonymous)
@@ -95,7 +99,10 @@ def _record(
     if parsed.word == "edit" and not context.masks_answers:
         raise Unreadable("an edit is not accepted here: its values would be stored unmasked; use the Session")
     if parsed.approval_id is None and gateway.thread_row(approval.thread, fresh=True).replaced:
-        raise Unreadable("an earlier question of this thread was replaced; name the approval_id you answer")
+        raise Unreadable(
+            "an earlier question of this thread was replaced, and the answer may have been meant for it; name the "
+            f"approval_id you answer, or answer with: agent-guard approvals review {approval.id}"
+        )
     user = runtime.server_info.user if runtime.server_info is not None else None
     by = approver_of(approval, user, context.approver, anonymous=anonymous)
     gateway.answer(approval.id, parsed.word, by=by, args=parsed.args, message=parsed.message, taken=True)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypedDict
 
 from langchain_core.messages import AIMessage, AnyMessage
 from langgraph.graph.message import add_messages
 
+from agent_guard.errors import NewerRelease
 from agent_guard.types import Party, Speaker, Subject
 
-__all__ = ["STATE_VERSION", "GuardContext", "GuardState", "Refine", "Step"]
+__all__ = ["STATE_VERSION", "GuardContext", "GuardState", "Refine", "Step", "newer", "refuse_newer"]
 
 STATE_VERSION = 1
+"""Of the form below. A field that is added needs no new one: what an older release did not write has a default. A
+release that changes what a field means counts on, and reads the older forms itself; an older release leaves a thread of
+a newer form alone.
+"""
 
 
 class GuardState(TypedDict, total=False):
@@ -63,3 +68,30 @@ Refine = Callable[[GuardState, AIMessage], AIMessage]
 """A scenario's own correction of the model's message, pure, before anything of it is proposed."""
 
 Step = Literal["plan", "decide", "approve", "execute", "deliver", "escalate"]
+
+
+def newer(state: Mapping[str, Any]) -> str | None:
+    """Why this release does not go on with a thread that a newer one wrote, or None.
+
+    Args:
+        state: of a guarded graph, or of an agent, which has it under ``guard``.
+    """
+    inner = state.get("guard")
+    found = (inner if isinstance(inner, Mapping) else state).get("v", 0)
+    if isinstance(found, int) and found <= STATE_VERSION:
+        return None
+    return (
+        f"a newer release of agent_guard wrote this thread (its state has the form {str(found)[:20]!r}, this release "
+        f"reads up to {STATE_VERSION}); let a process of that release go on with it. Nothing was done."
+    )
+
+
+def refuse_newer(state: Mapping[str, Any]) -> None:
+    """Raises where a newer release wrote the thread.
+
+    Raises:
+        NewerRelease: the message says what to do.
+    """
+    words = newer(state)
+    if words is not None:
+        raise NewerRelease(words)

@@ -210,9 +210,10 @@ def call_json(call: ToolCall, tool_call_id: str) -> dict[str, JSON]:
 
 
 def call_of(data: Mapping[str, Any]) -> ToolCall:
-    """The call of :func:`call_json`."""
-    fields = {name: data[name] for name in ("id", "tool", "args", "thread", "reason")}
-    return ToolCall(**fields, problem=None if data["problem"] is None else Code(data["problem"]))
+    """The call of :func:`call_json`, of this release or an earlier one."""
+    fields = {name: data[name] for name in ("id", "tool", "args", "thread")}
+    problem = data.get("problem")
+    return ToolCall(**fields, reason=data.get("reason"), problem=None if problem is None else Code(problem))
 
 
 def is_masked(message: BaseMessage) -> bool:

@@ -41,6 +41,7 @@ from agent_guard.gateway import Gateway
 from agent_guard.graph.asking import Ask, Asks, aask, ask
 from agent_guard.graph.model_turn import ModelTurn, Shown, Stop, leak
 from agent_guard.graph.questions import answer_of, ask_a_person
+from agent_guard.graph.state import STATE_VERSION, newer, refuse_newer
 from agent_guard.graph.wire import answered
 from agent_guard.guarded import GuardedThread, settled
 from agent_guard.integrations.callers import context_of, thread_of
@@ -59,7 +60,7 @@ _Handler = Callable[[ModelRequest[Any]], Any]
 
 
 class GuardedAgentState(AgentState[Any]):
-    """The agent's state with where the guard stands: ``{status, outcome, error, again}``, as in ``GuardState``."""
+    """The agent's state with where the guard stands: ``{v, status, outcome, error, again}``, as in ``GuardState``."""
 
     guard: NotRequired[Annotated[dict[str, Any], OmitFromInput]]
 
@@ -85,6 +86,7 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
         ConfigError: anonymous approvers outside ``dev``, or a model where no policy lets data go; while it runs: an
             agent with ``response_format``, or a thread of somebody else.
         UnknownThread: while it runs: no thread id, or a thread that nobody opened; nothing was sent to the model.
+        NewerRelease: while it runs: a newer release wrote the thread; nothing was sent to the model.
     """
 
     state_schema = GuardedAgentState
@@ -129,6 +131,7 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
         again = last_call(request.messages)
         if guard.get("again") and again is not None and not _human_after(request.messages, again[0]):
             return _response([again[1]], guard | {"again": False})
+        refuse_newer(state)
         stop = stop_in(request.messages)
         if stop is not None:
             return self._escalated(*stop)
@@ -186,7 +189,8 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
         said = self._turn.said(thread, found[1], shown.vault)
         message = marked(said.message, said.calls)
         changed = [remarked(item) for item in shown.changed]
-        return _response([*left, message], {"status": "delivered", "outcome": None}, changed)
+        stands = {"v": STATE_VERSION, "status": "delivered", "outcome": None}
+        return _response([*left, message], stands, changed)
 
     def _left_behind(self, thread: GuardedThread, messages: Sequence[AnyMessage]) -> list[AnyMessage]:
         """Calls of the last message that a newer one cut off, and that ran or may have, are answered with what is known
@@ -250,7 +254,13 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
                 wrong = None
                 if row.state == "pending":
                     wrong = ask_a_person(
-                        self._gateway, approval, context, runtime, error=guard.get("error"), anonymous=self._anonymous
+                        self._gateway,
+                        approval,
+                        context,
+                        runtime,
+                        error=guard.get("error"),
+                        refused=newer(state),
+                        anonymous=self._anonymous,
                     )
                 if wrong is not None:  # asked again by a run of its own: a node that asks twice mixes its answers up
                     return {"jump_to": "model", "messages": said, "guard": guard | {"error": wrong, "again": True}}
@@ -360,7 +370,7 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
 
 
 def _outcome(code: Code, reason: str) -> dict[str, Any]:
-    return {"status": "escalated", "outcome": {"code": str(code), "reason": reason}}
+    return {"v": STATE_VERSION, "status": "escalated", "outcome": {"code": str(code), "reason": reason}}
 
 
 def _code(error: AgentGuardError) -> Code:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
+from functools import partial
 from typing import Any
 
 from langchain_core.messages import BaseMessage, HumanMessage, convert_to_messages
@@ -16,10 +17,12 @@ from agent_guard.checkpoints import explained
 from agent_guard.errors import ApprovalError, ConfigError
 from agent_guard.gateway import Gateway
 from agent_guard.graph.asking import Ask, Asks, aask, ask
+from agent_guard.graph.closed import asked_in
 from agent_guard.graph.interrupts import Unreadable, parse
-from agent_guard.graph.state import GuardContext
+from agent_guard.graph.state import GuardContext, refuse_newer
 from agent_guard.guarded import GuardedThread
 from agent_guard.integrations.callers import context_of, thread_of
+from agent_guard.integrations.streams import Restoring, restored
 from agent_guard.runtime.waits import aside
 from agent_guard.session import Session, origin_of, reader_of
 from agent_guard.types import Code, Origin
@@ -68,6 +71,7 @@ class ProtectedAgent(Session):
             ConfigError: input that could not be masked, or a thread of somebody else.
             PendingApproval: a message for a thread that waits for an answer.
             ApprovalError: the answer was refused or cannot be read; the question stays.
+            NewerRelease: a newer release wrote the thread; the answer is not recorded.
             UnknownThread: no thread id, or a thread that nobody opened and no subject.
             StoreError: a database cannot be used.
         """
@@ -82,22 +86,45 @@ class ProtectedAgent(Session):
     def stream(
         self, given: Any, config: RunnableConfig | None = None, *, context: Any = None, **options: Any
     ) -> Iterator[Any]:
-        """Streams the agent as its own ``stream`` does, each part restored. What the model says comes in whole
+        """Streams the agent as its own ``stream`` does, in every mode. Messages are restored for their reader, also
+        those that a graph gives out in chunks, and never in the middle of a pseudonym; whatever else a part holds
+        (interrupts, tasks, state, a node's ``custom`` data) stays masked. What a guarded model says comes in whole
         messages: its tokens are not masked yet. Raises as :meth:`invoke`, when the first part is asked for.
         """
         thread, passed, reader, settings = ask(self._prepared(given, config or {}, context, options))
+        restoring = Restoring(partial(thread.restore, reader=reader))
         with explained():
             for part in self.graph.stream(passed, **settings):
-                yield _restored(part, thread, reader)
+                yield restoring.part(part)
+        yield from restoring.end()
 
     async def astream(
         self, given: Any, config: RunnableConfig | None = None, *, context: Any = None, **options: Any
     ) -> AsyncIterator[Any]:
         """:meth:`stream`, from an event loop, which it never blocks."""
         thread, passed, reader, settings = await aask(self._prepared(given, config or {}, context, options))
+        restoring = Restoring(partial(thread.restore, reader=reader))
         with explained():
             async for part in self.graph.astream(passed, **settings):
-                yield await aside(_restored, part, thread, reader)
+                yield await aside(restoring.part, part)
+        for part in restoring.end():
+            yield part
+
+    async def astream_events(
+        self, given: Any, config: RunnableConfig | None = None, *, context: Any = None, **options: Any
+    ) -> AsyncIterator[Any]:
+        """The events of a run as the agent's own ``astream_events`` gives them, restored as in :meth:`stream`.
+
+        Args:
+            options: as the agent takes them; ``version`` is ``v2`` unless it is given.
+        """
+        thread, passed, reader, settings = await aask(self._prepared(given, config or {}, context, options))
+        restoring = Restoring(partial(thread.restore, reader=reader))
+        with explained():
+            async for event in self.graph.astream_events(passed, **{"version": "v2", **settings}):
+                yield await aside(restoring.part, event)
+        for event in restoring.end():
+            yield event
 
     # ---- parts
 
@@ -110,8 +137,8 @@ class ProtectedAgent(Session):
             out = yield Ask(
                 now=lambda: graph.invoke(passed, **settings), later=lambda: graph.ainvoke(passed, **settings)
             )
-        restored: dict[str, Any] = _restored(out, thread, reader)
-        return restored
+        answer: dict[str, Any] = restored(out, partial(thread.restore, reader=reader))
+        return answer
 
     def _prepared(
         self, given: Any, config: RunnableConfig, context: Any, options: dict[str, Any]
@@ -123,7 +150,10 @@ class ProtectedAgent(Session):
         settings["config"] = {"recursion_limit": self._config(thread.id)["recursion_limit"], **config}
         reader: Origin | None
         if isinstance(given, Command):
-            passed: Any = yield from self._answer(thread, given, guard)
+            passed: Any
+            passed, at = yield from self._answer(thread, given, guard)
+            if at is not None:  # a client closed the question without an answer
+                settings["config"]["configurable"] = {**settings["config"]["configurable"], **at["configurable"]}
             reader = yield from self._last_reader(thread)
         elif given is None:
             passed, reader = None, (yield from self._last_reader(thread))
@@ -149,13 +179,15 @@ class ProtectedAgent(Session):
             masked.append(HumanMessage(text, id=message_id, additional_kwargs={"speaker": guard.speaker}))
         return {"messages": masked}
 
-    def _answer(self, thread: GuardedThread, given: Command[Any], guard: GuardContext) -> Asks[Command[Any]]:
-        """Records an answer before LangGraph stores anything of it."""
+    def _answer(
+        self, thread: GuardedThread, given: Command[Any], guard: GuardContext
+    ) -> Asks[tuple[Command[Any], RunnableConfig | None]]:
+        """Records an answer before LangGraph stores anything of it; what the graph is given, and where it goes on."""
         if given.resume is None or given.update is not None or given.goto or given.graph is not None:
             raise ConfigError("protect() takes Command(resume=...) alone: an update would be stored unmasked")
-        snapshot = yield from self._snapshot(thread.id)
-        block = snapshot.interrupts[0].value.get("agent_guard", {}) if snapshot.interrupts else {}
-        approval = self.gateway.approvals.get(str(block.get("approval_id")))
+        snapshot, at = yield from self._standing_at(thread.id)
+        refuse_newer(snapshot.values)
+        approval = self.gateway.approvals.get(asked_in(snapshot.interrupts) or "")
         if approval is None:
             raise ApprovalError("no question of this thread waits for an answer", code=Code.APPROVAL_UNKNOWN)
         try:
@@ -171,7 +203,7 @@ class ProtectedAgent(Session):
             self.gateway.answer(
                 approval.id, parsed.word, by=guard.approver, args=parsed.args, message=parsed.message, taken=True
             )
-        return Command(resume={"approval_id": approval.id})
+        return Command(resume={"approval_id": approval.id}), at
 
     def _last_reader(self, thread: GuardedThread) -> Asks[Origin | None]:
         """Whoever spoke last: the words are for them, also when somebody else's answer let the thread go on."""
@@ -190,29 +222,3 @@ def _masking(context: Any, guard: GuardContext) -> Any:
     if is_dataclass(context) and not isinstance(context, type) and "guard" in {item.name for item in fields(context)}:
         return replace(context, guard=masking)
     return context
-
-
-def _restored(value: Any, thread: GuardedThread, reader: Origin | None) -> Any:
-    """A copy with the values put back in every message that this reader may see."""
-    if isinstance(value, BaseMessage):
-        update: dict[str, Any] = {"content": _back(value.content, thread, reader)}
-        if calls := getattr(value, "tool_calls", None):
-            update["tool_calls"] = [{**call, "args": _back(call["args"], thread, reader)} for call in calls]
-        return value.model_copy(update=update)
-    if isinstance(value, Mapping):
-        return {key: _restored(item, thread, reader) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_restored(item, thread, reader) for item in value]
-    if type(value) is tuple:
-        return tuple(_restored(item, thread, reader) for item in value)
-    if type(value).__name__ == "GraphOutput":
-        return replace(value, value=_restored(value.value, thread, reader))
-    return value
-
-
-def _back(value: Any, thread: GuardedThread, reader: Origin | None) -> Any:
-    if isinstance(value, str):
-        return thread.restore(value, reader=reader)
-    if isinstance(value, Mapping):
-        return {key: _back(item, thread, reader) for key, item in value.items()}
-    return [_back(item, thread, reader) for item in value] if isinstance(value, list) else value

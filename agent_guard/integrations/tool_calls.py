@@ -21,7 +21,7 @@ from langgraph.types import Command
 from agent_guard.errors import AgentGuardError, ConfigError, StoreError, UnknownThread
 from agent_guard.gateway import Gateway
 from agent_guard.graph.call_nodes import CallNodes, Node
-from agent_guard.graph.state import GuardContext, GuardState
+from agent_guard.graph.state import STATE_VERSION, GuardContext, GuardState
 from agent_guard.graph.wire import call_json, call_of, wire_name
 from agent_guard.guarded import GuardedThread
 from agent_guard.integrations.callers import context_of, thread_of
@@ -56,7 +56,7 @@ class _Calls(CallNodes):
         answered = {item.tool_call_id for item in state["messages"][index:] if isinstance(item, ToolMessage)}
         calls = [item for item in calls_in(self._gateway, thread, message) if item[1] not in answered]
         queue = [call_json(call, tool_call_id) for call, tool_call_id in calls]
-        return Command(goto="decide" if queue else END, update={"queue": queue})
+        return Command(goto="decide" if queue else END, update={"v": STATE_VERSION, "queue": queue})
 
     def _next(
         self, state: GuardState, result: ToolResult, tool_call_id: str, update: dict[str, Any] | None = None

@@ -12,7 +12,12 @@ from typing import Any
 from agent_guard.errors import ConfigError
 from agent_guard.types import EntityType
 
-__all__ = ["SPAN_TYPES", "open_tagger", "read_classes", "runs"]
+__all__ = ["LEAST", "SPAN_TYPES", "likely", "open_tagger", "read_classes", "runs"]
+
+LEAST = 0.2
+"""How likely a word must be a name for the profile ``recall`` to take it for one."""
+
+_MISSED = ("PER", "LOC")
 
 SPAN_TYPES: dict[str, EntityType] = {"PER": "PERSON", "LOC": "LOCATION", "ORG": "ORG"}
 """Labels of the models and what they are to us; a model's other label, MISC, keeps brands and films out of these."""
@@ -44,6 +49,23 @@ def open_tagger(path: str, language: str) -> Any:
     tagger = Tagger()
     tagger.open(path)
     return tagger
+
+
+def likely(tagger: Any, labels: Sequence[str], least: float) -> list[str]:
+    """The labels, and for each word that the best sequence leaves out the person or place that it may be.
+
+    Args:
+        tagger: which has just labelled these words.
+        least: how likely it must be, 0 to 1.
+    """
+    found = list(labels)
+    for place, label in enumerate(labels):
+        if label == "O":
+            chances = {k: tagger.marginal(f"B-{k}", place) + tagger.marginal(f"I-{k}", place) for k in _MISSED}
+            kind = max(chances, key=chances.__getitem__)
+            if chances[kind] >= least:
+                found[place] = f"I-{kind}"
+    return found
 
 
 def runs(text: str, found: Sequence[re.Match[str]], labels: Sequence[str]) -> Iterator[tuple[int, int, str]]:

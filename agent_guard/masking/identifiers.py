@@ -11,7 +11,9 @@ from agent_guard.types import Span
 
 __all__ = ["find_identifiers", "find_proven_identifiers"]
 
-_CARD_WORDS = word_before("card", "visa", "mastercard", "amex", "карт[аыуе]", "картой", "kart[aąęy]", "debit", "credit")
+_CARD_WORDS = word_before(
+    "card", "visa", "mastercard", "amex", "cc", "карт[аыуе]", "картой", "kart[aąęy]", "debit", "credit"
+)
 _IBAN_WORDS = word_before("iban", "иик", "ибан")
 _ACCOUNT_WORDS = word_before("kont[oau]", "kontem", "rachun\\w+", "nrb", "account", "сч[её]т\\w*", "iban")
 _TWELVE_WORDS = word_before("иин", "бин", "жсн", "бсн", "инн", "iin", "bin")
@@ -22,7 +24,12 @@ _INN_WORDS = word_before("инн", "inn")
 _SNILS_WORDS = word_before("снилс", "snils")
 _PASSPORT_WORDS = word_before(
     "passport", "паспорт\\w*", "paszport\\w*", "удостоверени\\w+", "уд\\. ?личн\\w+", "dow[oó]d\\w*(?: osobist\\w+)?",
-    "id card", "identity card", "driv\\w+ licen[sc]e", "права", "prawo jazdy",
+    "id card", "identity card", "driv\\w+(?:['’]s)? licen[sc]e", "права", "prawo jazdy",
+)  # fmt: skip
+# An id of a person; `ID` alone is a deal's as often.
+_PERSON_ID_WORDS = word_before(
+    "(?:patient|national|tax|taxpayer|personal|citizen|medical record|insurance)(?:'s)? (?:id|number|no\\.?)",
+    "numer (?:pacjenta|ubezpieczenia|identyfikacyjny)", "номер (?:пациента|полиса|медкарты)", "полис(?:а)?(?: омс)?",
 )  # fmt: skip
 _BIRTH_WORDS = word_before(
     "dob", "d\\.o\\.b\\.?", "date of birth", "birth ?da(?:te|y)", "born(?: on)?", "д\\.? ?р\\.?", "дата рождения",
@@ -125,6 +132,10 @@ def _document(found: Match) -> float:
     return 0.85 if _PASSPORT_WORDS.search(before(found)) else 0.0
 
 
+def _person_id(found: Match) -> float:
+    return 0.85 if _PERSON_ID_WORDS.search(before(found)) else 0.0
+
+
 def _polish_document(found: Match) -> float:
     return 0.85 if checksums.polish_id_card(found[0].replace(" ", "").upper()) else 0.0
 
@@ -161,8 +172,10 @@ _RULES = (
     Rule(type="ID", name="polish_id_card", digits=6, check=_polish_document, pattern=re.compile(
         r"(?<![A-Za-z0-9])[A-Z]{3} ?\d{6}(?!\w)")),
     Rule(type="ID", name="document", digits=5, check=_document, pattern=re.compile(
-        r"(?<![A-Za-z0-9])(?:[A-Z]{1,3} ?\d{5,9}|\d{2} ?\d{2} ?\d{6}|\d{8,9}|"
+        r"(?<![A-Za-z0-9])(?:[A-Z]{1,3} ?\d{5,9}|\d{2} ?\d{2} ?\d{6}|\d{7,9}|\d{4}-\d{2}-\d{4}|[A-Z]\d{11,14}|"
         r"[A-Z]\d{3,4}-?\d{4,5}(?:-?\d{4,5})?)(?!\w)")),
+    Rule(type="ID", name="person_id", digits=6, check=_person_id, pattern=re.compile(
+        r"(?<![\w+.-])\d(?:[ -]?\d){5,15}(?![\w-])")),
     Rule(type="ID", name="birth_date", check=_birth_date, pattern=re.compile(
         r"(?<![\w.-])(?:(?:19|20)\d\d[-./]\d\d?[-./]\d\d?|\d\d?[-./]\d\d?[-./](?:19|20)?\d\d)(?!\w)")),
     Rule(type="ID", name="account_number", digits=8, check=_account_number, pattern=re.compile(

@@ -7,18 +7,21 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Literal, get_args
 
-from agent_guard.errors import ConfigError
+from agent_guard.errors import ConfigError, MaskingError
 from agent_guard.masking.addresses import find_addresses, join_places
+from agent_guard.masking.encoded import find_encoded
 from agent_guard.masking.fold import fold
 from agent_guard.masking.identity import clean_value, compare, find_same, parse_name, token_for
 from agent_guard.masking.known import known_of
-from agent_guard.masking.names import NameFinder, require
+from agent_guard.masking.names import NameFinder
 from agent_guard.masking.patterns import find_patterns
 from agent_guard.masking.records import check_fields, rule_of, sensitive_type
 from agent_guard.masking.resolve import carve, resolve
 from agent_guard.masking.routing import LANGUAGES, main_language
+from agent_guard.masking.spoken import find_spoken
 from agent_guard.masking.tokens import PSEUDONYM, blank_pseudonyms, defuse, pseudonym_ranges
 from agent_guard.masking.tripwire import leaks
 from agent_guard.types import JSON, EntityType, Entry, Origin, Pseudonyms, Span
@@ -28,7 +31,10 @@ if TYPE_CHECKING:
 
     from agent_guard.masking.engine import Engine
 
-__all__ = ["LEFT_IN_TEXT", "Masker"]
+__all__ = ["LEFT_IN_TEXT", "PROFILES", "Masker", "Profile"]
+
+Profile = Literal["full", "recall", "patterns"]
+PROFILES: tuple[Profile, ...] = get_args(Profile)
 
 LEFT_IN_TEXT: frozenset[EntityType] = frozenset({"ORG"})
 """Types that `spans` reports and `mask` leaves in free text: sales work needs the names of companies. A field of a
@@ -52,8 +58,14 @@ class Masker:
 
     Args:
         languages: any of ``en``, ``ru`` (with Kazakhstan's identifiers and names) and ``pl``.
-        profile: ``full`` finds names too; ``patterns`` only what its form or a vault gives away, and loads no model.
+        profile: ``full`` finds names too; ``recall`` rather hides a word too many than a name too few, by lower
+            thresholds; ``patterns`` finds only what its form or a vault gives away, and loads no model.
+        spacy: with ``recall``, the name of a spaCy pipeline that is installed, e.g. ``en_core_web_md``; it reads lines
+            in English too. Nothing is ever downloaded.
         recognizers: your own ``presidio_analyzer.EntityRecognizer`` objects; they read every text.
+        timeout_s: how long a text may take with recognizers of your own, in seconds; after that it is refused.
+
+    A text whose analysis fails is refused (``MaskingError``, from every method that reads one) and never passed on.
 
     Raises:
         ConfigError: an unknown language or profile, or a package that a language needs is not installed.
@@ -62,25 +74,34 @@ class Masker:
     def __init__(
         self,
         languages: Sequence[str] = LANGUAGES,
-        profile: Literal["full", "patterns"] = "full",
+        profile: Profile = "full",
         recognizers: Sequence[EntityRecognizer] = (),
+        spacy: str | None = None,
+        timeout_s: float = 10.0,
     ) -> None:
         if isinstance(languages, str) or not languages:
             raise ConfigError(f"languages must be a sequence of codes such as {LANGUAGES}, not {languages!r}")
         for language in languages:
             if language not in LANGUAGES:
                 raise ConfigError(f"unknown language {language!r}; masking knows {', '.join(LANGUAGES)}")
-        if profile not in ("full", "patterns"):
-            raise ConfigError(f"unknown masking profile {profile!r}; use 'full' or 'patterns'")
-        if profile == "full":
-            require(languages)
+        if profile not in PROFILES:
+            raise ConfigError(f"unknown masking profile {profile!r}; use {', '.join(PROFILES)}")
+        if spacy is not None and profile != "recall":
+            raise ConfigError(f"spaCy reads texts in the profile 'recall' only, and this is {profile!r}")
         self._languages = tuple(dict.fromkeys(languages))
-        self._names = NameFinder(self._languages) if profile == "full" else None
+        eager = profile == "recall"
+        self._names = NameFinder(self._languages, eager, spacy) if profile != "patterns" else None
         self._recognizers = tuple(recognizers)
+        self._timeout_s = timeout_s
         self._engine: Engine | None = None
         self._lock = threading.Lock()
         self._cache: OrderedDict[bytes, tuple[Span, ...]] = OrderedDict()
         self._cache_key = os.urandom(32)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages whose names it finds."""
+        return self._languages
 
     def warm(self) -> None:
         """Loads Presidio and all models now (one to three seconds), so that the first text does not wait."""
@@ -113,18 +134,23 @@ class Masker:
         Raises:
             StoreError: the vault cannot be read or written; the text must then not be used.
         """
+        out, position = [], 0
+        for span, token in self.named(text, vault, origin, source):
+            out += [text[position : span.start], token]
+            position = span.end
+        return "".join([*out, text[position:]])
+
+    def named(self, text: str, vault: Pseudonyms, origin: Origin, source: str = "") -> list[tuple[Span, str]]:
+        """What :meth:`mask` replaces, in order, each with its pseudonym; ``Span.source`` tells which rule, model or
+        list found it. Arguments and errors as there.
+        """
         spans = [span for span in self._found(text, None) if span.type not in LEFT_IN_TEXT]
         folded = fold(blank_pseudonyms(text))
         for span in known_of(vault).find(folded.text):
             start, end = folded.original(span.start, span.end)
             spans.append(Span(start=start, end=end, type=span.type, score=span.score, source=span.source))
         settled = self._settle(text, spans)
-        tokens = self._tokens(text, settled, vault, origin, source)
-        out, position = [], 0
-        for span, token in zip(settled, tokens, strict=True):
-            out += [text[position : span.start], token]
-            position = span.end
-        return "".join([*out, text[position:]])
+        return list(zip(settled, self._tokens(text, settled, vault, origin, source), strict=True))
 
     def mask_record(
         self, obj: JSON, fields: Mapping[str, str], vault: Pseudonyms, origin: Origin, source: str = ""
@@ -227,10 +253,34 @@ class Masker:
         return self._engine
 
     def _find(self, text: str, language: str) -> Iterator[Span]:
+        yield from self._plain(text, language)
+        yield from find_encoded(text, lambda view: self._plain(view, language))
+
+    def _plain(self, text: str, language: str) -> Iterator[Span]:
         yield from find_patterns(text)
+        yield from find_spoken(text)
         yield from find_addresses(text)
         if self._names:
             yield from self._names.find(text, language)
+
+    def _analysed(self, text: str, language: str) -> list[Span]:
+        """What the engine finds.
+
+        Raises:
+            ConfigError: a model cannot be loaded.
+            MaskingError: a recognizer failed, or took too long. Its own words may quote the text, and are dropped.
+        """
+        try:
+            if not self._recognizers:
+                return self._shell().find(text, language)
+            return _within(self._timeout_s, lambda: self._shell().find(text, language))
+        except ConfigError:
+            raise
+        except TimeoutError:
+            why = f"it took longer than {self._timeout_s:g} seconds"
+        except Exception as error:
+            why = type(error).__name__
+        raise MaskingError(f"the text could not be analysed ({why}); it is not used")
 
     def _found(self, text: str, lang: str | None) -> list[Span]:
         """Everything recognizers see, in offsets of the original text, overlapping; cached by a keyed hash."""
@@ -245,7 +295,7 @@ class Masker:
         folded = fold(blank_pseudonyms(text))
         language = lang or main_language(folded.text, self._languages)
         spans = []
-        for span in self._shell().find(folded.text, language):
+        for span in self._analysed(folded.text, language):
             start, end = folded.original(span.start, span.end)
             spans.append(Span(start=start, end=end, type=span.type, score=span.score, source=span.source))
         with self._lock:
@@ -272,3 +322,22 @@ class Masker:
             if i not in done:
                 done[i] = token_for(span.type, text[span.start : span.end], vault, origin, source)
         return [done[i] for i in range(len(spans))]
+
+
+def _within(seconds: float, work: Callable[[], list[Span]]) -> list[Span]:
+    """Does work that may hang, in a thread that is left behind then.
+
+    Raises:
+        TimeoutError: it took longer.
+        Exception: whatever the work raised.
+    """
+    done: Future[list[Span]] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, name="agent_guard masking", daemon=True).start()
+    return done.result(seconds)

@@ -9,14 +9,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from agent_guard.errors import ConfigError
 from agent_guard.masking.cues import find_cued
+from agent_guard.masking.lowercase import find_slavic_lower
 from agent_guard.masking.names_en import EnglishNames
 from agent_guard.masking.names_kk import KazakhNames, find_kazakh, has_kazakh, is_kazakh
 from agent_guard.masking.names_pl import PolishNames, find_polish
 from agent_guard.masking.names_ru import RussianNames
+from agent_guard.masking.names_spacy import SpacyNames
 from agent_guard.masking.routing import blocks
 from agent_guard.types import Span
 
@@ -60,23 +62,29 @@ _Engine = TypeVar("_Engine")
 
 
 @cache
-def _shared(engine: Callable[[], _Engine]) -> _Engine:
+def _shared(engine: Callable[..., _Engine], **options: Any) -> _Engine:
     """The one engine of its kind: models are read-only, take seconds to load and tens of megabytes each."""
-    return engine()
+    return engine(**options)
 
 
 class NameFinder:
     """Finds names and places with the engine of each line's language; engines load at their first text, once in a
     process.
+
+    Args:
+        eager: words that a model only half believes to be names count too.
+        spacy: a spaCy pipeline that is installed; it reads English lines as well.
     """
 
-    def __init__(self, languages: Sequence[str]) -> None:
+    def __init__(self, languages: Sequence[str], eager: bool = False, spacy: str | None = None) -> None:
         require(languages)
         self._languages = tuple(languages)
-        self._russian = _shared(RussianNames) if "ru" in languages else None
-        self._kazakh = _shared(KazakhNames) if "ru" in languages else None
-        self._english = _shared(EnglishNames) if "en" in languages else None
-        self._polish = _shared(PolishNames) if "pl" in languages and find_spec("morfeusz2") else None
+        how = {"eager": True} if eager else {}
+        self._russian = _shared(RussianNames, **how) if "ru" in languages else None
+        self._kazakh = _shared(KazakhNames, **how) if "ru" in languages else None
+        self._english = _shared(EnglishNames, **how) if "en" in languages else None
+        self._polish = _shared(PolishNames, **how) if "pl" in languages and find_spec("morfeusz2") else None
+        self._spacy = _shared(SpacyNames, model=spacy) if spacy else None
         if "pl" in languages and not self._polish:
             warnings.warn(
                 "morfeusz2 has no package for this machine: Polish names are found by light rules only",
@@ -87,6 +95,7 @@ class NameFinder:
     def find(self, text: str, hint: str | None) -> Iterator[Span]:
         """Yields names of a folded text; spans may overlap."""
         yield from find_cued(text)
+        yield from find_slavic_lower(text)
         for block in blocks(text, hint, self._languages):
             piece = text[block.start : block.end]
             for span in self._of_language(piece, block.language):
@@ -105,6 +114,8 @@ class NameFinder:
             yield from find_kazakh(text)
         if self._english and language == "en":
             yield from self._english.find(text)
+        if self._spacy and language == "en":
+            yield from self._spacy.find(text)
         if self._english and language == "ru" and _LATIN_NAME.search(text):
             # one Latin word among Cyrillic ones is a brand or a program, and the model cannot read Cyrillic
             yield from (span for span in self._english.find(text) if _LATIN_NAME.match(text, span.start))
@@ -115,6 +126,6 @@ class NameFinder:
         """Loads every model now."""
         if self._russian:
             self._russian.warm()
-        for finder in (self._kazakh, self._english, self._polish):
+        for finder in (self._kazakh, self._english, self._polish, self._spacy):
             if finder:
                 finder.warm()

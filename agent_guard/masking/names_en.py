@@ -6,14 +6,17 @@ vectors, no pipeline, one thread.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from agent_guard.masking.crf import SPAN_TYPES, open_tagger, read_classes, runs
-from agent_guard.masking.crf_features import Words, features, tokens
+from agent_guard.masking.crf import LEAST, SPAN_TYPES, likely, open_tagger, read_classes, runs
+from agent_guard.masking.crf_features import Classes, Words, features, tokens
 from agent_guard.masking.cues import is_name_like
+from agent_guard.masking.lowercase import find_lower, is_surname
 from agent_guard.masking.weights import ENGLISH_CLASSES, ENGLISH_CRF, verified
 from agent_guard.types import Span
 
@@ -21,13 +24,21 @@ __all__ = ["EnglishNames"]
 
 _MODELS = Path(__file__).parent / "models"
 
+log = logging.getLogger("agent_guard")
+
 
 class EnglishNames:
-    """Finds names in English text; the model loads at the first one."""
+    """Finds names in English text; the model loads at the first one.
 
-    def __init__(self) -> None:
+    Args:
+        eager: words that the model only half believes to be names count too.
+    """
+
+    def __init__(self, eager: bool = False) -> None:
+        self._eager = eager
         self._tagger: Any = None
         self._words: Words | None = None
+        self._classes: Classes = {}
         self._lock = threading.Lock()
 
     def warm(self) -> None:
@@ -41,7 +52,9 @@ class EnglishNames:
 
     def _load(self) -> Words:
         if self._words is None:
-            table = Words(read_classes(Path(verified(_MODELS / "en.classes.zlib", ENGLISH_CLASSES))))
+            log.info("loading the model of English names")
+            self._classes = read_classes(Path(verified(_MODELS / "en.classes.zlib", ENGLISH_CLASSES)))
+            table = Words(self._classes)
             self._tagger = open_tagger(verified(_MODELS / "en.crfsuite", ENGLISH_CRF), "en")
             self._words = table
         return self._words
@@ -55,6 +68,10 @@ class EnglishNames:
         with self._lock:
             rows = features([token[0] for token in found], self._load())
             labels = self._tagger.tag(rows)
+            if self._eager:
+                labels = likely(self._tagger, labels, LEAST)
+        table = self._classes
+        yield from find_lower(text, partial(_is_first, table), partial(_is_last, table))
         for first, last, kind in runs(text, found, labels):
             words = [token[0] for token in found[first:last]]
             if kind in SPAN_TYPES and _plausible(kind, words):
@@ -65,6 +82,16 @@ class EnglishNames:
                     score=0.75,
                     source="crf",
                 )
+
+
+def _is_first(table: Classes, word: str) -> bool:
+    kinds = table.get(word, "")
+    return "A" in kinds and "W" not in kinds
+
+
+def _is_last(table: Classes, word: str) -> bool:
+    kinds = table.get(word, "")
+    return is_surname(word) or (not {"L", "M"}.isdisjoint(kinds) and {"W", "X"}.isdisjoint(kinds))
 
 
 def _plausible(kind: str, words: Sequence[str]) -> bool:

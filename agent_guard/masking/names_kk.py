@@ -7,13 +7,14 @@ patronymics and surname endings next to a known first name; the first names are 
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from agent_guard.masking.crf import SPAN_TYPES, open_tagger, read_classes, runs
+from agent_guard.masking.crf import LEAST, SPAN_TYPES, likely, open_tagger, read_classes, runs
 from agent_guard.masking.crf_features import features, tokens
 from agent_guard.masking.cues import is_name_like
 from agent_guard.masking.features_kk import KazakhWords
@@ -24,6 +25,8 @@ from agent_guard.types import Span
 __all__ = ["KazakhNames", "find_kazakh", "has_kazakh", "is_kazakh"]
 
 _MODELS = Path(__file__).parent / "models"
+
+log = logging.getLogger("agent_guard")
 
 _LETTER = "[А-Яа-яЁёӘәІіҢңҒғҮүҰұҚқӨөҺһ]"
 _UPPER = "[А-ЯЁӘІҢҒҮҰҚӨҺ]"
@@ -95,9 +98,11 @@ class KazakhNames:
     Args:
         folder: where the model files lie.
         checked: False while a model is trained, when its hash is not known yet.
+        eager: words that the model only half believes to be names count too.
     """
 
-    def __init__(self, folder: Path = _MODELS, checked: bool = True) -> None:
+    def __init__(self, folder: Path = _MODELS, checked: bool = True, eager: bool = False) -> None:
+        self._eager = eager
         self._folder = folder
         self._checked = checked
         self._tagger: Any = None
@@ -119,6 +124,7 @@ class KazakhNames:
 
     def _load(self) -> KazakhWords:
         if self._words is None:
+            log.info("loading the model of Kazakh names")
             table = KazakhWords(read_classes(Path(self._file("kk.classes.zlib", KAZAKH_CLASSES))))
             # what Russian masking needs is needed here: Kazakh has no extra of its own
             self._tagger = open_tagger(self._file("kk.crfsuite", KAZAKH_CRF), "ru")
@@ -133,6 +139,8 @@ class KazakhNames:
         with self._lock:
             rows = features([token[0] for token in found], self._load())
             labels = self._tagger.tag(rows)
+            if self._eager:
+                labels = likely(self._tagger, labels, LEAST)
         for begin, end_of, kind in runs(text, found, labels):
             first, last = _capitals(found, begin, end_of) if kind == "PER" else (begin, end_of)
             pieces = [token[0] for token in found[first:last]]

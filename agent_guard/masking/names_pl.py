@@ -7,6 +7,7 @@ something else (a street, a company, a film), the model is believed.
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agent_guard.errors import ConfigError
-from agent_guard.masking.crf import SPAN_TYPES, open_tagger, read_classes, runs
+from agent_guard.masking.crf import LEAST, SPAN_TYPES, likely, open_tagger, read_classes, runs
 from agent_guard.masking.crf_features import features
 from agent_guard.masking.cues import is_name_like
 from agent_guard.masking.features_pl import PolishWords, tokens
@@ -22,9 +23,11 @@ from agent_guard.masking.weights import ENGLISH_CLASSES, POLISH_CLASSES, POLISH_
 from agent_guard.masking.words import words
 from agent_guard.types import Span
 
-__all__ = ["PolishNames", "find_polish"]
+__all__ = ["FORMS", "PolishNames", "find_polish"]
 
 _MODELS = Path(__file__).parent / "models"
+
+log = logging.getLogger("agent_guard")
 _SURE = 0.6
 """A person is dropped when the model gives none of its words more: .6 keeps recall and gives the best precision."""
 
@@ -58,7 +61,8 @@ def _forms() -> frozenset[str]:
     return frozenset(forms)
 
 
-_FORMS = _forms()
+FORMS = _forms()
+"""Common first names in every case, in lower case."""
 
 
 def find_polish(text: str) -> Iterator[Span]:
@@ -67,7 +71,7 @@ def find_polish(text: str) -> Iterator[Span]:
     place = 0
     while place < len(words):
         word = words[place]
-        if word[0].casefold().split("-")[0] not in _FORMS:
+        if word[0].casefold().split("-")[0] not in FORMS:
             place += 1
             continue
         first = last = place
@@ -102,9 +106,13 @@ class PolishNames:
         folder: where the model files lie.
         shared: where the English class table lies, which knows foreign names.
         checked: False while a model is trained, when its hash is not known yet.
+        eager: words that the model only half believes to be names count too.
     """
 
-    def __init__(self, folder: Path = _MODELS, shared: Path = _MODELS, checked: bool = True) -> None:
+    def __init__(
+        self, folder: Path = _MODELS, shared: Path = _MODELS, checked: bool = True, eager: bool = False
+    ) -> None:
+        self._eager = eager
         self._folder = folder
         self._shared = shared
         self._checked = checked
@@ -132,6 +140,7 @@ class PolishNames:
                 raise ConfigError(
                     "masking Polish names needs morfeusz2: pip install 'langgraph-agent-guard[pl]'"
                 ) from error
+            log.info("loading the model of Polish names")
             table = PolishWords(
                 read_classes(Path(self._file(self._folder / "pl.classes.zlib", POLISH_CLASSES))),
                 read_classes(Path(self._file(self._shared / "en.classes.zlib", ENGLISH_CLASSES))),
@@ -159,15 +168,18 @@ class PolishNames:
             rows = features([token[0] for token in found], self._load())
             self._tagger.set(rows)
             labels = self._tagger.tag()
+            if self._eager:
+                labels = likely(self._tagger, labels, LEAST)
             named = [
                 (first, last, kind, self._certainty(first, last, kind))
                 for first, last, kind in runs(text, found, labels)
             ]
+        sure = LEAST if self._eager else _SURE
         for first, last, kind, certainty in named:
             start, end = found[first].start(), found[last - 1].end()
             pieces = [token[0] for token in found[first:last]]
             span = None
-            if kind in SPAN_TYPES and (kind != "PER" or certainty >= _SURE) and _plausible(kind, pieces):
+            if kind in SPAN_TYPES and (kind != "PER" or certainty >= sure) and _plausible(kind, pieces):
                 span = Span(start=start, end=end, type=SPAN_TYPES[kind], score=0.75, source="crf")
             yield start, end, span
 

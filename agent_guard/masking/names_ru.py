@@ -6,6 +6,7 @@ so what news never writes is caught by the rules of `cues.py` and `names_kk.py`.
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections.abc import Iterator, Sequence
@@ -22,8 +23,14 @@ from agent_guard.types import EntityType, Span
 
 __all__ = ["RussianNames"]
 
+log = logging.getLogger("agent_guard")
+
 _TYPES: dict[str, EntityType] = {"PER": "PERSON", "LOC": "LOCATION", "ORG": "ORG"}
 
+
+_FAVOUR = 1.5
+"""What the profile ``recall`` adds to the score (a natural logarithm) of every word as a person and as a place: odds
+of 4 to 1 against a name are then even, as `crf.LEAST` has it for the other models."""
 
 _LINE = re.compile(r"[^\r\n]*[^\W\d_][^\r\n]*")
 _CAPITALS = re.compile(r"(?<!\w)[А-ЯЁ]{2,}(?:[ -][А-ЯЁ]{2,})+(?!\w)")
@@ -47,10 +54,11 @@ def _instead_of_person(line: str, start: int, end: int) -> str:
     return "ORG" if company else "PER"
 
 
-def _load() -> Any:
+def _load(eager: bool) -> Any:
     spec = find_spec("natasha")
     if spec is None or spec.origin is None:
         raise ConfigError("masking Russian names needs natasha: pip install 'langgraph-agent-guard[ru]'")
+    log.info("loading the model of Russian names")
     from navec import Navec
     from slovnet import NER
 
@@ -59,19 +67,27 @@ def _load() -> Any:
     network = NER.load(verified(data / "model" / "slovnet_ner_news_v1.tar", SLOVNET_NER))
     network.navec(vectors)
     crf = network.infer.model.head.crf
-    network.infer.model.head.crf = _Viterbi(crf.transitions.array)
+    favour = [_FAVOUR * (eager and tag[1:] in ("-PER", "-LOC")) for tag in network.infer.decoder.tags_vocab.items]
+    network.infer.model.head.crf = _Viterbi(crf.transitions.array, favour)
     return network
 
 
 class _Viterbi:
-    """The same best path as slovnet's own decoder, three times faster: no index arrays, no mask inside the loop."""
+    """The same best path as slovnet's own decoder, three times faster: no index arrays, no mask inside the loop.
 
-    def __init__(self, transitions: Any) -> None:
+    Args:
+        favour: what is added to the score of each tag, for every word.
+    """
+
+    def __init__(self, transitions: Any, favour: Sequence[float] = ()) -> None:
         self._transitions = transitions
+        self._favour = tuple(favour) if any(favour) else ()
 
     def decode(self, emissions: Any, mask: Any) -> list[list[int]]:
         """Returns the tags of each sequence; ``mask`` is true where a token is."""
         batch = []
+        if self._favour:
+            emissions = emissions + self._favour
         for rows, length in zip(emissions, mask.sum(1), strict=True):
             score, history = rows[0], []
             for row in rows[1:length]:
@@ -88,9 +104,14 @@ class _Viterbi:
 
 
 class RussianNames:
-    """Finds names in Russian text; the model (90 MB in memory, 0.7 s) loads at the first one."""
+    """Finds names in Russian text; the model (90 MB in memory, 0.7 s) loads at the first one.
 
-    def __init__(self) -> None:
+    Args:
+        eager: words that the model only half believes to be names count too.
+    """
+
+    def __init__(self, eager: bool = False) -> None:
+        self._eager = eager
         self._network: Any = None
         self._lock = threading.Lock()
 
@@ -103,7 +124,7 @@ class RussianNames:
         if self._network is None:
             with self._lock:
                 if self._network is None:
-                    self._network = _load()
+                    self._network = _load(self._eager)
 
     def find(self, text: str) -> Iterator[Span]:
         """Yields persons, places and companies of a text; lines written in Kazakh are left out."""

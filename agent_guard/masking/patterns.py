@@ -37,13 +37,19 @@ _PERSONAL_QUERY = re.compile(
     r"address|token|key|secret|password|sig|signature|session\w*|auth|code)=[^&#\s]+",
     re.IGNORECASE,
 )
+# A page of one person: `/u/john.smith`, `/clients/anna-kowalska`; not `/users/42`, and not `/users` alone.
+_PERSONAL_PATH = re.compile(
+    r"/(?:u|users?|people|persons?|profiles?|contacts?|clients?|customers?|leads?|members?|employees?|staff|in)/"
+    r"[^\W\d_]{2,}[._-][^\W\d_]{2,}(?=[/?#]|$)|/[^\W\d_]{2,}[._-][^\W\d_]{2,}/profile(?=[/?#]|$)",
+    re.IGNORECASE,
+)
 _USERINFO = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/@?#]+@", re.IGNORECASE)
 
 
 def _url(found: Match) -> float:
     """An address is personal when it carries a login, a telling query or a value that another rule knows."""
     address = found[0]
-    if _USERINFO.match(address) or _PERSONAL_QUERY.search(address):
+    if _USERINFO.match(address) or _PERSONAL_QUERY.search(address) or _PERSONAL_PATH.search(unquote(address)):
         return 1.0
     _, _, tail = address.partition("://")
     _, _, path = unquote(tail).partition("/")

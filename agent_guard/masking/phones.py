@@ -14,6 +14,7 @@ from functools import lru_cache
 import phonenumbers
 
 from agent_guard.masking.rules import Match, Windows
+from agent_guard.masking.spoken import dialled
 from agent_guard.types import Span
 
 __all__ = ["find_international", "find_mistyped", "find_phones", "phone_key"]
@@ -21,7 +22,8 @@ __all__ = ["find_international", "find_mistyped", "find_phones", "phone_key"]
 _CUE = re.compile(
     r"(?:phone|\btel\b|telephone|\bmob\b|mobile|\bcell|\bcall|\bring\b|\bfax|whats\s?app|viber|telegram|"
     r"\bsms\b|\btext(?:ed)? |"
-    r"reach|\bnumber|hotline|\bтел|телефон|\bмоб|мобильн|звон|набер|\bсот\b|сотов|вотсап|"
+    r"reach|\bnumber|hotline|\bdesk\b|answer(?:s|ing)? at\b|"
+    r"\bтел|телефон|\bмоб|мобильн|звон|набер|\bсот\b|сотов|вотсап|"
     r"ватсап|\bномер[ау]?\b|факс|"
     r"байланыс|telefon|\bkom\b|kom[óo]rk|dzwo[nń]|numer(?:em)?\b|\bnr tel)(?:[^\n]{0,24}|[^\n\d]{0,48}:[ \t]?)$",
     re.IGNORECASE,
@@ -202,6 +204,8 @@ def phone_key(value: str) -> str:
 
     The extension belongs to the key: another extension is another person.
     """
+    if not any(char.isdecimal() for char in value):
+        value = ("+" if value.lstrip().startswith("+") else "") + dialled(value)
     tail = _EXTENSION_TAIL.search(value)
     extension = f"x{tail[1]}" if tail else ""
     body = value[: tail.start()] if tail else value

@@ -145,13 +145,16 @@ def locks(tenant: str, party: str) -> list[str]:
     return [data_key_lock(party_key_id(tenant, party)), chain_lock(system_thread(tenant))]
 
 
-def checked(*, party: str, reason: str) -> None:
+def checked(*, party: str | None, reason: str) -> None:
     """Refuses an empty or endless party or reason.
+
+    Args:
+        party: None where nobody names one.
 
     Raises:
         ConfigError: one of them is.
     """
-    if not party.strip() or len(party) > PARTY_MAX:
+    if party is not None and not 0 < len(party.strip()) <= len(party) <= PARTY_MAX:
         raise ConfigError(f"name the party by its id, of 1 to {PARTY_MAX} characters, e.g. contact:17")
     if not reason.strip() or len(reason) > REASON_MAX:
         raise ConfigError(f"give a reason of 1 to {REASON_MAX} characters; it stands in the record")

@@ -22,7 +22,7 @@ from agent_guard import approvals, calls, threads
 from agent_guard.approvals import Approval
 from agent_guard.audit import AuditEvent
 from agent_guard.core import Core
-from agent_guard.errors import StoreError, UnknownThread
+from agent_guard.errors import NewerRelease, StoreError, UnknownThread
 from agent_guard.events import error_json, thread_event
 from agent_guard.locks import chain_lock
 from agent_guard.types import Code
@@ -137,8 +137,8 @@ def ended(core: Core, approval: Approval) -> bool:
 def turn(core: Core, thread: str, *, again: bool) -> Iterator[Lease | None]:
     """Holds a thread while it goes on; None where another process does. Ends the thread's questions that have expired.
 
-    Left without an exception the work is done. With one it is still to be done: at once where the database failed or
-    the process was told to stop, else after a pause.
+    Left without an exception the work is done. With one it is still to be done: at once where the database failed, the
+    process was told to stop, or a newer release must do it, else after a pause.
 
     Args:
         again: a person wants it now: no pause is waited for, and a thread that was put aside is taken up too.
@@ -154,7 +154,8 @@ def turn(core: Core, thread: str, *, again: bool) -> Iterator[Lease | None]:
         with _alive(core, lease):
             yield lease
     except Exception as error:
-        counts = not isinstance(error, StoreError)  # what fails for every thread is not this one's fault
+        # what fails for every thread, or for this release, is not this thread's fault
+        counts = not isinstance(error, (StoreError, NewerRelease))
         _abandon(core, lease, tries=lease.tries if counts else lease.tries - 1)
         raise
     except BaseException:

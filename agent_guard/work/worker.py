@@ -26,14 +26,17 @@ __all__ = ["PUT_ASIDE", "Done", "Kind", "Sessions", "Worker"]
 PUT_ASIDE = "thread_put_aside"
 """Kind of the alert about a thread that nobody lets go on any more."""
 
-Kind = Literal["resumed", "failed", "put_aside", "reconciled", "notified"]
+Kind = Literal["resumed", "failed", "put_aside", "reconciled", "notified", "tidied"]
 
 REST_S, REST_MAX_S = 30.0, 3600.0
 """How long a call that stays unknown rests before it is looked up again, in seconds; doubled each time."""
 
+TIDY_S = 60.0
+"""How often what has run out in the systems is ended, in seconds at least."""
+
 Sessions = Callable[[str | None], Session | None]
-"""The session in which threads of a scenario go on, or None where they are somebody else's. Raises ConfigError where
-nobody can let such a thread go on."""
+"""The session in which threads go on that were opened in a scenario, or None where they are somebody else's. Raises
+ConfigError where nobody can let such a thread go on."""
 
 log = logging.getLogger("agent_guard")
 
@@ -45,7 +48,7 @@ class Done:
     Args:
         kind: ``resumed``: the thread stands where it should; ``failed``: it is tried again after a pause;
             ``put_aside``: it is left to a person; ``reconciled``: a call whose outcome nobody knew is settled;
-            ``notified``: notices of questions were sent.
+            ``notified``: notices of questions were sent; ``tidied``: what had run out in the systems was ended.
         thread: its id; None where it is about no thread.
         questions: the approvals that were carried out: id -> the answer, or ``expired``. Empty where the thread was
             taken up after the process that carried them out had died.
@@ -75,11 +78,14 @@ class Worker:
 
     Args:
         sessions: where threads of a scenario go on.
+        tidy: ends what has run out in the systems and returns how much; see ``World.tidy``. One that fails is logged
+            and stops nothing else.
     """
 
-    def __init__(self, gateway: Gateway, sessions: Sessions) -> None:
+    def __init__(self, gateway: Gateway, sessions: Sessions, *, tidy: Callable[[], int] = lambda: 0) -> None:
         self._gateway = gateway
         self._sessions = sessions
+        self._tidy, self._tidy_from_ms = tidy, 0
         self._resting: dict[str, tuple[float, int]] = {}
 
     def round(self, *, stop: Callable[[], bool] = lambda: False) -> Iterator[Done]:
@@ -106,6 +112,8 @@ class Worker:
                 yield done
         if not stop() and (sent := self._gateway.notify_waiting()):
             yield Done(kind="notified", words=f"{sent} questions")
+        if not stop() and (ended := self._tidied()):
+            yield Done(kind="tidied", words=f"{ended} ended")
 
     def undone(self) -> list[str]:
         """Threads of these sessions that are still to go on: not begun, tried in vain, or put aside; without those
@@ -156,6 +164,17 @@ class Worker:
             return None
         return Done(kind="reconciled", thread=row.thread, call=row.trace_id, status=status, words=row.tool)
 
+    def _tidied(self) -> int:
+        now = self._gateway.now_ms()
+        if now < self._tidy_from_ms:
+            return 0
+        self._tidy_from_ms = now + int(TIDY_S * 1000)
+        try:
+            return self._tidy()
+        except Exception as error:  # whatever an adapter does; its words could hold a value, and nothing depends on it
+            log.warning("what has run out was not ended: %s", getattr(error, "code", type(error).__name__))
+            return 0
+
     def _thread(self, thread: str) -> Done | None:
         """Lets one thread go on; None where there is nothing to do for this worker."""
         if not self._is_ours(thread):
@@ -182,7 +201,7 @@ class Worker:
 
     def _take_up(self, thread: str) -> Reply | None:
         try:
-            session = self._sessions(self._gateway.thread_row(thread).scenario)
+            session = self._sessions(self._gateway.thread_row(thread).graph)
         except AgentGuardError:
             with turns.turn(self._gateway, thread, again=False):
                 raise  # a try in vain like any other
@@ -219,7 +238,7 @@ class Worker:
     def _is_ours(self, thread: str) -> bool:
         """Whether these sessions can let a thread go on, or should be able to."""
         try:
-            return self._sessions(self._gateway.thread_row(thread).scenario) is not None
+            return self._sessions(self._gateway.thread_row(thread).graph) is not None
         except (ConfigError, UnknownThread):
             return True  # nobody can: that is told as a failure
 

@@ -6,16 +6,16 @@ from typing import Any
 
 from langgraph.graph.state import CompiledStateGraph
 
-from graphs.serving import application as _application, graph_of  # noqa: F401  its tests close it
+from graphs.serving import graph_of
 
 __all__ = ["make_graph"]
 
 
-def make_graph() -> CompiledStateGraph[Any, Any, Any, Any]:
+async def make_graph() -> CompiledStateGraph[Any, Any, Any, Any]:
     """The graph with the embedded planner. The thread must be opened at the gateway first; an unknown one is refused.
 
     Raises:
         ConfigError: there is no usable configuration.
         StoreError: a database cannot be used.
     """
-    return graph_of("account_health")
+    return await graph_of("account_health")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from unicodedata import category
 
 from langchain_core.messages import AIMessage
 
@@ -65,8 +66,12 @@ def step(turn: Turn, offered: frozenset[str]) -> AIMessage:
 
 
 def _asked(ticket: Mapping[str, Any]) -> str:
-    """The customer's own words: without markup, and without what they quote or forward."""
-    return own_words(_MARKUP.sub(" ", f"{ticket['subject']}\n{ticket['body']}"))
+    """The customer's own words: without markup, without signs that nobody sees, which no argument may hold, and without
+    what they quote or forward.
+    """
+    text = _MARKUP.sub(" ", f"{ticket['subject']}\n{ticket['body']}")
+    seen = (char if char.isprintable() or char == "\n" else "" if category(char) == "Cf" else " " for char in text)
+    return own_words("".join(seen))
 
 
 def _answer(asked: str, passages: Sequence[Mapping[str, Any]], language: Language) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ _VARIABLES = """| variable | what it is |
 | `AGENT_GUARD_MASTER_KEY` | the master key, 32 bytes in base64; needed outside `dev` unless a file or keyring holds it |
 | `AGENT_GUARD_MASTER_KEY_DEV`, `AGENT_GUARD_MASTER_KEY_STAGE`, `AGENT_GUARD_MASTER_KEY_PROD` | the master key of one environment; it wins |
 | `AGENT_GUARD_SECRET_<ENVIRONMENT>_<AGENT>_<NAME>` | one secret of one agent in one environment, e.g. `AGENT_GUARD_SECRET_PROD_DEFAULT_CRM_TOKEN` |
-| `AGENT_GUARD_SLACK_CHANNEL`, `AGENT_GUARD_ZOOM_USER` | settings of the reference application's adapters |"""
+| `AGENT_GUARD_CALDAV`, `AGENT_GUARD_SLACK_CHANNEL`, `AGENT_GUARD_ZOOM_USER` | which systems stand behind the reference application's tools: `graphs/systems.py` |"""
 
 
 def page() -> str:

@@ -71,8 +71,9 @@ def test_reject_tells_the_model_why_and_masks_it(folder: Path) -> None:
     assert [row["kind"] for row in rows(invoke("audit", "tail", "--last", "1", "--json"))] == ["answered"]
 
 
+@pytest.mark.req("A25")
 def test_edit_runs_the_edited_call(folder: Path) -> None:
-    """An edit's arguments are what the CRM gets."""
+    """An edit's arguments are what the CRM gets, and ``calls show`` tells what was corrected, masked."""
     waiting = rows(invoke("approvals", "list", "--json"))[0]
     args = waiting["shown"]["args"] | {"subject": "Call Emily Carter today", "qualification": None}
     done = rows(invoke("approvals", "edit", waiting["id"], "--args", json.dumps(args), "--as", "boss", "--json"))
@@ -82,6 +83,16 @@ def test_edit_runs_the_edited_call(folder: Path) -> None:
         assert crm.execute("SELECT subject FROM tasks").fetchall() == [("Call Emily Carter today",)]
     finally:
         crm.close()
+    made, proposed = (row["trace_id"] for row in rows(invoke("calls", "list", "--tool", "crm.create_task", "--json")))
+    told = rows(invoke("calls", "show", made, "--json"))[0]["corrected"]
+    assert told == rows(invoke("calls", "show", proposed, "--json"))[0]["corrected"]
+    assert (told["proposed"], told["made"], told["by"]) == (proposed, made, "boss")
+    assert {item["path"]: item["made"] for item in told["corrections"]} == {
+        "subject": "Call <PERSON_1> today",
+        "qualification": None,
+    }
+    seen = " ".join(invoke("calls", "show", proposed).stdout.split())
+    assert f"by boss, ran as {made}" in seen and "-> Call <PERSON_1> today" in seen and "Emily" not in seen
 
 
 @pytest.mark.parametrize("args", ["{", "[]", "1", '"x"'])

@@ -93,6 +93,57 @@ def test_a_slip_of_the_keyboard_is_said(office: Path) -> None:
         invoke(*ERASE, "--yes")
 
 
+@pytest.mark.req("A23")
+def test_one_conversation_is_erased(office: Path, party: str) -> None:
+    """It is named by its id, which is typed to confirm it; the party is told to have others under its key."""
+    (thread,) = {row["thread"] for row in rows(invoke("audit", "show", "--json")) if row["party"]}
+    words = ("vault", "erase", "--thread", thread, "--reason", "asked for it", "--as", "dpo")
+    with pytest.raises(ConfigError, match="nothing was erased"):
+        invoke(*words, input=f"{party}\n")
+    done = invoke(*words, input=f"{thread}\n")
+    assert f"{thread} is erased: 1 conversations" in done.stdout and f"The key of {party} stays" in done.stdout
+    assert invoke("audit", "verify").exit_code == 0
+    with pytest.raises(ConfigError, match="a party or a thread, one of them"):
+        invoke(*words, "--party", party)
+
+
+# ---- the master key
+
+
+@pytest.mark.req("B10", "A23")
+def test_the_master_key_is_changed(office: Path) -> None:
+    """The file gets a new key before the old one, the paused conversation is answered under it, and it is recorded."""
+    before = (office / "guard.db.key").read_text(encoding="ascii")
+    (counted,) = rows(invoke("vault", "rotate", "--reason", "yearly", "--dry-run", "--json"))
+    assert counted["dry_run"] and counted["renewed"] == 0  # with the present key there is nothing to do
+    assert (office / "guard.db.key").read_text(encoding="ascii") == before
+    done = invoke("vault", "rotate", "--reason", "yearly")
+    assert f"{counted['keys']} of {counted['keys']} data keys are wrapped anew" in done.stdout
+    after = (office / "guard.db.key").read_text(encoding="ascii")
+    assert after.endswith(before) and after != before
+    (waits,) = rows(invoke("approvals", "list", "--json"))
+    answered = invoke("approvals", "approve", waits["id"], "--as", "boss")
+    assert answered.exit_code == 0
+    last = [row for row in rows(invoke("audit", "show", "--json")) if row["kind"] == "rotated"]
+    assert [row["reason"] for row in last] == ["yearly"]
+    assert invoke("audit", "verify").exit_code == 0
+
+
+@pytest.mark.req("B10")
+def test_a_key_in_a_variable_is_changed_by_a_person(office: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command says where to put the new one, and does the rest once it is there."""
+    keys = [line for line in (office / "guard.db.key").read_text(encoding="ascii").splitlines() if line[0] != "#"]
+    monkeypatch.setenv("AGENT_GUARD_MASTER_KEY", keys[0])
+    with pytest.raises(ConfigError, match="put a new one before it, with a comma between"):
+        invoke("vault", "rotate", "--reason", "yearly")
+    monkeypatch.setenv("AGENT_GUARD_MASTER_KEY", f"{'n' * 43}=,{keys[0]}")
+    (done,) = rows(invoke("vault", "rotate", "--reason", "yearly", "--json"))
+    assert done["renewed"] == done["keys"] > 0
+    monkeypatch.setenv("AGENT_GUARD_MASTER_KEY", keys[0])
+    with pytest.raises(AgentGuardError, match="master key"):
+        invoke("vault", "rotate", "--reason", "yearly")
+
+
 # ---- the record of a party
 
 

@@ -18,6 +18,7 @@ from agent_guard.policy import Policy
 from agent_guard.settings import Settings
 from scripts.reference.cli import commands
 from tests.docs.pages import DOCS, ROOT, blocks, pages, prose
+from tools.calendars.caldav_file import CalDavFile
 
 EXECUTED = [page for page in pages() if page.parent != ROOT and blocks(page, "python")]
 CHECKED = [page for page in pages() if page.parent != DOCS / "reference"]
@@ -45,10 +46,12 @@ def test_pages_are_found() -> None:
 
 @pytest.mark.parametrize("page", [page for page in CHECKED if blocks(page, "yaml")], ids=_name)
 def test_yaml_blocks_are_accepted(page: Path) -> None:
-    """Every YAML block is a policy, or a ``guard.yaml``, that this release accepts."""
+    """Every YAML block is a policy, a file of CalDAV calendars, or a ``guard.yaml``, that this release accepts."""
     for block in blocks(page, "yaml"):
         if "version:" in block:
             assert Policy.parse(block, source=_name(page)).tools
+        elif "calendars:" in block:
+            assert CalDavFile.model_validate(yaml.safe_load(block)).calendars
         else:
             assert Settings.model_validate(yaml.safe_load(block))
 

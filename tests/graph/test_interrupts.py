@@ -139,6 +139,21 @@ READABLE: list[tuple[str, Any, Parsed]] = [
     ("recorded", {"approval_id": "apr_1"}, Parsed(approval_id="apr_1", word=None)),
     ("recorded, in the block", {"agent_guard": {"approval_id": "apr_1"}}, Parsed(approval_id="apr_1", word=None)),
     ("named", {"type": "approve", "approval_id": "apr_1"}, Parsed(approval_id="apr_1", word="approve")),
+    ("named, in JavaScript", {"type": "approve", "approvalId": "apr_1"}, Parsed(approval_id="apr_1", word="approve")),
+    ("recorded, in JavaScript", {"agentGuard": {"approvalId": "apr_1"}}, Parsed(approval_id="apr_1", word=None)),
+    # LangGraph Studio, where a field of text came as it is; the newer Agent Inbox
+    ("pasted", ' {"decisions": [{"type": "approve"}]}', Parsed(approval_id=None, word="approve")),
+    ("pasted list", '[{"type": "accept", "args": null}]', Parsed(approval_id=None, word="approve")),
+    (
+        "inbox edit in decisions",
+        {"decisions": [{"type": "edit", "args": {"action": TOOL, "args": ARGS}}]},
+        Parsed(approval_id=None, word="edit", args=ARGS),
+    ),
+    (
+        "inbox response in decisions",
+        {"decisions": [{"type": "reject", "args": "Too early"}]},
+        Parsed(approval_id=None, word="reject", message="Too early"),
+    ),
     (
         "named beside the decisions",
         {"decisions": [{"type": "approve"}], "approval_id": "apr_1"},
@@ -181,6 +196,7 @@ def nested(depth: int) -> Any:
 
 UNREADABLE: list[Any] = [
     None, True, 0, 1.5, "", "approve", "yes", b"approve", [], {}, (),
+    "{", "[", "{}", '"approve"', '{"type": "yes"}', "[" * 9_000, '[{"type": "approve"}' + " " * 100_000 + "]",
     [None], ["approve"], [[]], [{}], [[{"type": "approve"}]], nested(50),
     {"type": None}, {"type": ""}, {"type": "yes"}, {"type": "APPROVE"}, {"type": 1}, {"type": ["approve"]},
     {"type": {"approve": 1}}, {"Type": "approve"}, {"approve": True}, {"decision": "approve"},

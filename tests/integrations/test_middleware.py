@@ -40,7 +40,10 @@ from agent_guard.testing import ScriptedModel, call
 from agent_guard.work.worker import Worker
 from tests.conftest import World
 
-pytestmark = [pytest.mark.req("A11", "A12", "A9"), pytest.mark.databases("sqlite")]
+pytestmark = [pytest.mark.req("A11", "A12", "A9"), pytest.mark.databases]
+
+SQLITE = pytest.mark.databases("sqlite")
+"""What the guard's database has no part in is seen on one."""
 
 CONFIG: Any = {"configurable": {"thread_id": "t1"}, "recursion_limit": 80}
 RAW = ("Anna Kowalska", "+48 512 345 678", "anna@kowalska.example")
@@ -132,6 +135,7 @@ def several(*calls: tuple[str, str, dict[str, Any]]) -> AIMessage:
 # ---- what the model sees
 
 
+@SQLITE
 def test_all_messages_are_masked_arguments_included(world: World) -> None:
     """Every message there ever was, the arguments of calls and answers of tools that others made up: on a copy."""
     history = [
@@ -149,6 +153,7 @@ def test_all_messages_are_masked_arguments_included(world: World) -> None:
     assert history[3].content == f"Her number is {RAW[1]}."
 
 
+@SQLITE
 def test_only_permitted_tools_are_bound(world: World) -> None:
     """The gateway's tools of this thread, in its form; tools of the agent or of other middleware are left out, and told."""
 
@@ -182,6 +187,7 @@ def test_what_the_model_says_is_masked_before_it_is_stored_or_streamed(world: Wo
     assert agent.told == ["value_invented"] or agent.told == ["allowed"]
 
 
+@SQLITE
 def test_a_bare_agent_protects_the_view_of_the_model_alone(world: World) -> None:
     """Without ``protect`` the user's own message is stored as it came; nothing of it reaches the model."""
     agent = Agent(world, "Hello.")
@@ -190,6 +196,7 @@ def test_a_bare_agent_protects_the_view_of_the_model_alone(world: World) -> None
     assert "Kowalska" not in agent.sent()
 
 
+@SQLITE
 @pytest.mark.parametrize("place", ["before", "after"])
 def test_raw_text_that_another_middleware_adds_stops_the_call(world: World, place: str) -> None:
     """A prompt or a message with a customer's number in it is not sent, in whatever order the two stand."""
@@ -205,6 +212,7 @@ def test_raw_text_that_another_middleware_adds_stops_the_call(world: World, plac
     assert agent.model.heard == []
 
 
+@SQLITE
 def test_a_fallback_model_is_watched_as_well(world: World) -> None:
     """A middleware behind the guard that brings a model of its own and adds raw text to what it is sent: not sent."""
     other = ScriptedModel("Hello.")
@@ -218,6 +226,7 @@ def test_a_fallback_model_is_watched_as_well(world: World) -> None:
     assert (agent.model.heard, other.heard) == ([], [])
 
 
+@SQLITE
 def test_a_structured_response_is_refused(world: World) -> None:
     """It would be stored as the model wrote it."""
 
@@ -397,6 +406,7 @@ def test_arguments_that_another_middleware_changes(world: World, place: str) -> 
     assert (agent.stages, agent.told) == (([], ["approval_changed"]) if place == "before" else (["won"], ["allowed"]))
 
 
+@SQLITE
 def test_a_changed_call_that_needs_nobody(world: World) -> None:
     """Also a read that was changed was never decided, and does not run."""
     agent = Agent(world, call("crm.read_deal", id="c1", deal_id="42"), "Sorry.", before=[changing(deal_id="43")])
@@ -404,6 +414,7 @@ def test_a_changed_call_that_needs_nobody(world: World) -> None:
     assert agent.told == ["approval_changed"]
 
 
+@SQLITE
 @pytest.mark.parametrize("place", ["before", "after"])
 def test_a_jump_to_the_tools(world: World, place: str) -> None:
     """A middleware that jumps past the decision and the question: the call is undecided and does not run."""
@@ -467,6 +478,7 @@ STOCK: dict[str, Callable[[], AgentMiddleware[Any, Any, Any]]] = {
 }
 
 
+@SQLITE
 @pytest.mark.parametrize("place", ["before", "after"])
 @pytest.mark.parametrize("name", STOCK)
 def test_beside_the_middleware_that_langchain_ships(world: World, name: str, place: str) -> None:
@@ -480,6 +492,7 @@ def test_beside_the_middleware_that_langchain_ships(world: World, name: str, pla
     assert "Kowalska" not in agent.sent()
 
 
+@SQLITE
 @pytest.mark.parametrize("place", ["before", "after"])
 def test_beside_langchain_s_own_question(world: World, place: str) -> None:
     """Both ask: an approval of one is no approval of the other, and the call runs only after both."""
@@ -493,6 +506,7 @@ def test_beside_langchain_s_own_question(world: World, place: str) -> None:
     assert agent.stages == ["won"]
 
 
+@SQLITE
 def test_two_guards_of_one_agent_are_refused(world: World) -> None:
     """LangChain refuses two middleware of one name; a guard twice would decide twice."""
     guard = GuardMiddleware(world.gateway())
@@ -556,6 +570,7 @@ def test_a_store_that_is_down_stops_everything(world: World, monkeypatch: pytest
 # ---- bad input
 
 
+@SQLITE
 def test_a_run_without_a_thread_id(world: World) -> None:
     """A stateless run is refused before the model is asked: there is no thread to decide for."""
     model = ScriptedModel("Hello.")
@@ -596,6 +611,7 @@ def test_an_agent_without_a_checkpointer(world: World) -> None:
     assert (result.status, [item["kind"] for item in world.desk.effects]) == ("executed", ["stage"])
 
 
+@SQLITE
 def test_anonymous_answers_in_dev_only(world: World) -> None:
     """``allow_anonymous_approver`` is refused elsewhere."""
     with pytest.raises(ConfigError, match="dev"):
@@ -606,6 +622,7 @@ def test_anonymous_answers_in_dev_only(world: World) -> None:
     assert agent.stages == ["won"]
 
 
+@SQLITE
 def test_a_context_of_the_host_s_own(world: World) -> None:
     """The agent's own context carries ours in the field ``guard``."""
 
@@ -648,6 +665,7 @@ async def test_the_same_from_an_event_loop(world: World) -> None:
     assert "Kowalska" not in agent.sent()
 
 
+@SQLITE
 async def test_the_tripwire_from_an_event_loop(world: World) -> None:
     """An asynchronous model call is stopped as well."""
 
@@ -662,6 +680,7 @@ async def test_the_tripwire_from_an_event_loop(world: World) -> None:
     assert agent.model.heard == []
 
 
+@SQLITE
 def test_its_messages_are_read_by_a_later_turn_as_they_were(world: World) -> None:
     """What was masked once is not masked again: the second call sends the first one's messages letter by letter."""
     agent = Agent(world, call("crm.read_deal", id="c1", deal_id="42"), "Done.", "Bye.")
@@ -672,6 +691,7 @@ def test_its_messages_are_read_by_a_later_turn_as_they_were(world: World) -> Non
     assert third[: len(second)] == second
 
 
+@SQLITE
 def test_every_message_of_the_state_is_langchain_s(world: World) -> None:
     """Nothing of ours breaks a provider: each call is followed by its answer, ids and names as they were."""
     agent = Agent(world, call("crm.read_deal", id="c1", deal_id="42"), "Done.")

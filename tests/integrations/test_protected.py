@@ -17,7 +17,7 @@ from agent_guard.testing import ScriptedModel, call
 from agent_guard.work.worker import Worker
 from tests.conftest import World
 
-pytestmark = [pytest.mark.req("A9", "A12"), pytest.mark.databases("sqlite")]
+pytestmark = [pytest.mark.req("A9", "A12"), pytest.mark.databases]
 
 CONFIG: Any = {"configurable": {"thread_id": "t1"}}
 NAME = "Anna Kowalska"
@@ -67,6 +67,7 @@ def test_nothing_raw_is_stored_and_the_user_reads_it_all(world: World) -> None:
     assert "<PERSON_1>" in safe.stored()
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize(
     "messages", ["Hi.", [("user", "Hi.")], {"role": "user", "content": "Hi."}, HumanMessage("Hi."), ["Hi.", "There."]]
 )
@@ -135,6 +136,7 @@ def test_a_message_while_a_question_waits(world: World) -> None:
         safe.say("And now?")
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -167,6 +169,7 @@ def test_whose_thread(world: World) -> None:
         safe.say("Hi.", subject=world.stranger)
 
 
+@pytest.mark.databases("sqlite")
 def test_without_a_checkpointer(world: World) -> None:
     """It is refused when it is built."""
     gateway = world.gateway()

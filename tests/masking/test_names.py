@@ -49,6 +49,7 @@ def test_a_name_is_found(full, text, expected):
     "text",
     [
         "Hi team, the proposal is ready.",
+        "Please call me back, or call me later today.",
         "Dear Customer, your order has been shipped.",
         "The Sales Manager moved the deal to Closed Won on Monday.",
         "Next Steps: Send Proposal, Schedule Demo, Get Approval",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.scoring import by_source, read_rows, score
+from agent_guard.masking.scoring import by_source, read_rows, score
 
 SHIPPED = Path(__file__).parents[2] / "benchmarks" / "masking.jsonl"
 TRAINING = Path(__file__).parents[2] / "training"

@@ -11,23 +11,31 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from scripts.notebooks import HERE as OF_THIS_MACHINE, said
+
 HERE = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((HERE / "notebooks").glob("*.ipynb"))
 
 PUBLIC = {
     "agent_guard",
+    "agent_guard.app",
     "agent_guard.auditing.selection",
     "agent_guard.credentials",
     "agent_guard.display",
+    "agent_guard.errors",
     "agent_guard.facts",
+    "agent_guard.highlight",
     "agent_guard.hindsight",
+    "agent_guard.laws",
     "agent_guard.masking",
     "agent_guard.integrations",
     "agent_guard.nodes",
+    "agent_guard.picture",
     "agent_guard.policies.check",
     "agent_guard.policies.diff",
     "agent_guard.policies.explain",
     "agent_guard.session",
+    "agent_guard.settings",
     "agent_guard.testing",
     "agent_guard.tool",
     "agent_guard.types",
@@ -36,6 +44,8 @@ OTHERS = {"pydantic", "app"}  # "app" is the module that a notebook writes itsel
 LANGCHAIN = {"langchain.agents", "langchain_core.tools", "langgraph.types"}  # what an existing agent is made of
 MOST_CODE_CELLS = 12
 LONGEST_DEFINITION = 10
+RENDERED = {"02_what_the_model_sees", "04_five_scenarios", "05_attack_your_own_agent", "08_bring_your_own_crm"}
+"""Notebooks whose outputs are committed; the others are still stored without any."""
 MAGIC = re.compile(r"\A%%writefile [^\n]+\n")
 
 PROMISED = {
@@ -98,6 +108,98 @@ PROMISED = {
         "wider desk.invite stage approvers.not_requester True -> False",
         "an example: desk.invite {",
     ],
+    "02_what_the_model_sees": [
+        ">Anna Kowalska <small>PERSON cue, 0.80</small></mark>",
+        ">+48 512 345 678 <small>PHONE phone, 0.90</small></mark>",
+        ">Ивану Петрову <small>PERSON slovnet, 0.85</small></mark>",
+        ">44051401359 <small>ID pesel, 0.95</small></mark>",
+        "Hi, this is <PERSON_1>. Call me back on <PHONE_1> or write to <EMAIL_1>.",
+        "Здравствуйте, меня зовут <PERSON_1>, ИИН <ID_1>. Передайте <PERSON_1> договор, телефон <PHONE_1>.",
+        "nazywam się <PERSON_1>, PESEL <ID_1>. Proszę o kontakt z <PERSON_1>, <LOCATION_1>.",
+        "<PERSON_1> ('party',)",
+        "Перезвоните Иван Петров сегодня.",
+        "Перезвоните <PERSON_1> сегодня.",
+        '"note": "His wife <PERSON_2> decides. Card <CARD_1>."',
+        '"text": "<PERSON_1> asked for a discount"',
+        "the model saw:   <PERSON_1> here, ring me at <PHONE_1>",
+        "a person is asked: {'text': 'Call <PERSON_1> on <PHONE_1>'}",
+        "the model said:  You are welcome, <PERSON_1>. We will call you on <PHONE_1>.",
+        "the reader got:  You are welcome, Anna Kowalska. We will call you on +48 512 345 678.",
+        "the CRM got:     ['Call Anna Kowalska on +48 512 345 678']",
+        "found: value 0 of the list stands in leak.txt as UTF-16",
+        "no canary in ['guard.db', 'guard.db.key', 'threads.db']",
+        "Give it to Bo.",
+    ],
+    "04_five_scenarios": [
+        "account_health, calendar_booking, forgotten_deal, front_desk, sdr_qualification, support_draft",
+        ">route</text>",
+        ">alert</text>",
+        "forgotten_deal | delivered | deals.stale",
+        "account_health | delivered | accounts.facts",
+        "front_desk | delivered | nothing ran\n    I do not do this.",
+        "front_desk | delivered | nothing ran\n    I do not do this.",
+        "forgotten_deal | delivered | deals.stale\n    I can list the open deals",
+        "What should I do? I can:",
+        "front_desk | escalated | nothing ran\n    I am passing this to a colleague.",
+        "sdr_qualification | delivered | crm.read_deal, crm.create_task",
+        "account_health | delivered | accounts.facts",
+        "support_draft | delivered | tickets.read, knowledge.search, tickets.answer",
+        "calendar_booking | delivered | calendar.free_slots, calendar.hold, calendar.confirm",
+        "forgotten_deal | delivered | deals.stale, alerts.slack",
+        "The link to an export is valid for 48 hours.",
+        "forgotten_deal | delivered | nothing ran\n    All done!",
+        "deny tool_unknown",
+        "deny tool_not_permitted",
+        "deny region",
+        "deny argument_unknown",
+        "deny region",
+        "41 mails | escalated limit_steps | the thread has used its steps",
+        " events [] ",
+        "no personal data in",
+    ],
+    "05_attack_your_own_agent": [
+        ">approve</text>",
+        "forbidden tool            deny tool_unknown                 ran: []",
+        "extra argument            deny argument_unknown             ran: []",
+        "other customer's record   deny binding                      ran: []",
+        "address from the ticket   deny domain                       ran: []",
+        "invented address          deny value_invented               ran: []",
+        "address in the text       require_approval value_origin     ran: []",
+        "binding",
+        "refused: u1 may not answer this",
+        "approved by the requester: ['refused'] ran: []",
+        "edited to another customer: ['delivered'] ran: []",
+        "answer replayed: ['delivered', 'delivered'] ran: ['note on deal 1: Parcel is late']",
+        "same call, other spelling: deny duplicate ran: []",
+        "escalated loop | You are going round in circles.",
+        "The same call came 3 times in a row; the policy allows 2.",
+        "forbidden tool              deny tool_unknown                                 nothing ran",
+        "edited to another customer  delivered, deny binding                           nothing ran",
+        "answer replayed             delivered, require_approval approval_required     note on deal 1: Parcel is late",
+        "loop                        escalated loop                                    nothing ran",
+        "broken: []",
+        "passed",
+    ],
+    "08_bring_your_own_crm": [
+        "[('1', 'Forty trackers', 'new'), ('2', 'Cold rooms', 'new')]",
+        "broken   1 told      it raised IndexError",
+        "kept     2 whose",
+        "broken   3 fields    deal:1: stage is said to hold None",
+        "broken   4 version   an edit left the record's version as it was",
+        "broken   5 once      it raised IntegrityError",
+        "broken   9 found     a key does not find the record",
+        "broken  10 down      describe raised OperationalError, and not ToolUnavailable",
+        "all kept: True",
+        "A system that cannot be asked says that nothing happened",
+        "1 approval_required",
+        "2 binding",
+        "3 record_not_found",
+        "changed meanwhile: denied approval_changed",
+        "then: executed note:1 [('Anna Kowalska called',)]",
+        "lost: unknown",
+        "asked by key: executed | notes: 2",
+        "proposed -> decided -> asked -> answered -> started -> unknown -> reconciled",
+    ],
     "07_guard_an_existing_agent": [
         "[('eve@elsewhere.example', 'all contacts')]",
         "waits: True | sent: []",
@@ -141,6 +243,8 @@ PROMISED = {
 }
 """What the output of each notebook must hold, in this order."""
 
+RENDER = "run: python scripts/notebooks.py, and commit what it writes"
+
 
 def read(path: Path) -> nbformat.NotebookNode:
     return nbformat.read(path, as_version=4)
@@ -163,13 +267,13 @@ def imports(source: str) -> set[str]:
 
 
 async def run(path: Path, folder: Path) -> str:
-    """Runs a notebook in a new kernel of this environment and returns all that it printed."""
+    """Runs a notebook in a new kernel of this environment and returns all that it showed."""
     notebook = read(path)
     client = NotebookClient(notebook, kernel_name="python3", timeout=120, resources={"metadata": {"path": str(folder)}})
     await client.async_execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert [output.output_type for output in outputs if output.output_type == "error"] == []
-    return "".join(output.get("text", "") for output in outputs)  # a kernel under load sends one line in two pieces
+    return said(notebook)
 
 
 def test_there_is_a_promise_for_every_notebook() -> None:
@@ -191,24 +295,53 @@ async def test_it_runs_and_shows_what_it_promises(
 
     text = await run(path, HERE / folder)
 
+    kept(path, text)
+    assert set((HERE / "notebooks").iterdir()) == before
+
+
+def kept(path: Path, text: str) -> None:
+    """Asserts that a notebook's promises stand in what it showed, in their order."""
     position = 0
     for promise in PROMISED[path.stem]:
         found = text.find(promise, position)
         assert found >= 0, f"{promise!r} is not in the rest of the output:\n{text[position:]}"
         position = found + len(promise)
-    assert set((HERE / "notebooks").iterdir()) == before
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_is_stored_without_outputs(path: Path) -> None:
-    """The committed file holds no outputs, no counts, and names the kernel that every environment has."""
+def test_it_is_stored_as_one_run_showed_it(path: Path) -> None:
+    """The committed file is one run from top to bottom with what it promises, and names nothing of the machine."""
     notebook = read(path)
     nbformat.validate(notebook)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert [cell.outputs for cell in code] == [[]] * len(code)
-    assert {cell.execution_count for cell in code} == {None}
+    if path.stem in RENDERED:
+        assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)), RENDER
+        assert "error" not in {output.output_type for cell in code for output in cell.outputs}
+        kept(path, said(notebook))
+    else:
+        assert [cell.outputs for cell in code] == [[]] * len(code)
+        assert {cell.execution_count for cell in code} == {None}
+    assert OF_THIS_MACHINE.search(path.read_text(encoding="utf-8")) is None
     assert notebook.metadata.kernelspec.name == "python3"
     assert 0 < len(code) <= MOST_CODE_CELLS
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "/tmp/x",
+        "/home/ann/a.py",
+        "/root/.cache",
+        "/Users/ann",
+        "C:\\\\Users",
+        "lib/site-packages/x",
+        "ipykernel_1/2.py",
+    ],
+)
+def test_a_path_of_a_machine_is_seen(shown: str) -> None:
+    """Each kind of path that would tell where a notebook was run; ordinary words with a stroke are none."""
+    assert OF_THIS_MACHINE.search(f'"saved to {shown} now"')
+    assert not OF_THIS_MACHINE.search("and/or, 3/minute/subject, sqlite:///guard.db, application/json, en/ru/pl")
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

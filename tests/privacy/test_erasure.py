@@ -421,3 +421,78 @@ def test_the_vault_of_a_database_alone_tells_nothing(database: Database, world: 
     with gateway.store.write(locks=["test"]) as connection:
         connection.exec_driver_sql("UPDATE threads SET erased = 1")
     assert thread.vault().entries() == []
+
+
+# ---- one conversation
+
+
+def closed(gateway: Gateway, thread: str, **options: Any) -> Erasure:
+    """One conversation erased, by the gateway's clock."""
+    return erased(gateway, party=None, thread=thread, **options)  # type: ignore[arg-type]
+
+
+def test_a_conversation_without_a_party_is_erased_with_its_key(world: World) -> None:
+    """Its values are under a key of their own, and both are gone; other conversations keep theirs."""
+    gateway, other = world.gateway(file=True), world.gateway(file=True)
+    alone = gateway.open(world.sdr, user_text="Write to anna@kowalska.example.", thread_id="alone")
+    stays = gateway.open(world.sdr, user_text="Write to boris@sidorow.example.", thread_id="stays")
+    counted = closed(gateway, "alone", dry_run=True)
+    done = closed(gateway, "alone")
+    assert (counted.threads, counted.values) == (done.threads, done.values) == (1, 1)
+    for each in (alone, other.thread("alone")):
+        assert each.restore(str(alone.text), reader="user") == "Write to <EMAIL_1> (erased)."
+        assert each.vault().entries() == []
+    assert stays.restore(str(stays.text), reader="user") == "Write to boris@sidorow.example."
+    assert [row["id"] for row in world.rows(gateway, "vault_keys")] == ["acme/thread/stays"]
+    (told,) = gateway.audit.events(thread="system/acme")
+    assert (told.data["kind"], told.data["party"], told.data["note"]) == ("erased", None, "thread alone")
+    assert verify(gateway.store, keys(gateway)).status == "whole"
+    assert closed(gateway, "alone").already is not None
+    with pytest.raises(ErasedThread, match="was erased"):
+        gateway.open(world.sdr, thread_id="alone")
+
+
+def test_of_a_partys_conversations_one_is_erased(world: World) -> None:
+    """The others are under the same key and can be read; what waits in the one ends; later all of the party is erased."""
+    gateway = world.gateway(file=True)
+    one, two = (gateway.open(world.sdr, party=world.anna, thread_id=name) for name in ("one", "two"))
+    asked = one.invoke("crm.set_stage", STAGE)
+    done = closed(gateway, "one")
+    assert (done.party, done.threads, done.values, done.ended) == ("contact:17", 1, 3, 1)
+    assert one.vault().erased and one.vault().entries() == []
+    assert not any(bytes(row["sealed"]) for row in world.rows(gateway, "vault_entries") if row["thread"] == "one")
+    assert two.restore("<PERSON_1>", reader="user") == "Anna Kowalska"
+    with pytest.raises(ApprovalError, match="expired"):
+        gateway.answer(str(asked.approval_id), "approve", by=world.boss)
+    assert erased(gateway).threads == 1
+    assert world.rows(gateway, "vault_keys") == []
+
+
+def test_a_hold_on_the_party_covers_its_conversations(world: World) -> None:
+    """While it is in force none of them is erased."""
+    gateway = world.gateway()
+    thread = gateway.open(world.sdr, party=world.anna, thread_id="one")
+    given = {"tenant": "acme", "party": "contact:17", "environment": "dev", "now": world.clock()}
+    holds.place(gateway.store, gateway.audit, name="suit", reason="a suit", by="dpo", **given)
+    with pytest.raises(Held, match="'suit'"):
+        closed(gateway, "one")
+    assert thread.restore("<PERSON_1>", reader="user") == "Anna Kowalska"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"thread": "two"}, "there is no thread 'two' of the tenant 'acme'"),
+        ({"thread": "one", "tenant": "other"}, "there is no thread 'one' of the tenant 'other'"),
+        ({"thread": "one", "party": "contact:17"}, "a party or a thread, one of them"),
+        ({"thread": None}, "a party or a thread, one of them"),
+        ({"thread": "one", "reason": " "}, "give a reason"),
+    ],
+)
+def test_another_conversation_is_not_erased_by_mistake(world: World, given: dict[str, Any], message: str) -> None:
+    """An unknown one, another tenant's, both names or none: refused, and everything can be read."""
+    gateway = world.gateway()
+    thread = gateway.open(world.sdr, user_text="Write to anna@kowalska.example.", thread_id="one")
+    with pytest.raises(ConfigError, match=message):
+        erased(gateway, **({"party": None} | given))
+    assert thread.restore("<EMAIL_1>", reader="user") == "anna@kowalska.example"

@@ -10,20 +10,19 @@ from typing import Any
 import pytest
 
 from agent_guard.app import Application
-from agent_guard.errors import ConfigError
+from agent_guard.errors import OutcomeUnknown
 from agent_guard.masking import Masker
-from agent_guard.session import Reply, Session
 from agent_guard.settings import Settings
 from agent_guard.testing import FixedClock, ScriptedModel, assert_no_personal_data, call
 from agent_guard.types import Subject
+from agent_guard.work.worker import Worker
 from graphs.calendar_booking.conversation import read_booking
-from tests.scenario.requests import codes, crm_rows, samples
+from tests.scenario.booking import NAME, SAMPLES, Talk
+from tests.scenario.requests import codes, crm_rows
 from tools.calendars.port import HOLD
 from tools.calendars.tables import metadata
 from tools.slots import Interval
 
-NAME = "calendar_booking"
-SAMPLES = samples(NAME)
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
@@ -52,44 +51,6 @@ def events(application: Application) -> list[Any]:
 def live(application: Application) -> list[str]:
     """The states of the agent's events that take a slot."""
     return [row.status for row in events(application) if row.status in ("held", "confirmed")]
-
-
-class Talk:
-    """One conversation with a client."""
-
-    def __init__(self, application: Application, sample: str, model: ScriptedModel | None = None) -> None:
-        path = next(path for path in SAMPLES if path.stem == sample)
-        self.application, self.booking = application, read_booking(path)
-        self.opening = application.scenario(NAME).read(path, application.worlds[NAME])
-        self.session: Session = application.session(NAME, model=model)
-        self.reply: Reply | None = None
-
-    def say(self, text: str) -> Reply:
-        """Says one thing as the client."""
-        opening = self.opening
-        if self.reply is None:
-            self.reply = self.session.start(text, opening.subject, speaker="party", party=opening.party, scenario=NAME)
-        else:
-            self.reply = self.session.send(self.reply.thread_id, text, speaker="party", by=opening.subject)
-        return self.reply
-
-    def answer(self, word: str, by: Subject) -> Reply:
-        """Answers the question that waits."""
-        assert self.reply is not None and self.reply.pending is not None
-        self.reply = self.session.resume(self.reply.pending.id, word, by=by)
-        return self.reply
-
-    def calls(self) -> list[str]:
-        """The tools that ran."""
-        assert self.reply is not None
-        return [item["tool"] for item in self.application.gateway.thread(self.reply.thread_id).calls]
-
-    def messages(self) -> list[Any]:
-        """The thread's messages."""
-        assert self.reply is not None
-        return list(
-            self.session.graph.get_state({"configurable": {"thread_id": self.reply.thread_id}}).values["messages"]
-        )
 
 
 def held(application: Application) -> Talk:
@@ -250,6 +211,35 @@ def test_two_confirmations_of_one_hold(application: Application, manager: Subjec
     assert talk.calls().count("calendar.confirm") == 1
 
 
+@pytest.mark.req("A8", "A19")
+def test_a_link_that_may_have_been_made_for_nothing(
+    application: Application, manager: Subject, clock: FixedClock
+) -> None:
+    """The provider does not answer: nobody knows, nothing is confirmed and nothing is made again. While its link is there
+    the call stays unknown, for a person; when it is gone, it is sure that nothing happened.
+    """
+    meetings = application.worlds[NAME].resources["meetings"]
+    left: list[str] = []
+
+    def silent(*_: object, key: str, **__: object) -> None:
+        left.append(key)
+        raise OutcomeUnknown("no answer", code="no_answer")
+
+    meetings.create, meetings.find = silent, lambda key, **_: "85746065432" if key in left else None
+    talk = held(application)
+    talk.say("Yes")
+    talk.answer("approve", by=manager)
+    assert live(application) == ["held"] and len(left) == 1
+    gateway = application.gateway
+    (trace,) = {item.data["trace_id"] for item in gateway.audit.events() if item.data["kind"] == "unknown"}
+    clock.forward(minutes=5)
+    unknown = gateway.reconcile(trace)
+    assert (unknown.status, "link_left" in str(unknown.content)) == ("unknown", True)
+    left.clear()  # a person cancelled it
+    assert gateway.reconcile(trace).status == "failed"
+    assert live(application) == ["held"] and left == []
+
+
 @pytest.mark.req("A28")
 def test_a_slot_that_is_taken_meanwhile_is_offered_no_more(application: Application) -> None:
     """Two clients are offered the same times; the second to choose is told that it is gone, and offered others."""
@@ -340,20 +330,26 @@ def test_only_what_was_offered_can_be_held(application: Application) -> None:
     assert live(application) == []
 
 
-@pytest.mark.req("A32")
-def test_the_host_says_whose_zoom_meetings_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a user the links lead nowhere; with one Zoom makes them, and what is no user is refused."""
-    from graphs import SCENARIOS
-    from tools.meetings.offline import OfflineMeetings
-    from tools.meetings.zoom import ZoomMeetings
-
-    url = f"sqlite:///{tmp_path}/crm.db"
-    for user, kind in ((None, OfflineMeetings), ("me", ZoomMeetings)):
-        if user:
-            monkeypatch.setenv("AGENT_GUARD_ZOOM_USER", user)
-        world = SCENARIOS[NAME].world(url, FixedClock(NOW))
-        assert isinstance(world.resources["meetings"], kind)
-        world.close()
-    monkeypatch.setenv("AGENT_GUARD_ZOOM_USER", "boss@demo.example")
-    with pytest.raises(ConfigError, match="an address would stand in logs"):
-        SCENARIOS[NAME].world(url, FixedClock(NOW))
+@pytest.mark.req("A19")
+def test_the_worker_of_another_process_ends_holds(
+    application: Application, masker: Masker, manager: Subject, clock: FixedClock
+) -> None:
+    """After a restart a worker's round ends the hold whose time is over, to the second, and never a confirmed event."""
+    sure, lapsed = held(application), Talk(application, "en_angry")
+    sure.say("Yes")
+    sure.answer("approve", by=manager)
+    clock.forward(minutes=1)
+    lapsed.say("Could we have a demo next week?")
+    lapsed.say("The first one")
+    assert live(application) == ["confirmed", "held"]
+    for seconds, told, left in (
+        ((HOLD - SECOND).total_seconds(), [], ["confirmed", "held"]),
+        (1, ["1 ended"], ["confirmed"]),
+        (400 * 86_400, [], ["confirmed"]),
+    ):
+        clock.forward(seconds=seconds)
+        restarted = Application(application.settings, masker=masker, clock=clock)
+        worker = Worker(restarted.gateway, lambda _: None, tidy=restarted.tidy)
+        assert [done.words for done in worker.round()] == told
+        restarted.close()
+        assert live(application) == left

@@ -13,10 +13,12 @@ import pytest
 
 from agent_guard.testing import assert_no_personal_data
 from graphs.sdr_qualification.conversation import read
-from tools.crm.seed import ANCHORS
 
 ROOT = Path(__file__).parents[2]
-SAMPLES = sorted((ROOT / "graphs" / "sdr_qualification" / "samples").glob("*.jsonl"))
+SAMPLES = {
+    read(path).deal_id: path.stem for path in sorted((ROOT / "graphs" / "sdr_qualification" / "samples").glob("*"))
+}
+"""One conversation of each deal."""
 
 
 def _written(value: str) -> list[str]:
@@ -25,8 +27,19 @@ def _written(value: str) -> list[str]:
     return [value, *([digits] if len(digits) >= 9 else [])]
 
 
+def _contact(crm: Path, deal: str) -> tuple[str, ...]:
+    """Name, e-mail, phone and national id of a deal's contact, as the CRM alone has them."""
+    connection = sqlite3.connect(crm)
+    try:
+        query = "SELECT name, email, phone, national_id FROM contacts JOIN deals ON contact_id = contacts.id WHERE deals.id = ?"
+        (found,) = connection.execute(query, (deal,)).fetchall()
+    finally:
+        connection.close()
+    return tuple(found)
+
+
 @pytest.mark.req("A5", "A23", "B6", "B16")
-@pytest.mark.parametrize("sample", [path.stem for path in SAMPLES])
+@pytest.mark.parametrize("sample", SAMPLES.values())
 def test_the_demo_leaves_no_raw_value_outside_the_crm(sample: str, tmp_path: Path) -> None:
     """No raw name, phone, e-mail or id of the input stands in any file of the demo but the CRM's, in any encoding."""
     done = subprocess.run(
@@ -40,18 +53,13 @@ def test_the_demo_leaves_no_raw_value_outside_the_crm(sample: str, tmp_path: Pat
     )
     assert done.returncode == 0, done.stderr
     conversation = read(ROOT / "graphs" / "sdr_qualification" / "samples" / f"{sample}.jsonl")
-    contact = ANCHORS[conversation.deal_id].contact
-    values = [contact.name, *contact.name.split(), contact.email]
-    values += [value for raw in (contact.phone, contact.national_id) if raw for value in _written(raw)]
+    home = tmp_path / ".agent_guard"
+    name, email, *numbers = _contact(home / "demo" / "crm.db", conversation.deal_id)
+    values = [name, *name.split(), email]
+    values += [value for raw in numbers if raw for value in _written(raw)]
     text = "\n".join(line.text for line in conversation.messages)
     values += re.findall(r"[\w.+-]+@[\w.-]+\.\w+", text)
     assert len(values) > 3
-    home = tmp_path / ".agent_guard"
     guarded = [path for path in home.rglob("*") if path.is_file() and not path.name.startswith("crm.db")]
     assert {"guard.db", "threads.db"} <= {path.name for path in guarded}
     assert_no_personal_data(guarded, values)
-    crm = sqlite3.connect(home / "demo" / "crm.db")
-    try:
-        assert crm.execute("SELECT count(*) FROM contacts WHERE name = ?", (contact.name,)).fetchone() == (1,)
-    finally:
-        crm.close()

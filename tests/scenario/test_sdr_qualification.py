@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
+from sqlalchemy import select
 
+from agent_guard import ledger
 from agent_guard.app import Application
+from agent_guard.corrections import corrected
 from agent_guard.session import Reply, Session
 from agent_guard.testing import ScriptedModel, call
 from agent_guard.types import Subject
 from graphs.sdr_qualification.interview import interviewed
+from tools.crm.tables import tasks
 from tools.leads import MAX_QUESTIONS, opted_out
 
 NAME = "sdr_qualification"
@@ -34,6 +38,19 @@ def _walk(application: Application, session: Session, sample: Path, manager: Sub
             reply = session.resume(reply.pending.id, "approve", by=manager)
     assert reply is not None
     return reply, asked
+
+
+def _asked(application: Application) -> tuple[Session, Reply]:
+    """A conversation in which all four answers are known, up to the question to a manager."""
+    session = application.session(NAME)
+    sample = next(path for path in SAMPLES if path.stem == "en_personal_data")
+    opening = application.scenario(NAME).read(sample, application.worlds[NAME])
+    reply = session.start(opening.lines[0], opening.subject, speaker="party", party=opening.party, scenario=NAME)
+    for text in opening.lines[1:]:
+        if reply.pending is None:
+            reply = session.send(reply.thread_id, text, speaker="party", by=opening.subject)
+    assert reply.pending is not None
+    return session, reply
 
 
 def _messages(session: Session, thread: str) -> list:
@@ -84,6 +101,51 @@ def test_every_score_stands_on_the_clients_own_words(sample: Path, application: 
         for letter in (question.pending.args["qualification"] or {}).values():
             if letter is not None:
                 assert letter["evidence"]["quote"] in said[letter["evidence"]["message_id"]]
+
+
+@pytest.mark.req("A13", "A25")
+def test_the_manager_corrects_the_scores_and_that_is_on_record(application: Application, manager: Subject) -> None:
+    """A score is lowered, one is taken away: the CRM gets the manager's, and who changed what can be read afterwards."""
+    session, reply = _asked(application)
+    proposed = reply.pending.args["qualification"]
+    corrected_args = json.loads(json.dumps(reply.pending.args))
+    corrected_args["qualification"]["budget"]["score"] = 1
+    corrected_args["qualification"]["authority"] = None
+    why = "The operations director has not agreed."
+    done = session.resume(reply.pending.id, "edit", by=manager, args=corrected_args, message=why)
+    assert done.status == "delivered"
+    with application.worlds[NAME].resources["crm"].reading() as connection:
+        (stored,) = connection.execute(select(tasks.c.qualification)).scalars()
+    assert (stored["budget"]["score"], stored["authority"]) == (1, None)
+    assert stored["need"] == proposed["need"] and stored["timeline"] == proposed["timeline"]
+    store = application.gateway.store
+    with store.read() as connection:
+        rows = ledger.listed(connection, thread=reply.thread_id, tool="crm.create_task")
+        edits = [corrected(connection, row) for row in rows]
+    assert edits[0] == edits[1] and edits[0] is not None
+    assert (edits[0].by, edits[0].message) == (manager.id, why)
+    assert {item.path: (item.proposed, item.made) for item in edits[0].corrections} == {
+        "qualification.budget.score": (proposed["budget"]["score"], 1),
+        "qualification.authority": (proposed["authority"], None),
+    }
+    kinds = [event.data["kind"] for event in application.gateway.audit.events(thread=reply.thread_id)]
+    assert kinds.count("edited") == 1 and list(application.gateway.audit.broken(reply.thread_id)) == []
+
+
+@pytest.mark.req("A25")
+@pytest.mark.parametrize("score", [4, "high"])
+def test_a_score_that_is_none_is_not_taken(application: Application, manager: Subject, score: object) -> None:
+    """The manager's edit passes the contract as the model's call does: nothing runs, and the record says why."""
+    session, reply = _asked(application)
+    args = json.loads(json.dumps(reply.pending.args))
+    args["qualification"]["need"]["score"] = score
+    session.resume(reply.pending.id, "edit", by=manager, args=args)
+    assert application.worlds[NAME].resources["crm"].describe(_ref("task", "1")) is None
+    with application.gateway.store.read() as connection:
+        edited, _ = ledger.listed(connection, thread=reply.thread_id, tool="crm.create_task")
+        (change,) = corrected(connection, edited).corrections
+    assert (edited.state, edited.code) == ("denied", "arguments_invalid")
+    assert (change.path, change.made) == ("qualification.need.score", score)
 
 
 @pytest.mark.req("B1", "A1")

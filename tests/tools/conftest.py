@@ -11,8 +11,6 @@ from tests.tools.moment import NOW, fixed_clock
 from tools.crm.seed import seed
 from tools.crm.sql import SqlCRM
 
-pytest.register_assert_rewrite("tests.tools.crm_contract")
-
 
 @pytest.fixture
 def seeded(tmp_path: Path) -> Iterator[SqlCRM]:

@@ -1,12 +1,7 @@
-"""The moment at which all tests of the tools take place."""
+"""The moment at which all tests of the tools take place: that of the CRM port's laws."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from tools.crm.contract import NOW, fixed_clock
 
-NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-
-
-def fixed_clock() -> datetime:
-    """The clock of every CRM under test; a function of a module, so that another process can have it."""
-    return NOW
+__all__ = ["NOW", "fixed_clock"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -18,7 +17,6 @@ from tests.tools.calendar_contract import HALF, Clock
 from tools.booking import WhichEvent, WhichHold, WhichSlots, confirm, free_slots, hold, release
 from tools.calendars.port import HOLD
 from tools.calendars.sql import SqlCalendar, SqlInvitations, SqlZones
-from tools.calendars.sweeper import Sweeper
 from tools.crm.seed import seed
 from tools.crm.sql import SqlCRM
 from tools.meetings.offline import OfflineMeetings
@@ -64,6 +62,7 @@ class Meetings(OfflineMeetings):
     def __init__(self) -> None:
         self.made: list[str] = []
         self.fails: Exception | None = None
+        self.left: str | None = None
         self.stays: Exception | None = None
         self.during: Any = None
 
@@ -75,6 +74,9 @@ class Meetings(OfflineMeetings):
         if self.during:
             self.during()
         return meeting
+
+    def find(self, key: str, *, secrets: Any = None) -> str | None:
+        return self.left
 
     def cancel(self, meeting: str, *, secrets: Any = None) -> None:
         if self.stays:
@@ -263,11 +265,17 @@ def test_what_became_of_a_call_is_found_by_its_key(desk: Desk) -> None:
     held = desk.hold()
     assert hold.lookup(args, *given, idempotency_key="k1").event_id == held.event_id
     one = WhichEvent(event_id=held.event_id)
-    assert confirm.lookup(one, desk.calendar, desk.zones, idempotency_key="c1") is None
+    look = {"secrets": None}
+    asked = (desk.calendar, desk.zones, desk.meetings)
+    assert confirm.lookup(one, *asked, idempotency_key="c1", **look) is None
     assert release.lookup(one, desk.calendar, idempotency_key="r1") is None
     done = desk.confirm(held.event_id)
-    assert confirm.lookup(one, desk.calendar, desk.zones, idempotency_key="c1").link == done.link
-    assert confirm.lookup(one, desk.calendar, desk.zones, idempotency_key="c2") is None
+    assert confirm.lookup(one, *asked, idempotency_key="c1", **look).link == done.link
+    assert confirm.lookup(one, *asked, idempotency_key="c2", **look) is None
+    desk.meetings.left = "85746065432"
+    with pytest.raises(OutcomeUnknown) as unknown:
+        confirm.lookup(one, *asked, idempotency_key="c2", **look)
+    assert unknown.value.code == "link_left"
 
 
 @pytest.mark.req("A28")
@@ -280,26 +288,3 @@ def test_a_release_is_seen(desk: Desk) -> None:
     assert release.post_check(one, None, desk.calendar.describe(Ref(kind="event", id=first.event_id))) is None
     desk.clock.now += HOLD
     assert release.run(WhichEvent(event_id=second.event_id), desk.calendar, idempotency_key="r2").status == "expired"
-
-
-@pytest.mark.req("A19")
-def test_the_sweeper_goes_on_after_a_failure(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
-    """A sweep that fails is logged by a word, and the next one ends the hold."""
-    held, swept = desk.hold(), threading.Event()
-    desk.clock.now += HOLD
-    real, tries = desk.calendar.sweep, iter([ToolUnavailable("Emily", code="unavailable"), ValueError("Emily"), None])
-
-    def sweep() -> int:
-        error = next(tries, None)
-        if error:
-            raise error
-        count = real()
-        swept.set()
-        return count
-
-    desk.calendar.sweep = sweep  # type: ignore[method-assign]
-    sweeper = Sweeper(desk.calendar, every_s=0.001)
-    assert swept.wait(30)
-    sweeper.close()
-    assert desk.calendar.event(held.event_id).status == "expired"
-    assert "unavailable" in caplog.text and "ValueError" in caplog.text and "Emily" not in caplog.text

@@ -17,8 +17,10 @@ from agent_guard import Gateway, Party, Policy, Subject
 from agent_guard.errors import ConfigError, OutcomeUnknown, ToolRejected
 from agent_guard.guarded import GuardedThread
 from agent_guard.masking import Masker
-from tests.tools.moment import fixed_clock
+from tests.conftest import Database
+from tests.tools.moment import NOW, fixed_clock
 from tools.contacts import SqlContacts
+from tools.crm.seed import seed
 from tools.crm.sql import SqlCRM
 from tools.crm.tables import contacts
 from tools.mail.outbox import MailOutbox
@@ -49,14 +51,14 @@ tools:
 class World:
     """A gateway over the embedded CRM, its contacts and its outbox."""
 
-    def __init__(self, folder: Path, crm: SqlCRM, masker: Masker) -> None:
+    def __init__(self, url: str, crm: SqlCRM, masker: Masker) -> None:
         self.contacts, self.mail = SqlContacts(crm), MailOutbox(crm)
         self.contacts.create()
         self.mail.create()
         self.gateway = Gateway(
             [send_template],
             POLICY,
-            url=f"sqlite:///{folder}/guard.db",
+            url=url,
             environment="dev",
             resources={"templates": TEMPLATES, "contacts": self.contacts, "mail": self.mail},
             records=crm,
@@ -70,13 +72,24 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, seeded: SqlCRM) -> Iterator[World]:
+def crm(database: Database) -> Iterator[SqlCRM]:
+    """The embedded CRM with the anchors alone."""
+    made = SqlCRM(database.empty(), clock=fixed_clock)
+    made.create()
+    seed(made, now=NOW, deals=0)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def world(database: Database, crm: SqlCRM, quick_masker: Masker) -> Iterator[World]:
     """One of a test."""
-    made = World(tmp_path, seeded, Masker(profile="patterns"))
+    made = World(database.shared, crm, quick_masker)
     yield made
     made.gateway.close()
 
 
+@pytest.mark.databases
 @pytest.mark.req("A4", "A18")
 def test_a_manager_sees_the_text_and_sends_it(world: World) -> None:
     """What is approved is what the customer gets, with the name and the day, and it is got once."""
@@ -146,10 +159,11 @@ def test_a_name_is_nothing_but_a_name(name: str) -> None:
         SendTemplate.model_validate(CALL | {"name": name})
 
 
+@pytest.mark.databases
 @pytest.mark.req("A18")
-def test_who_stands_in_the_crm_twice_said_stop_for_both(world: World, seeded: SqlCRM) -> None:
+def test_who_stands_in_the_crm_twice_said_stop_for_both(world: World, crm: SqlCRM) -> None:
     """Another contact of the same address, however it is spelled, is written to no more either; others are."""
-    with seeded.writing() as connection:
+    with crm.writing() as connection:
         same = update(contacts).where(contacts.c.id == "2003").values(email="EMILY.Carter@northwind.example")
         connection.execute(same)
         connection.execute(update(contacts).where(contacts.c.id.in_(["2004", "2005"])).values(email=None))
@@ -160,6 +174,7 @@ def test_who_stands_in_the_crm_twice_said_stop_for_both(world: World, seeded: Sq
     assert not world.contacts.stopped("2004")  # two without an address are not one
 
 
+@pytest.mark.databases
 @pytest.mark.req("A18")
 @pytest.mark.parametrize("why", ["opted_out", "taken_over"])
 def test_who_said_stop_is_written_to_no_more(world: World, why: Any) -> None:
@@ -174,6 +189,24 @@ def test_who_said_stop_is_written_to_no_more(world: World, why: Any) -> None:
     assert world.thread().invoke("messages.send_template", CALL | {"day": "2026-03-10"}).status == "pending"
 
 
+@pytest.mark.databases
+@pytest.mark.req("A3", "A18")
+def test_a_customer_is_written_to_three_times_a_day(world: World) -> None:
+    """The fourth message is not even proposed to a manager, whoever asks in whatever conversation; the next customer's is."""
+    for day in ("2026-03-09", "2026-03-10", "2026-03-11"):
+        thread = world.thread()
+        asked = thread.invoke("messages.send_template", CALL | {"day": day})
+        assert thread.resume(asked.approval_id or "", "approve", by=BOSS).status == "executed"
+    fourth = world.thread().invoke("messages.send_template", CALL | {"day": "2026-03-12"})
+    assert (fourth.status, fourth.code) == ("denied", "limit_contacts")
+    thomas = Party(id="contact:2004", known={"PERSON": ["Thomas Becker"]})
+    other = world.gateway.open(REP, party=thomas, user_text="Write to Thomas Becker that we call on 2026-03-12")
+    args = CALL | {"contact_id": "2004", "name": "Thomas Becker", "day": "2026-03-12"}
+    assert other.invoke("messages.send_template", args).status == "pending"
+    assert len(world.mail.messages()) == 3
+
+
+@pytest.mark.databases
 @pytest.mark.req("B7")
 def test_a_message_that_may_have_left_is_never_sent_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Unknown, until the way out tells: then it is done, without another one."""
@@ -243,6 +276,7 @@ def test_a_broken_template_is_named(tmp_path: Path, name: str, text: str, words:
         Templates.load(tmp_path)
 
 
+@pytest.mark.databases
 def test_a_key_stands_for_one_message(world: World) -> None:
     """The same again is the same message; another one under its key is refused."""
     first = Message(to="a@customer.example", subject="s", body="b", key="k1")

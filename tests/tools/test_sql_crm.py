@@ -21,27 +21,22 @@ from sqlalchemy.exc import OperationalError
 
 from agent_guard.errors import ConfigError, OutcomeUnknown, ToolRejected, ToolUnavailable
 from agent_guard.types import Ref
-from tests.tools.crm_contract import DEAL, DRAFT, CRMContract, Store, described, open_tasks
-from tests.tools.moment import NOW, fixed_clock
+from tests.conftest import Database
+from tools.crm.contract import DEAL, DRAFT, NOW, CRMContract, Store, described, fixed_clock, open_tasks
 from tools.crm.port import CRM
 from tools.crm.seed import seed
 from tools.crm.sql import SqlCRM, known
 from tools.crm.tables import contacts, deals, metadata, tasks
 
 
-def make(path: Path) -> str:
-    """A seeded database with the anchors alone; returns its url."""
-    url = f"sqlite:///{path}"
-    with closing(SqlCRM(url, clock=fixed_clock)) as crm:
+@pytest.fixture
+def url(database: Database) -> str:
+    """The url of a database with the anchors alone."""
+    made = database.empty()
+    with closing(SqlCRM(made, clock=fixed_clock)) as crm:
         crm.create()
         seed(crm, now=NOW, deals=0)
-    return url
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    """The url of a seeded database."""
-    return make(tmp_path / "crm.db")
+    return made
 
 
 @pytest.fixture
@@ -52,16 +47,22 @@ def crm(url: str) -> Iterator[SqlCRM]:
     opened.close()
 
 
+@pytest.mark.databases
+@pytest.mark.req("A5", "A6", "A8", "A10", "A12", "A15", "A16", "A21", "A23")
 class TestSqlCRM(CRMContract):
-    """The embedded CRM on a SQLite file."""
+    """The embedded CRM, on SQLite and on PostgreSQL."""
 
     @pytest.fixture
     def open_store(self, url: str) -> Callable[[], Store]:
         return partial(SqlCRM, url, clock=fixed_clock)
 
     @pytest.fixture
-    def down(self, tmp_path: Path) -> Iterator[CRM]:
-        crm = SqlCRM(f"sqlite:///{tmp_path}/no/such/folder/crm.db", wait_s=0.01)
+    def down(self, database: Database, tmp_path: Path) -> Iterator[CRM]:
+        nowhere = {
+            "sqlite": f"sqlite:///{tmp_path}/no/such/folder/crm.db",
+            "postgres": f"postgresql+psycopg://guard@/crm?host={tmp_path}/nowhere",
+        }
+        crm = SqlCRM(nowhere[database.kind], wait_s=0.01)
         yield crm
         crm.close()
 
@@ -79,18 +80,26 @@ def test_the_port_is_an_allowlist() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.databases
 @pytest.mark.req("A8")
 def test_a_locked_database_is_unavailable(crm: SqlCRM, url: str) -> None:
-    """While another process holds the write lock a write fails within its wait, nothing happened, and reads go on."""
-    with closing(SqlCRM(url)) as other, other.writing():
+    """While another process holds the lock that a write needs (the file's, or the key's) it fails within its wait, nothing
+    happened, and reads go on.
+    """
+    row = {"deal_id": "1001", "kind": "call", "subject": "s", "due": NOW.date(), "status": "draft", "source": "x"}
+    row |= {"key": "k1", "body": "other", "created_at": NOW}
+    with closing(SqlCRM(url)) as other, pytest.raises(KeyError), other.writing() as connection:
+        connection.execute(insert(tasks), row)
         with pytest.raises(ToolUnavailable) as failed:
             crm.create_task(DRAFT, "k1")
         assert crm.deal("1001").title == "Fleet tracking rollout"
+        raise KeyError  # the other one takes it back
     assert failed.value.code == "unavailable"
     assert crm.find_by_key("task", "k1") is None
     assert crm.create_task(DRAFT, "k1").outcome == "created"
 
 
+@pytest.mark.databases
 @pytest.mark.req("A8")
 @pytest.mark.parametrize("committed", [False, True])
 def test_a_failed_commit_is_unknown_and_settled_by_key(crm: SqlCRM, committed: bool) -> None:
@@ -112,6 +121,7 @@ def test_a_failed_commit_is_unknown_and_settled_by_key(crm: SqlCRM, committed: b
     assert open_tasks(crm) == 1
 
 
+@pytest.mark.databases
 @pytest.mark.req("A23")
 def test_no_driver_error_leaves_the_crm(crm: SqlCRM) -> None:
     """An error of the database is replaced by one of ours, whose text and cause hold no value."""
@@ -145,6 +155,7 @@ def kill_in_the_middle(url: str) -> None:
     crm.create_task(DRAFT, "k1")
 
 
+@pytest.mark.databases
 @pytest.mark.req("A6")
 def test_a_killed_writer_leaves_nothing(crm: SqlCRM, url: str) -> None:
     """A process killed right before its commit leaves no task, no lock and a free key."""
@@ -157,9 +168,10 @@ def test_a_killed_writer_leaves_nothing(crm: SqlCRM, url: str) -> None:
     assert crm.create_task(DRAFT, "k1").outcome == "created"
 
 
-def test_create_is_done_once(tmp_path: Path) -> None:
-    """Ten CRMs opened at once on an empty file make one schema, and a later create leaves the data alone."""
-    url = f"sqlite:///{tmp_path}/new.db"
+@pytest.mark.databases
+def test_create_is_done_once(database: Database) -> None:
+    """Ten CRMs opened at once on an empty database make one schema, and a later create leaves the data alone."""
+    url = database.empty()
     opened = [SqlCRM(url) for _ in range(10)]
     with ThreadPoolExecutor(10) as threads:
         list(threads.map(SqlCRM.create, opened))
@@ -219,6 +231,7 @@ def test_a_closed_crm_opens_again(crm: SqlCRM) -> None:
     assert crm.describe(DEAL) is not None
 
 
+@pytest.mark.databases
 @pytest.mark.req("A5")
 def test_every_edit_of_a_row_counts_its_version(crm: SqlCRM) -> None:
     """Any edit of a deal, contact or task raises its version by one, however many fields it touches."""
@@ -235,6 +248,7 @@ def test_every_edit_of_a_row_counts_its_version(crm: SqlCRM) -> None:
     assert open_tasks(crm) == 0
 
 
+@pytest.mark.databases
 @pytest.mark.req("A6")
 def test_a_task_edited_by_a_person_is_still_replayed(crm: SqlCRM) -> None:
     """A repeat is compared with what was first asked for, not with what a person made of it."""
@@ -245,6 +259,7 @@ def test_a_task_edited_by_a_person_is_still_replayed(crm: SqlCRM) -> None:
     assert (again.ref, again.outcome, again.version) == (first.ref, "replayed", "2")
 
 
+@pytest.mark.databases
 @pytest.mark.req("A25")
 def test_a_qualification_is_stored_as_given(crm: SqlCRM) -> None:
     """The qualification is kept with the task for the human who validates it; none is stored as none."""

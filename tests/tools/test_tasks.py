@@ -14,9 +14,9 @@ from sqlalchemy import select
 from agent_guard.errors import ToolRejected, ToolUnavailable
 from agent_guard.types import Description, Ref
 from tests.tools.bounds import unbounded
-from tests.tools.crm_contract import described, open_tasks
 from tests.tools.moment import NOW
 from tools import TOOLS
+from tools.crm.contract import described, open_tasks
 from tools.crm.port import FIELDS
 from tools.crm.sql import SqlCRM
 from tools.crm.tables import tasks

@@ -8,6 +8,7 @@ import threading
 from base64 import b64decode
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
@@ -47,6 +48,8 @@ class Zoom(BaseHTTPRequestHandler):
             {"method": self.command, "path": self.path, "body": body, "auth": self.headers.get("Authorization", "")}
         )
         status, data = self.token if self.path.startswith("/oauth/token") else self.answers[self.command]
+        if isinstance(data, list):  # one page after the other
+            data = data.pop(0)
         if status == 0:
             self.close_connection = True
             return
@@ -56,7 +59,7 @@ class Zoom(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text.encode())
 
-    do_POST = do_DELETE = _any
+    do_POST = do_DELETE = do_GET = _any
 
     def log_message(self, *args: object) -> None:
         """Says nothing."""
@@ -105,6 +108,7 @@ def test_a_meeting_is_made_as_the_documentation_says(zoom: ZoomMeetings) -> None
         "start_time": "2026-11-24T09:00:00Z",
         "duration": 30,
         "timezone": "Europe/Warsaw",
+        "agenda": f"agent-guard {sha256(b'k1').hexdigest()[:32]}",
         "settings": {"waiting_room": True, "join_before_host": False},
     }
 
@@ -182,6 +186,47 @@ def test_a_meeting_that_is_gone_is_cancelled(zoom: ZoomMeetings) -> None:
             zoom.cancel("85746065432", secrets=secrets)  # type: ignore[arg-type]
     with pytest.raises(ToolRejected):
         zoom.cancel("../users/me", secrets=secrets)  # type: ignore[arg-type]
+
+
+MINE = {"id": 85746065432, "agenda": f"agent-guard {sha256(b'k1').hexdigest()[:32]}"}
+
+
+@pytest.mark.req("A8", "A19")
+@pytest.mark.parametrize(
+    ("pages", "found"),
+    [
+        ([{"meetings": [{"id": 1, "agenda": "Lunch"}, {"id": 2}, MINE]}], "85746065432"),
+        (
+            [{"meetings": [{"id": 1}], "next_page_token": "t2"}, {"meetings": [MINE], "next_page_token": ""}],
+            "85746065432",
+        ),
+        ([{"meetings": [{"id": 1, "agenda": "agent-guard somebody else's"}], "next_page_token": ""}], None),
+        ([{"meetings": []}], None),
+    ],
+)
+def test_a_meeting_is_found_by_its_key(zoom: ZoomMeetings, pages: list[Any], found: str | None) -> None:
+    """Zoom's lists are read to their end, and what a meeting's agenda says of the key tells whether it is ours."""
+    count = len(pages)
+    Zoom.answers["GET"] = (200, pages)
+    assert zoom.find("k1", secrets=secrets) == found  # type: ignore[arg-type]
+    asked = [item["path"] for item in Zoom.seen if item["method"] == "GET"]
+    assert len(asked) == count and asked[0] == "/v2/users/me/meetings?type=upcoming&page_size=300"
+    assert all("next_page_token=t2" in path for path in asked[1:])
+
+
+@pytest.mark.req("A8")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (0, ""), (401, {"code": 124}), (429, ""), (400, {"code": 4711, "message": "no scopes"}), (500, ""), (200, "<html>"),
+        (200, {"meetings": ["x"]}), (200, [{"meetings": [], "next_page_token": "more"}] * 5),
+    ],
+)  # fmt: skip
+def test_where_zoom_does_not_tell_nobody_can(zoom: ZoomMeetings, answer: tuple[int, Any]) -> None:
+    """No answer, no right to look, an answer that is no list, lists without end: that is not "there is none"."""
+    Zoom.answers["GET"] = answer
+    with pytest.raises(ToolUnavailable):
+        zoom.find("k1", secrets=secrets)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from agent_guard.tool import tool
 from agent_guard.types import Code
 from agent_guard.work import leases, turns
 from agent_guard.work.turns import LEASE_S, PAUSES_S, TRIES
-from agent_guard.work.worker import PUT_ASIDE, REST_S, Worker
+from agent_guard.work.worker import PUT_ASIDE, REST_S, TIDY_S, Worker
 from tests.conftest import NewTask, TaskMade, World
 
 pytestmark = pytest.mark.databases
@@ -646,3 +646,43 @@ def _nothing_left(world: World) -> Iterator[None]:
     for gateway in world._gateways:
         with contextlib.suppress(StoreError):
             assert list(gateway.audit.broken("t1")) == []
+
+
+# ---- what runs out
+
+
+@pytest.mark.req("A19")
+def test_what_has_run_out_is_ended_about_once_a_minute(bench: Bench, world: World) -> None:
+    """A round tidies at first and then when a minute is over; it is told of where something was ended."""
+    ended, counts = [], iter([2, 0, 1])
+    worker = Worker(bench.session().gateway, lambda scenario: None, tidy=lambda: ended.append(1) or next(counts))
+    told = []
+    for seconds in (0, TIDY_S - 1, 1, TIDY_S):
+        world.clock.forward(seconds=seconds)
+        told.append([(done.kind, done.words) for done in worker.round()])
+    assert told == [[("tidied", "2 ended")], [], [], [("tidied", "1 ended")]]
+    assert len(ended) == 3
+
+
+@pytest.mark.req("A8", "A19")
+@pytest.mark.parametrize("error", [ToolUnavailable("Emily", code="unavailable"), ValueError("Emily")])
+def test_a_system_that_cannot_be_tidied_stops_nobody(
+    bench: Bench, world: World, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged by a word that holds no value, threads go on, and the next minute it is tried again."""
+    session = bench.session(STAGE, "Done.")
+    asked = bench.asked(session)
+    session.gateway.answer(asked, "approve", by=world.boss)
+    tries = iter([error, None])
+
+    def tidy() -> int:
+        failure = next(tries)
+        if failure:
+            raise failure
+        return 1
+
+    worker = Worker(session.gateway, lambda scenario: session, tidy=tidy)
+    assert [done.kind for done in worker.round()] == ["resumed"]
+    assert getattr(error, "code", "ValueError") in caplog.text and "Emily" not in caplog.text
+    world.clock.forward(seconds=TIDY_S)
+    assert [done.kind for done in worker.round()] == ["tidied"]

@@ -3,7 +3,7 @@
 A hold is a tentative event. Its path is its place on the grid, and it is written only where nothing is
 (``If-None-Match: *``), so of many that want one slot one is first. Slots of different lengths have different paths:
 after the write the calendar is read again, and whoever finds somebody else there takes their own event back. CalDAV
-knows no end of a hold: until when it lives stands in the event, everybody who reads goes by that, and the sweeper
+knows no end of a hold: until when it lives stands in the event, everybody who reads goes by that, and ``sweep``
 removes what is over (``If-Match``, so that what was confirmed meanwhile stays).
 
 Every event of the agent's bears a seal, an HMAC of what matters in it. An event without one, or that a person has
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256 as _sha256
@@ -42,10 +42,13 @@ from tools.calendars.port import (
     described,
 )
 from tools.calendars.webdav import Changed, Login, Resource, WebDav
-from tools.crm.port import KEY_REUSED, NOT_FOUND, check_key
+from tools.crm.port import KEY_REUSED, NOT_FOUND, UNAVAILABLE, check_key
 from tools.slots import Hours, Interval, blocked, offered, zone_of
 
-__all__ = ["CalDavCalendar", "Collection"]
+__all__ = ["SEAL_KEY_MIN", "CalDavCalendar", "Collection"]
+
+SEAL_KEY_MIN = 32
+"""The shortest key of seals, in bytes."""
 
 _X = "X-AGENT-GUARD-"
 _ID = re.compile(r"(?P<calendar>[a-z0-9][a-z0-9._-]{0,63})\.(?P<uid>[0-9a-f]{32})")
@@ -98,7 +101,8 @@ class CalDavCalendar:
         url: of the server, ``https://`` unless it is this machine.
         collections: calendar id -> where it lies and when it may be booked.
         login: gives the agent's own user and password, at each request.
-        seal_key: at least 32 bytes, the same for all who write these calendars; see the module.
+        seal_key: at least 32 bytes, the same for all who write these calendars; see the module. Or what gives it, asked
+            each time; where that gives too little, the calendar is unavailable.
         timeout_s: of each request; a tool makes up to five.
 
     Raises:
@@ -111,7 +115,7 @@ class CalDavCalendar:
         collections: Mapping[str, Collection],
         *,
         login: Login,
-        seal_key: bytes,
+        seal_key: bytes | Callable[[], bytes],
         clock: Clock = utc_now,
         timeout_s: float = 2.0,
     ) -> None:
@@ -119,8 +123,8 @@ class CalDavCalendar:
             import icalendar  # noqa: F401  is it there
         except ImportError:
             raise ConfigError("a CalDAV calendar needs: pip install 'langgraph-agent-guard[caldav]'") from None
-        if len(seal_key) < 32:
-            raise ConfigError("the key of a CalDAV calendar's seals has at least 32 bytes")
+        if isinstance(seal_key, bytes) and len(seal_key) < SEAL_KEY_MIN:
+            raise ConfigError(f"the key of a CalDAV calendar's seals has at least {SEAL_KEY_MIN} bytes")
         if any(not item.path.endswith("/") for item in collections.values()):
             raise ConfigError("the path of a CalDAV collection ends in /")
         self._dav = WebDav(url, login=login, timeout_s=timeout_s)
@@ -449,7 +453,12 @@ class CalDavCalendar:
     def _seal(self, uid: str, slot: Interval, status: str, told: Mapping[str, str]) -> str:
         told_ = [told[name] for name in ("CONTACT", "UNTIL", "KEY", "BODY", "BY")]
         text = canonical([uid, slot.start.isoformat(), slot.end.isoformat(), status, *told_])
-        return hmac.new(self._seal_key, text, _sha256).hexdigest()
+        key = self._seal_key if isinstance(self._seal_key, bytes) else self._seal_key()
+        if len(key) < SEAL_KEY_MIN:
+            raise ToolUnavailable(
+                f"the key of the calendar's seals has less than {SEAL_KEY_MIN} bytes", code=UNAVAILABLE
+            )
+        return hmac.new(key, text, _sha256).hexdigest()
 
 
 def _same(entries: list[_Entry], draft: HoldDraft, key: str, body: str) -> Event | None:

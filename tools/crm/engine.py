@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -24,7 +25,8 @@ def open_engine(url: str, wait_s: float) -> Engine:
 
     Args:
         url: ``sqlite:`` or ``postgresql+driver:``; see ``SqlCRM``.
-        wait_s: longest wait for a lock, and again for a free connection, in seconds.
+        wait_s: longest wait for a lock, and again for a free connection, in seconds. For a server's first answer it is
+            at least two: libpq counts whole seconds, and one of them may be nearly over.
 
     Raises:
         ConfigError: the url is not a SQLite or PostgreSQL address, or its driver is not installed.
@@ -39,6 +41,8 @@ def open_engine(url: str, wait_s: float) -> Engine:
     }
     if url.startswith("sqlite:"):
         options["connect_args"] = {"timeout": wait_s, "check_same_thread": False, "isolation_level": None}
+    if url.startswith("postgresql+psycopg:"):
+        options["connect_args"] = {"connect_timeout": max(2, ceil(wait_s))}
     try:
         engine = create_engine(url, hide_parameters=True, **options)
     except (ArgumentError, NoSuchModuleError, ImportError):
@@ -51,12 +55,21 @@ def open_engine(url: str, wait_s: float) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _begin)
+    else:
+        event.listen(engine, "connect", lambda connection, _: _wait_at_most(connection, wait_s))
     return engine
 
 
 def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _wait_at_most(connection: Any, wait_s: float) -> None:
+    # whoever waits for a lock without end is cut off by the tool's time-out, and then nobody knows what was written
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = {max(1, int(wait_s * 1000))}")
+    connection.commit()
 
 
 def _begin(connection: Connection) -> None:

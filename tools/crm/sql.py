@@ -1,4 +1,4 @@
-"""The embedded CRM keeps the port's laws in one SQL database of its own: SQLite in WAL mode, PostgreSQL later.
+"""The embedded CRM keeps the port's laws in one SQL database of its own: SQLite in WAL mode, or PostgreSQL.
 
 A write is one transaction that begins with ``BEGIN IMMEDIATE`` on SQLite, and the unique key behind ``create_task``
 makes it happen once, whoever else writes at that moment.
@@ -37,6 +37,9 @@ from tools.crm.tables import activities, contacts, deals, metadata, staff, tasks
 __all__ = ["SqlCRM", "known"]
 
 MAX_ACTIVITIES = 10
+
+_ALONE_S = 60
+"""How long one waits for another process that makes tables and fills them, in seconds."""
 
 _ID = re.compile(r"[0-9]{1,18}")
 _WORD = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -83,13 +86,14 @@ class SqlCRM:
         self._insert = _UPSERT[self.engine.dialect.name]
 
     def create(self) -> None:
-        """Makes the tables when the database is empty, and nothing when they are there.
+        """Makes the tables when the database is empty, and nothing when they are there. Several may do so at once.
 
         Raises:
             ConfigError: the database holds other tables: it belongs to something else.
             ToolUnavailable: the database cannot be written.
         """
         with self.writing() as connection:
+            _first(connection, "tables")
             found, ours = set(inspect(connection).get_table_names()), set(metadata.tables)
             if found and not ours <= found:
                 raise ConfigError("this database is not a CRM's: it holds other tables; give the CRM one of its own")
@@ -99,6 +103,21 @@ class SqlCRM:
     def close(self) -> None:
         """Closes every connection; the object may be used again and then opens new ones."""
         self.engine.dispose()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """While it lasts nobody else is in here, of all processes on one PostgreSQL: for a host that looks whether
+        something is there and then makes it. SQLite has one writer anyway, whose transactions each look for themselves.
+
+        Raises:
+            ToolUnavailable: the database cannot be asked, or somebody else was in here for a minute.
+        """
+        if self.engine.dialect.name == "sqlite":
+            yield
+            return
+        with self.reading() as connection:
+            _first(connection, "world")
+            yield
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -234,6 +253,13 @@ def known(crm: SqlCRM, contact_id: str) -> Mapping[EntityType, list[str]]:
     }
     given = {type_: list(dict.fromkeys(filter(None, found))) for type_, found in values.items()}
     return {type_: found for type_, found in given.items() if found}
+
+
+def _first(connection: Connection, what: str) -> None:
+    """Until this transaction ends nobody else gets past this line: two that look at once would both find nothing."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_ALONE_S}s'")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock(hashtext('agent_guard CRM {what}'))")
 
 
 def _cause(error: SQLAlchemyError) -> str:

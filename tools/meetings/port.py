@@ -1,4 +1,4 @@
-"""The port of video meetings: make one, cancel one. Only the link that guests join by ever leaves an adapter.
+"""The port of video meetings: make, look for and cancel one. Only the link that guests join by ever leaves an adapter.
 
 ``create`` has three outcomes, as every write: refused (``ToolRejected``), provably not made (``ToolUnavailable``), or
 nobody knows (``OutcomeUnknown``). An adapter repeats nothing by itself.
@@ -55,6 +55,14 @@ class Meetings(Protocol):
 
         Raises:
             ToolRejected, ToolUnavailable, OutcomeUnknown: see above.
+        """
+        ...
+
+    def find(self, key: str, *, secrets: Secrets) -> str | None:
+        """The id of the meeting that was made under a key and is still there, or None where surely there is none.
+
+        Raises:
+            ToolUnavailable: nobody can tell.
         """
         ...
 

@@ -2,8 +2,10 @@
 
 Zoom's answer holds a second link, ``start_url``, with which anybody is the host. It is never read: what leaves this
 module are a meeting's number and its ``join_url``. Zoom knows no idempotency key, so nothing is repeated here; whoever
-made a meeting for nothing cancels it. Sources: developers.zoom.us on server-to-server OAuth, on ``POST
-/users/{id}/meetings`` and ``DELETE /meetings/{id}``, on error codes and rate limits.
+made a meeting for nothing cancels it. A digest of the key stands in the meeting's agenda, and a list of meetings shows
+the agenda's first 250 characters: so one that was made by a request without an answer can be found. Sources:
+developers.zoom.us on server-to-server OAuth, on ``POST`` and ``GET /users/{id}/meetings`` and ``DELETE
+/meetings/{id}``, on error codes and rate limits.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -24,7 +27,11 @@ if TYPE_CHECKING:
 __all__ = ["ACCOUNT_ID", "CLIENT_ID", "CLIENT_SECRET", "ZoomMeetings"]
 
 ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET = "zoom_account_id", "zoom_client_id", "zoom_client_secret"
-"""Names of the secrets; see :mod:`agent_guard.credentials`. The app needs ``meeting:write`` and nothing else."""
+"""Names of the secrets; see :mod:`agent_guard.credentials`. The app needs ``meeting:write`` and ``meeting:read``;
+without the second one nobody can look whether a meeting was made, and a person is asked to."""
+
+_PAGE, _PAGES = 300, 5
+"""How many meetings a list shows, the most that Zoom gives, and how many lists are read at most."""
 
 _NUMBER = re.compile(r"[0-9]{9,12}")
 _NOT_THERE = 3001
@@ -70,7 +77,7 @@ class ZoomMeetings:
         """Closes the connections."""
         self._client.close()
 
-    def create(self, spec: MeetingSpec, *, key: str, secrets: Secrets) -> Meeting:  # noqa: ARG002  Zoom keeps no key
+    def create(self, spec: MeetingSpec, *, key: str, secrets: Secrets) -> Meeting:
         """Makes a scheduled meeting with a waiting room; see :class:`Meetings`."""
         body = {
             "topic": spec.topic,
@@ -78,6 +85,7 @@ class ZoomMeetings:
             "start_time": spec.start.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "duration": spec.length_min,
             "timezone": spec.zone,
+            "agenda": _mark(key),
             "settings": {"waiting_room": True, "join_before_host": False},
         }
         answer = self._sent("POST", f"/users/{self._user}/meetings", secrets, json=body)
@@ -88,6 +96,24 @@ class ZoomMeetings:
         if not _NUMBER.fullmatch(number) or not isinstance(link, str) or not self._guests(link):
             raise OutcomeUnknown("Zoom made a meeting, and its answer cannot be read", code="answer_unreadable")
         return Meeting(id=number, join_url=link)
+
+    def find(self, key: str, *, secrets: Secrets) -> str | None:
+        """Looks through the upcoming meetings; see :class:`Meetings`."""
+        query: dict[str, str | int] = {"type": "upcoming", "page_size": _PAGE}
+        for _ in range(_PAGES):
+            try:
+                answer = self._sent("GET", f"/users/{self._user}/meetings", secrets, params=query)
+            except OutcomeUnknown:  # a question that was not answered changed nothing
+                raise ToolUnavailable("Zoom did not answer", code="no_answer") from None
+            found = _json(answer).get("meetings") if answer.status_code == 200 else None
+            if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+                raise ToolUnavailable("Zoom does not tell its meetings", code=f"http_{answer.status_code}")
+            ours = next((str(item.get("id")) for item in found if item.get("agenda") == _mark(key)), None)
+            following = _json(answer).get("next_page_token")
+            if ours is not None or not following:
+                return ours
+            query["next_page_token"] = str(following)
+        raise ToolUnavailable("Zoom has too many meetings to look through", code="too_many")
 
     def cancel(self, meeting: str, *, secrets: Secrets) -> None:
         """Deletes a meeting; see :class:`Meetings`."""
@@ -126,6 +152,11 @@ class ZoomMeetings:
         host = parts.hostname or ""
         ours = any(host == item or (item.startswith(".") and host.endswith(item)) for item in self._hosts)
         return parts.scheme == "https" and ours and "zak=" not in link and link.isprintable() and len(link) <= 500
+
+
+def _mark(key: str) -> str:
+    """What stands in the agenda of a key's meeting; the key itself is nobody's business."""
+    return f"agent-guard {sha256(key.encode()).hexdigest()[:32]}"
 
 
 def _json(answer: httpx.Response) -> Mapping[str, Any]:

@@ -35,7 +35,7 @@ _MASKS = (
     (
         (
             r"emily carter|james o'connor|priya nair|thomas becker|айгерим сатыбалдиев\w+|иван\w? петров\w?"
-            r"|ольг\w смирнов\w+|нурлан\w? ахметов\w?"
+            r"|ольг\w смирнов\w+|нурлан\w? ахметов\w?|agnieszka kowalska|rafał kamiński"
         ),
         "<PERSON_1>",
     ),

@@ -36,8 +36,20 @@ EXPECTED = {
     "ru_evasive": Expected("1006", "ru", "-121", 5, "Call <PERSON_1>: lead not graded, unknown: budget"),
     "ru_asks_for_human": Expected("1007", "ru", "212-", 3, "Call <PERSON_1>: asked for a person, unknown: timeline"),
     "ru_injection": Expected("1008", "ru", "1232", 4, "Call <PERSON_1>: warm lead, all four answers known"),
+    "en_angry": Expected("1002", "en", "2233", 3, "Call <PERSON_1>: hot lead, all four answers known"),
+    "pl_incomplete": Expected(
+        "3006", "pl", "----", 6, "Call <PERSON_1>: lead not graded, unknown: budget, authority, need, timeline"
+    ),
+    "pl_personal_data": Expected("3009", "pl", "3333", 3, "Call <PERSON_1>: hot lead, all four answers known"),
 }
 EVERY = [*EXPECTED, "en_opt_out"]
+
+
+def test_the_samples_are_what_they_should_be() -> None:
+    """Three languages, an angry one, an incomplete one, and one with an injection; each has what it should end in."""
+    names = sorted(path.stem for path in SAMPLES.glob("*.jsonl"))
+    assert names == sorted(EVERY) and {name[:2] for name in names} == {"en", "ru", "pl"}
+    assert all(any(word in name for name in names) for word in ("angry", "incomplete", "injection"))
 
 
 @pytest.mark.parametrize("sample", EXPECTED)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, TypeAdapter, ValidationError
+
+from agent_guard.errors import ConfigError
 
 __all__ = ["TYPES", "Found", "Score", "by_source", "read_rows", "score"]
 
@@ -34,9 +37,51 @@ class Score:
     hidden: float
 
 
+class _Label(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    start: NonNegativeInt
+    end: NonNegativeInt
+    type: str
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    text: str
+    entities: list[_Label]
+    lang: str
+    source: str = ""
+
+
+_ROW = TypeAdapter(_Row)
+
+
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Reads a labelled set: JSON Lines of ``text, entities [{start, end, type}], lang, source``."""
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    """Reads a labelled set: JSON Lines of ``text, entities [{start, end, type}], lang``, and ``source`` where a file
+    holds several sets. Offsets count characters; a type is one of ours, and others are not counted.
+
+    Raises:
+        ConfigError: it cannot be read, or a line is something else; names the line and repeats nothing of it.
+    """
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the labelled set {path} cannot be read: {type(error).__name__}") from None
+    rows = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = _ROW.validate_json(line).model_dump()
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            where = ".".join(map(str, first["loc"])) or "the line"
+            raise ConfigError(f"{path}, line {number}: {where}: {first['msg']}") from None
+        if any(not item["start"] < item["end"] <= len(row["text"]) for item in row["entities"]):
+            raise ConfigError(f"{path}, line {number}: a label does not lie in the text")
+        rows.append(row)
+    return rows
 
 
 def by_source(rows: Iterable[dict[str, Any]]) -> Mapping[str, list[dict[str, Any]]]:
