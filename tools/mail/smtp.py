@@ -7,21 +7,15 @@ leaves it unknown, and SMTP has no way to ask.
 
 from __future__ import annotations
 
-import re
 import smtplib
 import ssl
-from email.message import EmailMessage
-from email.utils import formatdate
 
 from agent_guard.credentials import Secrets
 from agent_guard.errors import ConfigError, OutcomeUnknown, ToolRejected, ToolUnavailable
 from tools.mail.port import Mail, Message, message_id
+from tools.mail.written import ADDRESS_REFUSED, MESSAGE_REFUSED, written
 
-__all__ = ["ADDRESS_REFUSED", "MESSAGE_REFUSED", "SmtpMail"]
-
-ADDRESS_REFUSED, MESSAGE_REFUSED = "address_refused", "message_refused"
-_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
-"""One mailbox as RFC 5321 writes it, without quotes: no name, no second address, nothing that ends a line."""
+__all__ = ["SmtpMail", "encrypted_to"]
 
 _READY, _TAKEN = 354, 250
 
@@ -52,22 +46,13 @@ class SmtpMail:
         self._domain = sender.rpartition("@")[2]
         if "@" not in sender or not self._domain:
             raise ConfigError(f"the sender {sender!r} is no address; write e.g. 'team@acme.example'")
-        if encrypted not in ("starttls", "none"):
-            raise ConfigError(f"encrypted is {encrypted!r}; it is 'starttls' or 'none'")
-        if encrypted == "none" and host not in ("127.0.0.1", "::1", "localhost"):
-            raise ConfigError("mail to another machine is encrypted; leave encrypted='none' for a server on this one")
         self._host, self._port, self._sender, self._user = host, port, sender, user
-        self._encrypted, self._timeout_s = encrypted == "starttls", timeout_s
+        self._encrypted, self._timeout_s = encrypted_to(host, encrypted), timeout_s
 
     def send(self, message: Message, *, secrets: Secrets) -> str:
         """Sends a message; see ``Mail.send``."""
         name = message_id(message.key, self._domain)
-        if not _ADDRESS.fullmatch(message.to):
-            raise ToolRejected("the receiver is not one plain address", code=ADDRESS_REFUSED)
-        try:
-            text = self._written(message, name)
-        except ValueError:  # a header with the end of a line in it; nobody was asked for anything yet
-            raise ToolRejected("the message cannot be written as a mail", code=MESSAGE_REFUSED) from None
+        text = written(message, sender=self._sender, name=name)
         try:
             smtp = self._opened(secrets)
         except (OSError, smtplib.SMTPException) as error:
@@ -85,14 +70,6 @@ class SmtpMail:
     def sent(self, key: str) -> str | None:
         """Nobody can tell: SMTP has no way to ask. Raises ToolUnavailable."""
         raise ToolUnavailable(f"SMTP cannot tell whether {message_id(key, self._domain)} was sent")
-
-    def _written(self, message: Message, name: str) -> bytes:
-        mail = EmailMessage()
-        mail["From"], mail["To"], mail["Subject"] = self._sender, message.to, message.subject
-        mail["Date"], mail["Message-ID"] = formatdate(localtime=False), f"<{name}>"
-        mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no machine answers it
-        mail.set_content(message.body)
-        return mail.as_bytes()
 
     def _opened(self, secrets: Secrets) -> smtplib.SMTP:
         smtp = smtplib.SMTP(self._host, self._port, timeout=self._timeout_s)
@@ -129,6 +106,19 @@ class SmtpMail:
             raise ToolUnavailable(f"the mail server did not take it now ({code})")
         if code != _TAKEN:
             raise OutcomeUnknown(f"the mail server gave the answer {code}")
+
+
+def encrypted_to(host: str, encrypted: str) -> bool:
+    """Whether a connection to a mail server is encrypted, as its configuration says.
+
+    Raises:
+        ConfigError: neither ``starttls`` nor ``none``, or no encryption to another machine.
+    """
+    if encrypted not in ("starttls", "none"):
+        raise ConfigError(f"encrypted is {encrypted!r}; it is 'starttls' or 'none'")
+    if encrypted == "none" and host not in ("127.0.0.1", "::1", "localhost"):
+        raise ConfigError("mail to another machine is encrypted; leave encrypted='none' for a server on this one")
+    return encrypted == "starttls"
 
 
 def _taken(code: int, refused: str) -> None:
