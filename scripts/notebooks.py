@@ -43,6 +43,14 @@ def execute(path: Path) -> nbformat.NotebookNode:
     return notebook
 
 
+def _without(notebook: nbformat.NotebookNode, folder: str) -> None:
+    """Leaves out where a notebook's own files lay: ``%%writefile`` tells it."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if "text" in output:
+                output["text"] = output["text"].replace(folder, "")
+
+
 def main(names: list[str]) -> None:
     unknown = [name for name in names if not (FOLDER / f"{name}.ipynb").is_file()]
     if unknown:
@@ -54,6 +62,7 @@ def main(names: list[str]) -> None:
         with tempfile.TemporaryDirectory() as scratch:
             os.environ |= {"TMPDIR": scratch, "IPYTHONDIR": f"{scratch}/ipython", "JUPYTER_PREFER_ENV_PATH": "1"}
             notebook = execute(path)
+            _without(notebook, f"{scratch}/")
         told = HERE.search(said(notebook))
         if told:
             sys.exit(f"{path.name} shows something of this machine: {told[0]!r}; nothing was written")
