@@ -44,6 +44,7 @@ bench-groundedness: $(VENV)/.dev
 
 bench-masking: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.masking $(ARGS)
+	$(BIN)/python -m benchmarks.masking_conversation
 
 # The load of tests/load, as large as ARGS says: make soak ARGS='--workers 8 --steps 2000 --rounds 5'
 soak: $(VENV)/.dev

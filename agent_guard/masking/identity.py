@@ -88,6 +88,11 @@ def parse_name(text: str) -> Name:
     return tuple(_part(word, oblique) for word in words)
 
 
+@lru_cache(maxsize=4096)
+def _surfaces(text: str) -> tuple[str, ...]:
+    return tuple(part.surface for part in parse_name(text))
+
+
 def _parts_match(left: Part, right: Part) -> bool:
     if left.surface == right.surface:
         return True
@@ -133,21 +138,28 @@ def compare(left: Name, right: Name) -> str | None:
     return "full" if len(left) == len(right) and not initials else "part"
 
 
+@lru_cache(maxsize=32_768)
+def _kind(left: str, right: str) -> str | None:
+    return compare(parse_name(left), parse_name(right))
+
+
 def _find_person(value: str, entries: Sequence[Entry]) -> Entry | None:
     name = parse_name(value)
     if not name:
         wanted = _SPACES.sub(" ", value.strip()).casefold()
         return next((entry for entry in entries if _SPACES.sub(" ", entry.value.strip()).casefold() == wanted), None)
+    if not all(item.initial for item in name):  # said before in these very words: most of what a conversation repeats
+        said = _surfaces(value)
+        for entry in entries:
+            if _surfaces(entry.value) == said:
+                return entry
     full: list[Entry] = []
     part: list[Entry] = []
     for entry in entries:
-        known = parse_name(entry.value)
-        kind = compare(name, known)
+        kind = _kind(value, entry.value)
         if kind == "full":
-            if [p.surface for p in name] == [p.surface for p in known]:
-                return entry
             full.append(entry)
-        elif kind == "part" and len(known) >= len(name):
+        elif kind == "part" and len(parse_name(entry.value)) >= len(name):
             # The other way round the stored value would be shorter than what was said, and restoring would lose a part.
             part.append(entry)
     if full:
