@@ -1,11 +1,11 @@
-"""A conversation of twenty turns, masked turn by turn: before each turn the whole history is masked again, as a model sees
-it. Ours, Presidio's default pipeline on a spaCy model, and the detectors of LangChain's `PIIMiddleware`; CPU time, in one run.
+"""A conversation of twenty turns, masked turn by turn: before each turn the whole history is masked again, as a model
+sees it. Ours, Presidio's default pipeline on a spaCy model, and the detectors of LangChain's `PIIMiddleware`; CPU time.
 
     python -m benchmarks.masking_conversation [--presidio-model NAME] [--turns N] [--json]
 
-The texts are those of the shipped set in English, because Presidio's default reads English alone. Ours finds names in four
-languages; LangChain's detectors find only what has a form (e-mail, card, IP, MAC, URL), so no row is "the same thing,
-faster". Presidio is left out, with a line that says so, where the model is not installed: nothing is downloaded.
+The texts are those of the shipped set in English, because Presidio's default reads English alone. Ours finds names in
+four languages; LangChain's detectors find only what has a form (e-mail, card, IP, MAC, URL), so no row is "the same
+thing, faster". Presidio is left out, with a line that says so, where the model is not installed: nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -84,13 +84,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="conversations of each row (default 5)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     given = parser.parse_args()
-    systems = {"ours": ours(), "Presidio": of_presidio(given.presidio_model), "LangChain": of_langchain}
-    times: dict[str, list[float]] = {name: [] for name, run in systems.items() if run is not None}
+    named = {"ours": ours(), "Presidio": of_presidio(given.presidio_model), "LangChain": of_langchain}
+    systems = {name: run for name, run in named.items() if run is not None}
+    times: dict[str, list[float]] = {name: [] for name in systems}
     for n in range(given.rounds + 1):
         said = turns(given.turns, n)
-        for name in times:
+        for name, run in systems.items():
             began = time.process_time()
-            systems[name](said)  # type: ignore[misc]
+            run(said)
             times[name].append(1000 * (time.process_time() - began))
     medians = {name: statistics.median(found[1:]) for name, found in times.items()}
     if given.json:
