@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from langchain_core.messages import AIMessage
 
 from agent_guard import agents, enrolment
@@ -172,8 +171,11 @@ def test_a_revoked_agent_stops_at_once_and_nothing_else_does(world: World, base:
     """A running gateway of the revoked agent runs nothing more; other agents, environments and the CRM go on."""
     add(base, "sdr", "stage")
     sdr, bot = (world.gateway(file=True, agent=name) for name in ("sdr", "bot"))
-    key = FileCredentials(world.database.key_file)
-    stage = world.gateway(file=True, agent="sdr", environment="stage", credentials=key)
+    own = world.folder / "own.key"  # the same key, in a file that nobody made for development
+    lines = world.database.key_file.read_text(encoding="ascii").splitlines()
+    own.write_text("".join(line for line in lines if not line.startswith("#")), encoding="ascii")
+    own.chmod(0o600)
+    stage = world.gateway(file=True, agent="sdr", environment="stage", credentials=FileCredentials(own))
     assert run(sdr, world, "A").status == "executed"
     revoke(base, "sdr")
     stopped = run(sdr, world, "B")
@@ -356,11 +358,9 @@ def test_an_agent_costs_no_query_of_its_own(world: World, base: Gateway) -> None
         gateway = world.gateway(file=True, agent=name)
         thread = gateway.open(world.sdr, party=world.anna)
         seen = asked.setdefault(name, [])
-        sa.event.listen(
-            gateway.store._database._engine,
-            "checkout",
-            lambda driver, *_, seen=seen: driver.set_trace_callback(seen.append),
-        )
+        database = gateway.store._database
+        for connection in (*database._idle, database._writer._connection):
+            connection.connection.driver_connection.set_trace_callback(seen.append)
         assert thread.invoke("crm.create_task", TASK | {"subject": name}).status == "executed"
     flags = [sum("switches" in text for text in asked[name]) for name in asked]
     assert flags[0] == flags[1] > 0

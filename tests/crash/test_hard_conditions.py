@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 
+from agent_guard.databases import sqlite as kind
 from agent_guard.errors import AgentGuardError, StoreError
 from agent_guard.locks import SCHEMA
 from agent_guard.migrations import configuration, upgrade
@@ -42,12 +43,15 @@ def place(tmp_path: Path) -> Place:
 
 def every_connection(statement: str, wanted: Callable[[], bool] = lambda: True) -> None:
     """In a process of its own: said to each connection before it is used, as a condition of the machine would be."""
+    driver_of = kind._driver
 
-    def say(connection: Any, _record: Any, _proxy: Any) -> None:
+    def said(connection: sa.Connection) -> sqlite3.Connection:
+        driver = driver_of(connection)
         if wanted():
-            connection.execute(statement)
+            driver.execute(statement)
+        return driver
 
-    sa.event.listen(sa.pool.Pool, "checkout", say)
+    kind._driver = said
 
 
 def tried(
