@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from pydantic import BaseModel, Field
 from sqlalchemy import make_url
 
-from agent_guard.credentials import MemoryCredentials
+from agent_guard.credentials import FileCredentials, MemoryCredentials
 from agent_guard.gateway import Gateway
 from agent_guard.guarded import GuardedThread
 from agent_guard.masking import Masker
@@ -427,6 +427,14 @@ class World:
         made = Gateway(**(given | options))
         self._gateways.append(made)
         return made
+
+    def key(self) -> FileCredentials:
+        """The key of the shared database in a file of its own: the one that was made for development serves ``dev`` alone."""
+        lines = self.database.key_file.read_text(encoding="ascii").splitlines()
+        own = self.folder / "own.key"
+        own.touch(0o600)
+        own.write_text("".join(line for line in lines if not line.startswith("#")), encoding="ascii")
+        return FileCredentials(own)
 
     @staticmethod
     def impatient(gateway: Gateway) -> None:

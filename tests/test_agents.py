@@ -171,11 +171,7 @@ def test_a_revoked_agent_stops_at_once_and_nothing_else_does(world: World, base:
     """A running gateway of the revoked agent runs nothing more; other agents, environments and the CRM go on."""
     add(base, "sdr", "stage")
     sdr, bot = (world.gateway(file=True, agent=name) for name in ("sdr", "bot"))
-    own = world.folder / "own.key"  # the same key, in a file that nobody made for development
-    lines = world.database.key_file.read_text(encoding="ascii").splitlines()
-    own.write_text("".join(line for line in lines if not line.startswith("#")), encoding="ascii")
-    own.chmod(0o600)
-    stage = world.gateway(file=True, agent="sdr", environment="stage", credentials=FileCredentials(own))
+    stage = world.gateway(file=True, agent="sdr", environment="stage", credentials=world.key())
     assert run(sdr, world, "A").status == "executed"
     revoke(base, "sdr")
     stopped = run(sdr, world, "B")

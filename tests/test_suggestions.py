@@ -235,8 +235,8 @@ def test_the_directory_says_who_may_judge(world: World) -> None:
 def test_what_was_suggested_in_prod_is_not_judged_in_dev(world: World) -> None:
     """Who somebody is may be pretended in dev, so no verdict on another environment's suggestion is taken there."""
     policy = world.policy({"crm.set_stage": {"mode": "suggest"}})
-    key = world.gateway(policy, file=True)._credentials
-    prod = world.gateway(policy, file=True, environment="prod", credentials=key)
+    world.gateway(policy, file=True)
+    prod = world.gateway(policy, file=True, environment="prod", credentials=world.key())
     found = suggested(prod.open(world.sdr, party=world.anna))
     dev = world.gateway(policy, file=True)
     with pytest.raises(ApprovalError, match="made in prod, and this is dev") as refused:
