@@ -99,6 +99,8 @@ $(SERVER)/.installed: $(INPUTS) constraints-server.txt | $(VENV)/.python
 	@$(SERVER)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(SERVER)/constraints.txt --constraint constraints-server.txt 'langgraph-cli[inmem]' --editable '.[ru,en,pl,sqlite,postgres,test]'
 	@touch $@
 
+environments: $(DEEP)/.installed $(DOCS)/.installed $(SERVER)/.installed
+
 $(VENV)/.demo: EXTRAS = ru,en,pl,sqlite
 $(VENV)/.dev:  EXTRAS = ru,en,pl,sqlite,postgres,langchain,keyring,slack,caldav,zoom,prometheus,opentelemetry,test,check
 # The stamp is set after a good install only and renewed when a pin or a dependency changes: a second run needs no network.
@@ -126,4 +128,4 @@ endif
 clean:
 	rm -rf $(VENV) .bench site
 
-.PHONY: demo test cover check bench bench-router bench-masking bench-groundedness bench-bypass soak attack deepagents docs server-test clean
+.PHONY: demo test cover check bench bench-router bench-masking bench-groundedness bench-bypass soak attack deepagents docs server-test environments clean
