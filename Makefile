@@ -123,6 +123,7 @@ else
 	@$(PYTHON) -m venv $(VENV) >/dev/null || { $(PYTHON) -m venv --clear --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; } || \
 	  { echo 'This Python can make no virtual environment. One of these helps: apt-get install python3-venv; pip install uv' >&2; exit 1; }
 endif
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { rm -rf $(VENV); echo 'agent_guard needs Python 3.11 or newer, and $(PYTHON) is older. Name another: make PYTHON=/path/to/python3' >&2; exit 1; }
 	@touch $@
 
 clean:

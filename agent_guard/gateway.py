@@ -172,8 +172,8 @@ class Gateway(Core):
             record: makes the event of it, which is stored with it.
 
         Raises:
-            ConfigError: no policy for the scenario, a scope outside it, or a thread whose policy names a tool: what was
-                opened in a scenario stays there.
+            ConfigError: no policy for the scenario, a scope outside it, or a thread whose policy names a tool or that
+                was opened with a scope of its own: what was opened in a scenario stays there, and no scope is widened.
             StoreError: the database cannot be used; the thread stays at the desk.
         """
         policy = self.policy_of(scenario)
@@ -181,7 +181,7 @@ class Gateway(Core):
             stored = threads.find(connection, thread.id) or thread
             if stored.via is not None:
                 return stored
-            if not self.at_desk(stored) or not policy.tools:
+            if not self.at_desk(stored) or stored.scope is not None or not policy.tools:
                 raise ConfigError(f"a thread of {stored.scenario!r} cannot be sent into {scenario!r}")
             moved = replace(stored, scenario=scenario, scope=_scoped(scope, policy), via=stored.scenario)
             threads.send_on(connection, moved)

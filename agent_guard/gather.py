@@ -19,6 +19,7 @@ from agent_guard.credentials import Keys
 from agent_guard.errors import ToolError
 from agent_guard.facts import Facts, Problem, RecordFact
 from agent_guard.masking import Masker
+from agent_guard.masking.tokens import defuse
 from agent_guard.policy import Policy, ToolRule
 from agent_guard.scopes import DEFAULT_AGENT, agent_flags
 from agent_guard.text import domains, stop_words
@@ -216,7 +217,7 @@ def _record(ref: Ref, found: Description | None, masker: Masker, vault: Pseudony
     # the name is of the class of the field that holds it; one that no field tells of is hidden whole, as an ORG is: the
     # words of a deal's title must not be taken for parts of somebody's name
     named = next((found.fields.get(key) for key, value in found.snapshot.items() if value == found.name), None)
-    known = masker.mask_known(found.name, vault) if found.name and named is None else ""
+    known = masker.mask_known(defuse(found.name), vault) if found.name and named is None else ""
     masked = (
         {"name": known}
         if TOKEN.fullmatch(known)

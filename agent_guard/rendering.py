@@ -73,7 +73,8 @@ def render(
     found = {token: list(vault.sightings(token)) for token in tokens(masked) if token not in gathered.sightings}
     # what a record says is not told to the model, so no host of it is named
     problems = unspeakable(gathered.policy, rule, {_path(name): text for name, text in parts.items()}, {})
-    mac = hmac.new(keys.derive(f"rendered/{gathered.thread.subject.tenant}"), canonical(parts), sha256).hexdigest()
+    # an approval stays bound to its text while master keys change
+    mac = hmac.new(keys.oldest(f"rendered/{gathered.thread.subject.tenant}"), canonical(parts), sha256).hexdigest()
     return replace(
         gathered,
         facts=replace(gathered.facts, content=(*gathered.facts.content, *problems)),

@@ -6,8 +6,8 @@ process that died on the way is followed by another one, which does what is left
 written first: from then on whoever has the former key alone makes no new data key, so none is left behind.
 
 What else is derived from the master key is not changed: the record's chains and seals name the key they were written
-under, and idempotency keys come from the oldest one given. So the former key stays behind the present one as long as
-the record written under it is to be verified.
+under, and idempotency keys and what binds an approval to a rendered text come from the oldest one given. So the former
+key stays behind the present one as long as the record written under it is to be verified.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from agent_guard.locks import MASTER_KEY, chain_lock
 from agent_guard.store import Store
 from agent_guard.types import JSON
 
-__all__ = ["PAGE", "REASON_MAX", "Rotation", "keys_for", "rotate"]
+__all__ = ["PAGE", "REASON_MAX", "Rotation", "is_due", "keys_for", "rotate"]
 
 PAGE = 500
 """How many data keys are wrapped anew in one transaction."""
@@ -65,7 +65,7 @@ def keys_for(store: Store, credentials: Credentials, environment: str) -> Keys:
     """
     with store.write(locks=[MASTER_KEY]) as connection:
         keys = Keys.of(credentials, environment)
-        if not _is_due(connection, keys):
+        if not is_due(connection, keys):
             renew(credentials, environment)
             keys = Keys.of(credentials, environment)
     return keys
@@ -124,7 +124,7 @@ def rotate(
     return done
 
 
-def _is_due(connection: sa.Connection, keys: Keys) -> bool:
+def is_due(connection: sa.Connection, keys: Keys) -> bool:
     """Whether the present master key is one that the vault is to be moved to: a rotation that was begun, or a new key
     before the former one.
     """
@@ -203,7 +203,7 @@ def _renew(store: Store, wrapping: Wrapping, rows: Sequence[Any]) -> int:
     if not rows:
         return 0
     renewed = 0
-    with store.write(durable=True, locks=[MASTER_KEY]) as connection:
+    with store.write(durable=True, alone=True, locks=[MASTER_KEY]) as connection:
         for row in rows:
             same = sa.and_(DATA_KEYS.c.id == row.id, DATA_KEYS.c.wrapped == row.wrapped)
             anew = wrapping.renewed(row.id, row.wrapped)

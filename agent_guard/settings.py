@@ -26,7 +26,10 @@ from agent_guard.notifications.hooks import Hooks
 from agent_guard.scopes import DEFAULT_AGENT
 from agent_guard.types import Speaker, Subject
 
-__all__ = ["FOLDER", "Masking", "Person", "Settings", "load_settings"]
+__all__ = ["FOLDER", "NO_FILE", "Masking", "Person", "Settings", "load_settings"]
+
+NO_FILE = "defaults"
+"""``Settings.source`` where no file was read."""
 
 _FILES = (Path("guard.yaml"), FOLDER / "guard.yaml")
 _PREFIX = "AGENT_GUARD_"
@@ -120,7 +123,7 @@ class Settings(BaseModel):
     privacy_roles: frozenset[str] = frozenset()
     identify: str | None = None
     retention: dict[str, int] = Field(default_factory=dict)
-    source: str = "defaults"
+    source: str = NO_FILE
 
     def credentials(self) -> Credentials | None:
         """The credentials these settings name, or None for the gateway's own default.
@@ -206,8 +209,13 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
     if file is not None:
         try:
             loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ConfigError(f"{file} cannot be read: {error}") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{file} cannot be read: {error}; check the path and its rights") from None
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            where = f", line {mark.line + 1}" if mark else ""
+            problem = getattr(error, "problem", None) or "it cannot be read"
+            raise ConfigError(f"{file}{where}: not YAML: {problem}") from None
         if not isinstance(loaded, dict):
             raise ConfigError(f"{file} is not a mapping of settings")
         data = {**loaded, "source": str(file)}

@@ -19,6 +19,7 @@ from agent_guard.events import error_json, event
 from agent_guard.facts import Facts
 from agent_guard.gather import Gathered
 from agent_guard.locks import chain_lock
+from agent_guard.masking.tokens import defuse
 from agent_guard.notifications.alerts import BUTTON_PRESSED, NOT_SETTLED, OUTCOME_UNKNOWN
 from agent_guard.preview import diff, snapshot
 from agent_guard.provenance import sightings
@@ -222,7 +223,7 @@ def _named(core: Core, outcome: Outcome, vault: ThreadVault) -> str | None:
     """The record a call is about, as it may be stored: an id that is not opaque may be somebody's address."""
     if outcome.ref is None or is_id(outcome.ref.id, vault):
         return str(outcome.ref) if outcome.ref else None
-    return core.masker.mask(str(outcome.ref), vault, "trusted", source="reference")
+    return core.masker.mask(defuse(str(outcome.ref)), vault, "trusted", source="reference")
 
 
 def _visible(

@@ -137,21 +137,27 @@ class Store:
 
         Raises:
             StoreError: the database cannot be used; nothing was read.
+            RuntimeError: the database is in memory, and this thread is inside another transaction.
         """
         with self._explained(), self._database.reading() as connection:
             yield connection
 
     @contextmanager
-    def write(self, *, locks: Collection[str], durable: bool = False) -> Iterator[sa.Connection]:
+    def write(self, *, locks: Collection[str], durable: bool = False, alone: bool = False) -> Iterator[sa.Connection]:
         """A transaction that is alone in writing what it names; committed at the end, undone by any exception.
 
         Args:
             locks: what it reads in order to change it, by the names of ``agent_guard.locks``.
             durable: wait until it is on disk, so that nothing can forget it.
+            alone: it takes long or writes much; with SQLite others of this process do not share the transaction then,
+                so they neither wait for it nor lose their writes with it.
 
         Raises:
             StoreError: another writer held a lock longer than ``lock_wait_s``, or the database cannot be used. Nothing
                 was written, unless a server was lost in the very moment of the commit: then all of it was, or nothing.
+            KeyboardInterrupt: and the like; nothing was written, unless it came during the commit: then all of it was,
+                or nothing.
+            RuntimeError: with SQLite, this thread is inside another write; nothing was written.
             ValueError: no lock is named.
         """
         if not locks or isinstance(locks, str):
@@ -159,7 +165,7 @@ class Store:
         later: list[Callable[[bool], object]] = []
         committed = False
         try:
-            with self._explained(), self._database.writing(locks, durable=durable) as connection:
+            with self._explained(), self._database.writing(locks, durable=durable, alone=alone) as connection:
                 connection.info[_AFTER] = later
                 yield connection
             committed = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
@@ -10,8 +11,9 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from agent_guard.credentials import MemoryCredentials, Secrets
+from agent_guard.credentials import EnvironmentCredentials, MemoryCredentials, Secrets
 from agent_guard.errors import ToolUnavailable
+from agent_guard.gateway import Gateway
 from agent_guard.gather import Gathered
 from agent_guard.guarded import GuardedThread
 from agent_guard.policy import Policy
@@ -365,6 +367,22 @@ def test_a_text_without_a_render_changes_no_digest(world: World) -> None:
     gathered = thread.gateway.gather(thread.row, call, thread.vault())
     assert (gathered.rendered, gathered.text, gathered.text_mac) == (None, {}, None)
     assert replace(gathered, text_mac="x").digest != gathered.digest
+
+
+@pytest.mark.req("A12", "B10")
+def test_a_question_over_a_text_outlives_a_new_master_key(world: World) -> None:
+    """Whoever said yes to a text is not asked again because the master key was rotated."""
+
+    def gateway(*keys: bytes) -> Gateway:
+        encoded = ",".join(b64encode(key).decode() for key in keys)
+        source = EnvironmentCredentials({"AGENT_GUARD_MASTER_KEY": encoded})
+        return world.gateway(policy(APPROVE), tools=[sender()], file=True, credentials=source)
+
+    thread = gateway(b"o" * 32).open(world.sdr, party=world.anna, user_text="Tell Anna Kowalska.", thread_id="t1")
+    asked = thread.invoke(NAME, ARGS)
+    after = gateway(b"n" * 32, b"o" * 32).thread("t1")
+    assert after.resume(asked.approval_id or "", "approve", by=world.boss).status == "executed"
+    assert len(sent(world)) == 1
 
 
 @pytest.mark.req("A12")

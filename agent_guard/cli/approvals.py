@@ -91,9 +91,10 @@ def list_(config: ConfigOption = None, app_: AppOption = None, as_json: JsonOpti
         return
     table = Table(box=None, header_style="dim", pad_edge=False)
     for name in ("id", "tool", "for", "expires", "who may answer"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, no_wrap=name in ("id", "expires"), overflow="fold")  # half an id names nothing
     for approval in waiting:
-        cells = (approval.id, approval.tool, approval.requester, approval.expires_at, ", ".join(approval.roles))
+        expires = f"{approval.expires_at[:16]}Z"
+        cells = (approval.id, approval.tool, approval.requester, expires, ", ".join(approval.roles))
         table.add_row(*(words(cell) for cell in cells))
     console.print(table)
 

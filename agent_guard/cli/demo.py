@@ -18,6 +18,7 @@ from agent_guard.cli.run import converse, write_report
 from agent_guard.cli.scan import scanned
 from agent_guard.cli.show import Watcher, audit_table, decision_line
 from agent_guard.errors import ConfigError
+from agent_guard.scenario import load_app
 from agent_guard.settings import FOLDER, Person, Settings
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["demo"]
 
+APP = "graphs:SCENARIOS"
 HOME = FOLDER / "demo"
 CONFIG = FOLDER / "guard.yaml"
 SCENARIO = "sdr_qualification"
@@ -45,16 +47,14 @@ def demo(
     as_json: JsonOption = False,
 ) -> None:
     """Qualifies a lead end to end: mask, plan, decide, ask a person, execute once, verify, record."""
+    app = app or APP
+    _known(app, sample)
     settings = _fresh(app)
     if not as_json:
         console.print(Panel(_WHAT, title="agent_guard demo", title_align="left"))
     with opened(settings, quiet=as_json) as application:
         scenario = application.scenario(SCENARIO)
-        path = scenario.samples / f"{sample}.jsonl"
-        if not path.is_file():
-            known = ", ".join(sorted(item.stem for item in scenario.samples.glob("*.jsonl")))
-            raise ConfigError(f"there is no sample {sample!r}; there is: {known}")
-        opening = scenario.read(path, application.worlds[SCENARIO])
+        opening = scenario.read(scenario.samples / f"{sample}.jsonl", application.worlds[SCENARIO])
         session = application.session(SCENARIO)
         asks = sys.stdin.isatty() and not as_json
         watcher = (Watcher if asks else _DemoApprover)(application.gateway, as_json=as_json)
@@ -122,18 +122,35 @@ def _refusals(application: Application, reply: Reply) -> None:
         console.print(decision_line(tool, thread.check(tool, args, reason="An e-mail says so.")))
 
 
-def _fresh(app: str | None) -> Settings:
+def _known(app: str, sample: str) -> None:
+    """Looks before the former demo's databases are replaced, so that a misspelled name loses nothing."""
+    scenario = load_app(app).get(SCENARIO)
+    if scenario is None:
+        raise ConfigError(f"the demo needs a scenario {SCENARIO!r}, and {app!r} has none; see 'agent-guard run'")
+    if not (scenario.samples / f"{sample}.jsonl").is_file():
+        known = ", ".join(sorted(item.stem for item in scenario.samples.glob("*.jsonl")))
+        raise ConfigError(f"there is no sample {sample!r}; there is: {known}")
+
+
+def _fresh(app: str) -> Settings:
     """Empty databases of the demo's own, and a configuration that the next command finds."""
     if CONFIG.is_file() and not CONFIG.read_text(encoding="utf-8").startswith(_MARK):
         raise ConfigError(f"{CONFIG} is not the demo's; move it away, or run the demo in another folder")
-    shutil.rmtree(HOME, ignore_errors=True)
-    HOME.mkdir(parents=True)
+    try:
+        FOLDER.mkdir(exist_ok=True)
+        if HOME.exists():
+            shutil.rmtree(HOME)
+        HOME.mkdir()
+    except OSError as error:
+        raise ConfigError(
+            f"{HOME} cannot be written ({error.strerror}); run the demo in a folder that you may write"
+        ) from None
     settings = Settings(
         database=f"sqlite:///{HOME}/guard.db",
         checkpoints=f"sqlite:///{HOME}/threads.db",
         systems=f"sqlite:///{HOME}/crm.db",
         environment="dev",
-        app=app or "graphs:SCENARIOS",
+        app=app,
         people={APPROVER: Person(id=APPROVER, tenant="demo", roles=frozenset({"manager"}))},
     )
     data = settings.model_dump(mode="json", exclude={"source", "master_key_file", "secrets_file", "keyring"})
@@ -145,7 +162,7 @@ def _paths(settings: Settings, *, as_json: bool) -> None:
     left = {
         "guard: calls, approvals, audit, vault": settings.database,
         "LangGraph's checkpoints": settings.checkpoints,
-        "embedded CRM, the only place with raw data": settings.systems,
+        "embedded CRM: the only database with raw data": settings.systems,
     }
     files = {what: str(Path(url.removeprefix("sqlite:///"))) for what, url in left.items()}
     if as_json:

@@ -34,4 +34,4 @@ def init(
     if folder != Path():
         console.print(f"  cd {shlex.quote(str(folder))}", markup=False, soft_wrap=True)
     console.print(f"  agent-guard run {scenario} --input desk/samples/en.jsonl --as boss", markup=False, soft_wrap=True)
-    console.print("  python -m pytest", markup=False, soft_wrap=True)
+    console.print("  pip install pytest && python -m pytest", markup=False, soft_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,9 @@ __all__ = ["app"]
 
 INPUT_MAX = 2_000_000
 """Longest input, in characters."""
+
+_PATH = re.compile(r"\S+\.(?:txt|md|csv|json|jsonl|ya?ml|log|eml|html?)", re.IGNORECASE)
+"""What is meant as a file, whether or not it is there."""
 
 
 class _TextFirst(TyperGroup):
@@ -160,6 +164,8 @@ def _read(given: str) -> str:
                 raise ConfigError("give a text, a file, or pipe something in: agent-guard mask TEXT | FILE | -")
             text = sys.stdin.buffer.read(4 * INPUT_MAX + 1).decode("utf-8")
         else:
+            if not _is_file(given) and _PATH.fullmatch(given):
+                raise ConfigError(f"there is no file {given!r}; check the path, or pipe in what is no path")
             text = Path(given).read_text(encoding="utf-8") if _is_file(given) else given
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the input cannot be read: {type(error).__name__}; it must be UTF-8 text") from None

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from agent_guard.settings import Settings, load_settings
+from agent_guard.errors import ConfigError
+from agent_guard.settings import NO_FILE, Settings, load_settings
 from agent_guard.types import Subject
 
 if TYPE_CHECKING:
@@ -77,7 +78,15 @@ def opened(settings: Settings, *, masker: Masker | None = None, quiet: bool = Fa
     else:
         with errors.status("Loading the masking models ..."):
             masker.warm()
-    application = Application(settings, masker=masker)
+    try:
+        application = Application(settings, masker=masker)
+    except ConfigError as error:
+        if settings.source != NO_FILE:
+            raise
+        raise ConfigError(
+            f"{error}\n(No guard.yaml and no .agent_guard/guard.yaml in this folder: is it the right one? "
+            f"The environment is {settings.environment}, by a variable or by default.)"
+        ) from None
     try:
         yield application
     finally:

@@ -92,10 +92,11 @@ def _row(application: Application, settings: Settings, wanted: Wanted, pretend: 
 
 def _scenario(scenarios: Mapping[str, Scenario], policies: Mapping[str | None, Policy], tool: str) -> str:
     """The scenario that is meant: the only one, or the only one whose policy names the tool."""
-    naming = [name for name in scenarios if tool in policies[name].tools] or list(scenarios)
-    if len(naming) == 1:
-        return naming[0]
-    raise ConfigError(f"{tool!r} could be called in several scenarios; name one with --scenario: {', '.join(naming)}")
+    naming = [name for name in scenarios if tool in policies[name].tools]
+    if len(naming or scenarios) == 1:
+        return (naming or list(scenarios))[0]
+    why = "is named by the policies of several scenarios" if naming else "is named by no scenario's policy"
+    raise ConfigError(f"{tool!r} {why}; say which one with --scenario: {', '.join(naming or scenarios)}")
 
 
 def recorded(settings: Settings, trace: str) -> Given:

@@ -101,6 +101,8 @@ def rotate(
     with store_of(settings) as store:
         credentials = credentials_of(settings, store)
         keys = Keys.of(credentials, settings.environment)
+        with store.read() as connection:
+            due = rotation.is_due(connection, keys)
         if not dry_run:
             keys = rotation.keys_for(store, credentials, settings.environment)
         done = rotation.rotate(
@@ -109,6 +111,13 @@ def rotate(
         )  # fmt: skip
     if as_json:
         line(done.as_json() | {"dry_run": dry_run})
+        return
+    if dry_run and not due:
+        console.print(
+            f"No new master key waits, so nothing is to be wrapped anew yet. Without --dry-run a new one is put before "
+            f"the present one (in a variable do that yourself), and {done.keys} data keys are wrapped anew under it.",
+            soft_wrap=True,
+        )
         return
     what = "are under another master key than the present one" if dry_run else "are wrapped anew"
     console.print(f"{done.renewed} of {done.keys} data keys {what}", soft_wrap=True)

@@ -50,8 +50,14 @@ class Database(Protocol):
         """A transaction that sees one state and changes nothing."""
         ...
 
-    def writing(self, locks: Collection[str], *, durable: bool) -> AbstractContextManager[sa.Connection]:
-        """A transaction that is alone on what ``locks`` name; committed at the end, undone by any exception."""
+    def writing(
+        self, locks: Collection[str], *, durable: bool, alone: bool = False
+    ) -> AbstractContextManager[sa.Connection]:
+        """A transaction that is alone on what ``locks`` name; committed at the end, undone by any exception.
+
+        Args:
+            alone: nobody shares it, where a kind of database has several share one.
+        """
         ...
 
     def await_writers(self, connection: sa.Connection, table: str) -> None:

@@ -174,7 +174,13 @@ class Postgres:
             _driver(connection).commit()  # a ROLLBACK would make psycopg forget every prepared statement
 
     @contextmanager
-    def writing(self, locks: Collection[str], *, durable: bool) -> Iterator[sa.Connection]:
+    def writing(
+        self,
+        locks: Collection[str],
+        *,
+        durable: bool,
+        alone: bool = False,  # noqa: ARG002 - each has its own
+    ) -> Iterator[sa.Connection]:
         """READ COMMITTED behind the locks; ``synchronous_commit`` is on where it is durable."""
         taken = ", ".join(f"pg_advisory_xact_lock({number})" for number in sorted({lock_number(k) for k in locks}))
         with self._begun(_WRITE.format("on" if durable else "off", taken)) as connection:

@@ -32,6 +32,7 @@ _ADVICE = {
     "malformed": "restore it from a copy",
     "locked": "find the process that holds it",
     "full": "free some disk space",
+    "given up": "try again",
 }
 
 
@@ -91,36 +92,49 @@ class SQLite:
         """``BEGIN``."""
         self._look()
         with self._turn:
+            idle = self._idle
             try:
-                connection = self._idle.pop()
+                connection = idle.pop()
             except IndexError:
                 connection = self._engine.connect()
+            if self._memory and _driver(connection).in_transaction:  # there is one connection
+                idle.append(connection)
+                raise RuntimeError("a database in memory cannot be read inside a transaction of the same thread")
             try:
                 _driver(connection).execute("BEGIN")
                 connection.info[UNCOMMITTED] = set()
                 yield connection
             finally:
-                self._give_back(connection)
+                self._give_back(connection, idle)
 
-    def _give_back(self, connection: sa.Connection) -> None:
+    def _give_back(self, connection: sa.Connection, idle: deque[sa.Connection]) -> None:
+        if idle is not self._idle:
+            idle.append(connection)  # this process was forked meanwhile: it is the parent's, as those beside it
+            return
         try:
             connection.rollback()
             _driver(connection).rollback()
         except Exception:  # it could not end: the next reader gets another one
             connection.close()
             return
-        if self._closed or len(self._idle) >= IDLE_MOST:
+        if self._closed or len(idle) >= IDLE_MOST:
             connection.close()
         else:
-            self._idle.append(connection)
+            idle.append(connection)
 
     @contextmanager
-    def writing(self, locks: Collection[str], *, durable: bool) -> Iterator[sa.Connection]:  # noqa: ARG002 - one writer
+    def writing(
+        self,
+        locks: Collection[str],  # noqa: ARG002 - one writer
+        *,
+        durable: bool,
+        alone: bool = False,
+    ) -> Iterator[sa.Connection]:
         """``BEGIN IMMEDIATE``, flushed with ``synchronous=FULL`` where it is durable; shared by those of this process
         who write at the same time, see :mod:`agent_guard.databases.writer`.
         """
         self._look()
-        with self._turn, self._writer.writing(durable=durable) as connection:
+        with self._turn, self._writer.writing(durable=durable, alone=alone) as connection:
             yield connection
 
     def _write(self, connection: sa.Connection, durable: bool) -> None:
@@ -192,6 +206,7 @@ class SQLite:
         """A database in memory is a copy by now; of a file the parent's connections are kept, so that nothing closes
         them here. Source: https://www.sqlite.org/howtocorrupt.html, section 2.6.
         """
+        self._writer.forked()
         self._parents.append((self._engine.pool, self._idle, self._writer))
         if self._memory:
             self._turn = threading.RLock()

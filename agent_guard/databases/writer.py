@@ -4,6 +4,10 @@ SQLite has one writer at a time, and a durable commit waits for the disk. So who
 turn leaves the transaction open to the next one, and the last of them commits for all: each is told that its write
 stands when it does. What one of them undoes is undone alone, behind its savepoint; where the commit fails, or SQLite
 gives the whole transaction up, nothing of any of them stands, and each is told.
+
+Whoever has the turn may be interrupted at any line (Ctrl-C in a notebook). What was left half done is then undone by
+whoever comes next, and is never committed: a transaction in which somebody's writes are neither kept nor undone is
+given up whole.
 """
 
 from __future__ import annotations
@@ -26,24 +30,38 @@ BATCH_S = 0.02
 
 UNATTENDED_S = 0.1
 
+GIVEN_UP = "the transaction was given up, because a write in it failed"
+
+
+class _Turn:
+    """The right to write, of one thread that has it or waits for it."""
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
+        self.over = False
+
 
 class _Batch:
     """One transaction and those who write in it.
 
     Args:
         durable: it is flushed when it is committed.
+        most: how many may write in it.
+
+    ``open`` tells that one of them has neither kept nor undone what it wrote; ``committing`` that its commit was begun;
+    ``stands``, when it is ``over``, that it was committed, and ``error`` else why not, where that is known.
     """
 
-    def __init__(self, *, durable: bool) -> None:
+    def __init__(self, *, durable: bool, most: int) -> None:
         self.durable = durable
+        self.most = most
         self.members = 0
+        self.open = False
+        self.committing = False
+        self.stands = False
         self.began = time.monotonic()
         self.error: str | None = None
         self.over = threading.Event()
-
-    def end(self, error: BaseException | None = None) -> None:
-        self.error = None if error is None else str(getattr(error, "orig", error))
-        self.over.set()
 
 
 class Writer:
@@ -65,34 +83,42 @@ class Writer:
         locked: Callable[[], Exception],
     ) -> None:
         self._connect, self._begin, self._wait_s, self._locked = connect, begin, wait_s, locked
-        self._door = threading.Condition(threading.Lock())
-        self._busy = False
-        self._waiting = 0
+        self._lock = threading.Lock()
+        self._door = threading.Condition(self._lock)
+        self._turn: _Turn | None = None
+        self._waiting: set[_Turn] = set()
         self._connection: sa.Connection | None = None
         self._batch: _Batch | None = None
+        self._parents = False
 
     @contextmanager
-    def writing(self, *, durable: bool) -> Iterator[sa.Connection]:
+    def writing(self, *, durable: bool, alone: bool = False) -> Iterator[sa.Connection]:
         """A turn in a transaction; left when what was written stands.
+
+        Args:
+            alone: share the transaction with nobody. For what takes long, or writes much: others would wait for it,
+                and lose their writes where it does not fit on the disk.
 
         Raises:
             Exception: as ``locked``; or ``sqlite3.Error``: nothing stands of what was written here.
+            RuntimeError: this thread writes already; nothing was written.
+            BaseException: what interrupted this thread. Where it did so during the commit, all stands, or nothing.
         """
-        self._take_turn()
+        turn, batch = _Turn(), None
         try:
-            batch, connection = self._join(durable)
-        except BaseException:
-            self._pass_on()
-            raise
-        try:
+            self._take(turn)
+            batch, connection = self._join(durable, alone)
             yield connection
-            if batch.members > 1:
-                _driver(connection).execute("RELEASE member")
+            self._keep(batch, connection)
         except BaseException as error:
-            self._undo(batch, connection, error)
+            if batch is not None and not self._parents:
+                self._undo(batch, connection, error)
             raise
         finally:
-            self._leave()
+            try:
+                self._leave(turn)
+            finally:
+                self._leave(turn)  # where the first one was interrupted; else it does nothing
         self._await(batch)
 
     @contextmanager
@@ -101,109 +127,163 @@ class Writer:
 
         Raises:
             Exception: as ``locked``.
+            RuntimeError: this thread writes already.
         """
-        self._take_turn()
+        turn = _Turn()
         try:
-            self._commit()
+            self._take(turn)
+            self._end()
             yield
         finally:
-            self._pass_on()
+            try:
+                self._leave(turn)
+            finally:
+                self._leave(turn)
 
     def close(self) -> None:
         """Closes the connection, once whoever uses it is done."""
         with suppress(Exception), self.alone():
             self._drop()
 
-    def _take_turn(self) -> None:
-        with self._door:
-            self._waiting += 1
-            try:
-                if not self._door.wait_for(lambda: not self._busy, self._wait_s()):
-                    raise self._locked()
-                self._busy = True
-            finally:
-                self._waiting -= 1
+    def forked(self) -> None:
+        """Tells that this is the copy of a parent's writer: what is open in it is the parent's to end."""
+        self._parents = True
 
-    def _pass_on(self) -> None:
-        with self._door:
-            self._busy = False
-            self._door.notify()
+    def _take(self, turn: _Turn) -> None:
+        with self._lock:
+            if self._turn is not None and self._turn.thread == turn.thread:
+                raise RuntimeError("a write inside another write of the same thread would wait for itself")
+            self._waiting.add(turn)
+            if not self._door.wait_for(lambda: self._turn is None, self._wait_s()):
+                raise self._locked()
+            self._turn = turn
+            self._waiting.discard(turn)
 
-    def _join(self, durable: bool) -> tuple[_Batch, sa.Connection]:
-        if self._batch is not None and durable and not self._batch.durable:
-            self._commit()  # how it is flushed was settled when it began
-        if self._batch is None or self._connection is None:
-            if self._connection is None:
-                self._connection = self._connect()
+    def _join(self, durable: bool, alone: bool) -> tuple[_Batch, sa.Connection]:
+        batch = self._batch
+        if batch is not None and (alone or not _is_whole(batch) or (durable and not batch.durable)):
+            self._end()  # how it is flushed was settled when it began
+        if self._connection is None:
+            self._connection = self._connect()
+        if self._batch is None:
             try:
                 self._begin(self._connection, durable)
                 self._connection.begin()
             except BaseException:
                 self._drop()
                 raise
-            self._batch = _Batch(durable=durable)
+            self._batch = _Batch(durable=durable, most=1 if alone else BATCH_MOST)
+            self._batch.open = True
         else:
+            self._batch.open = True
             _driver(self._connection).execute("SAVEPOINT member")
         self._batch.members += 1
         return self._batch, self._connection
 
+    def _keep(self, batch: _Batch, connection: sa.Connection) -> None:
+        if self._parents:
+            raise RuntimeError("this process was forked in the midst of a write, which is its parent's to end")
+        driver = _driver(connection)
+        if not driver.in_transaction:  # a statement failed so that SQLite undid all, and nobody noticed
+            raise sqlite3.OperationalError(GIVEN_UP)
+        if batch.members > 1:
+            driver.execute("RELEASE member")
+        batch.open = False
+
     def _undo(self, batch: _Batch, connection: sa.Connection, error: BaseException) -> None:
-        """Undoes what this one wrote: all there is where nobody else wrote, or where SQLite has undone it already."""
-        try:
-            if batch.members > 1:
+        """Undoes what this one wrote. What cannot be undone alone, because nobody else wrote or because SQLite gave the
+        whole transaction up, stays open, and all of it is undone where it ends.
+        """
+        if batch.members > 1:
+            try:
                 _driver(connection).execute("ROLLBACK TO member")
                 _driver(connection).execute("RELEASE member")
-                return
-        except sqlite3.Error:
-            pass  # SQLite gave the whole transaction up
-        self._batch = None
-        batch.end(error)
-        try:
-            connection.rollback()
-        except Exception:  # a connection that cannot even do this is used no more
-            self._drop()
+                batch.open = False
+            except sqlite3.Error:
+                batch.error = _words(error)
 
-    def _leave(self) -> None:
-        """Leaves the transaction open where somebody waits who may join it; else commits. The next one's turn comes."""
-        batch = self._batch
-        try:
-            if batch is not None and not (
-                self._waiting and batch.members < BATCH_MOST and time.monotonic() - batch.began < BATCH_S
-            ):
-                self._commit()
-        finally:
-            self._pass_on()
-
-    def _commit(self) -> None:
-        """Commits what is open, and tells those who wait for it. Called by whoever has the turn."""
-        batch, connection, self._batch = self._batch, self._connection, None
-        if batch is None or connection is None:
+    def _leave(self, turn: _Turn) -> None:
+        """Leaves the transaction open where somebody waits who may join it; else ends it. The next one's turn comes,
+        also where this one was called and interrupted before it began.
+        """
+        if turn.over:
             return
+        if self._turn is turn and self._batch is not None and not self._may_be_joined(self._batch):
+            self._end()
+        with self._lock:
+            self._waiting.discard(turn)
+            if self._turn is turn:
+                self._turn = None
+            if self._turn is None:
+                self._door.notify()
+            turn.over = True
+
+    def _may_be_joined(self, batch: _Batch) -> bool:
+        if not self._waiting or not _is_whole(batch):
+            return False
+        return batch.members < batch.most and time.monotonic() - batch.began < BATCH_S
+
+    def _end(self) -> None:
+        """Commits what is open, or undoes it where somebody's writes are neither kept nor undone, and tells those who
+        wait for it. Called by whoever has the turn; once more where it was interrupted.
+        """
+        batch = self._batch
+        if batch is None or self._parents:
+            return
+        if not batch.over.is_set():
+            self._settle(batch)
+            batch.over.set()
+        self._batch = None
+
+    def _settle(self, batch: _Batch) -> None:
+        connection = self._connection
+        if batch.stands or connection is None:
+            return
+        driver = _driver(connection)
         try:
-            connection.commit()
-        except BaseException as error:
-            batch.end(error)
+            if batch.open:
+                connection.rollback()
+            else:
+                batch.committing = True
+                connection.commit()
+                batch.stands = True
+        except BaseException as trouble:
+            if not isinstance(trouble, Exception) and batch.committing:
+                batch.stands = not driver.in_transaction  # interrupted before the commit, or behind it
+            batch.error = batch.error or _words(trouble)
             self._drop()
-            if not isinstance(error, Exception):
+            if not isinstance(trouble, Exception):
                 raise
-        else:
-            batch.end()
 
     def _await(self, batch: _Batch) -> None:
         while not batch.over.wait(UNATTENDED_S):
-            with self._door:
-                if self._busy or self._waiting:
-                    continue
-                self._busy = True  # whoever was to come has been interrupted
-            self._leave()
-        if batch.error is not None:
-            raise sqlite3.OperationalError(batch.error)
+            turn = _Turn()
+            try:
+                with self._lock:
+                    if self._turn is None and not self._waiting:
+                        self._turn = turn  # whoever was to come has been interrupted
+                self._leave(turn)
+            finally:
+                self._leave(turn)
+        if not batch.stands:
+            raise sqlite3.OperationalError(batch.error or GIVEN_UP)
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(Exception):
                 connection.close()
+
+
+def _is_whole(batch: _Batch) -> bool:
+    """Whether all that was written in it is kept or undone, and it goes on."""
+    return not batch.open and not batch.committing and not batch.over.is_set()
+
+
+def _words(error: BaseException) -> str:
+    """What may be told to others of the transaction: the driver's words hold no values, anybody else's might."""
+    cause = getattr(error, "orig", error)
+    return str(cause) if isinstance(cause, sqlite3.Error) else GIVEN_UP
 
 
 def _driver(connection: sa.Connection) -> sqlite3.Connection:

@@ -24,6 +24,7 @@ PAYLOAD_VERSION = 1
 _PASTED_MAX = 100_000
 """Longest text that is read as JSON, in characters; edited arguments may be 64 KiB."""
 _INTERRUPT_ID = re.compile(r"[0-9a-f]{32}")
+_APPROVAL_ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 _WORDS: Mapping[str, Answer] = {
     "approve": "approve", "accept": "approve",
     "edit": "edit",
@@ -107,7 +108,7 @@ def parse(value: Any, *, tool: str) -> Parsed:
         Unreadable: it is none of them.
     """
     value = _pasted(_unwrapped(_pasted(value)))
-    approval_id = _approval_id(value)
+    named = _named(value)
     if isinstance(value, Mapping) and "decisions" in value:
         value = value["decisions"]
     if isinstance(value, (list, tuple)):
@@ -116,7 +117,7 @@ def parse(value: Any, *, tool: str) -> Parsed:
         value = value[0]
     if not isinstance(value, Mapping):
         raise Unreadable("an answer is an object such as {'type': 'approve'}")
-    approval_id = approval_id or _approval_id(value)
+    approval_id = _one_of(named | _named(value))
     kind = value.get("type")
     if kind is None and approval_id is not None:
         return Parsed(approval_id=approval_id, word=None)
@@ -146,14 +147,26 @@ def _unwrapped(value: Any) -> Any:
     return value
 
 
-def _approval_id(value: Any) -> str | None:
+def _named(value: Any) -> set[str]:
+    """The questions that a part of an answer names.
+
+    Raises:
+        Unreadable: what stands there is no question's id; it must not be taken for an answer that names none.
+    """
     if not isinstance(value, Mapping):
-        return None
+        return set()
     block = value.get("agent_guard") or value.get("agentGuard")
-    inner = block if isinstance(block, Mapping) else {}
-    named = (part.get(key) for part in (value, inner) for key in ("approval_id", "approvalId"))
-    found = next(filter(None, named), None)
-    return found if isinstance(found, str) else None
+    parts = (value, block if isinstance(block, Mapping) else {})
+    found = [part.get(key) for part in parts for key in ("approval_id", "approvalId")]
+    if any(id_ is not None and not (isinstance(id_, str) and _APPROVAL_ID.fullmatch(id_)) for id_ in found):
+        raise Unreadable("an approval_id is written as it stands in the question")
+    return {id_ for id_ in found if id_ is not None}
+
+
+def _one_of(named: set[str]) -> str | None:
+    if len(named) > 1:
+        raise Unreadable("an answer names one question, by one approval_id")
+    return next(iter(named), None)
 
 
 def _edited(value: Mapping[str, Any], tool: str) -> Mapping[str, JSON]:

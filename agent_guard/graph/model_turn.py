@@ -21,7 +21,7 @@ from agent_guard.graph.wire import answered, hide, is_masked, proposals, schema,
 from agent_guard.guarded import GuardedThread
 from agent_guard.masking.tripwire import leaks
 from agent_guard.tool import Tool
-from agent_guard.types import Code, ToolCall
+from agent_guard.types import Code, Origin, ToolCall
 from agent_guard.vault import ThreadVault
 
 __all__ = ["WORDS", "ModelTurn", "Said", "Shown", "Stop", "check_region", "leak"]
@@ -184,10 +184,15 @@ class ModelTurn:
             return message
         source = f"message {message.id or ''}".strip()
         if message.type == "human":
-            masked = thread.observe(message.text, origin="user", source=source, masked=True, once=True)
+            # LangChain's summary of a conversation comes as a person's words, and repeats what anybody wrote
+            origin: Origin = "untrusted" if "lc_source" in message.additional_kwargs else "user"
+            masked = thread.observe(message.text, origin=origin, source=source, masked=True, once=True)
             return message.model_copy(update={"content": masked})
-        plain = message.model_copy(update={"content": message.text, "artifact": None} if message.type == "tool" else {})
-        return hide(plain, lambda text: thread.observe(text, origin="untrusted", source=source, masked=True, once=True))
+        tool = message.type == "tool"  # outside text: a pseudonym in it was typed by somebody
+        plain = message.model_copy(update={"content": message.text, "artifact": None} if tool else {})
+        return hide(
+            plain, lambda text: thread.observe(text, origin="untrusted", source=source, masked=not tool, once=True)
+        )
 
 
 def leak(shown: Sequence[BaseMessage], vault: ThreadVault) -> str | None:

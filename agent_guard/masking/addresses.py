@@ -33,15 +33,22 @@ _RUSSIAN = re.compile(
     rf"(?:{_RU_INDEX},?\s{{1,2}})?(?:{_RU_REGION},?\s{{1,2}})?(?:{_RU_TOWN},?\s{{1,2}})?(?:{_RU_STREET})(?:{_RU_HOUSE})?"
     rf"(?:,?\s{{1,2}}{_RU_TOWN})?(?:,?\s{{1,2}}{_RU_INDEX})?"
     rf"|{_RU_INDEX},\s{{1,2}}(?:{_RU_REGION},?\s{{1,2}})?{_RU_TOWN}"
-    rf"|(?<!\w)(?:г\.|город[ае]?\b|аул\b|пос\.|"
-    rf"пгт\.?)\s?[А-ЯЁӘІҢҒҮҰҚӨҺ][\w-]+(?:{_RU_HOUSE.replace(' ?(?:д', ' (?:д')})?"
+    rf"|(?<!\w)(?:г\.|(?P<word>город[ае]?\b|аул\b)|пос\.|"
+    rf"пгт\.?)\s?(?P<town>[А-ЯЁӘІҢҒҮҰҚӨҺ][\w-]+)(?P<house>{_RU_HOUSE.replace(' ?(?:д', ' (?:д')})?"
 )
-_PL_NAME = r"(?:(?:[A-ZĄĆĘŁŃÓŚŹŻ]|\d{1,2} )[\w.-]*(?: (?:i |w |nad )?[A-ZĄĆĘŁŃÓŚŹŻ][\w.-]*){0,3})"
+# Streets are named after people with a rank or an office.
+_PL_RANK = r"(?:(?:abp|bł|bp|dr|gen|hr|kard|kpt|ks|marsz|mjr|płk|por|ppłk|prof|rtm|św)\. ?)?"
+_PL_NAME = rf"(?:{_PL_RANK}(?:[A-ZĄĆĘŁŃÓŚŹŻ]|\d{{1,2}} )[\w.-]*(?: (?:i |w |nad )?[A-ZĄĆĘŁŃÓŚŹŻ][\w.-]*){{0,3}})"
 _PL_TOWN = r"\d{2}-\d{3} [A-ZĄĆĘŁŃÓŚŹŻ]\w+(?:[ -](?:nad )?[A-ZĄĆĘŁŃÓŚŹŻ]\w+){0,2}"
 _POLISH = re.compile(
     rf"(?<!\w)(?:[Uu]l|[Aa]l|[Pp]l|[Oo]s|[Uu]lic[ay]|[Aa]lej[ai]|[Pp]lac[u]?|[Oo]siedl[eu])(?:\. ?| ){_PL_NAME}"
     rf"(?: \d+[a-zA-Z]?(?: ?/ ?\d+[a-zA-Z]?)?(?:,? ?(?:m|lok|kl|p)\.? ?\d+)*)(?:,?\s{{1,2}}{_PL_TOWN})?"
     rf"|(?<![\w-]){_PL_TOWN}"
+)
+# Without a house: abbreviated as part of the name, spelled out as a word of the sentence.
+_PL_STREET = re.compile(
+    r"(?<![\w.@-])(?:(?:[Uu]l|(?<!et )[Aa]l|[Pp]l|[Oo]s)\. ?|(?P<word>(?:ulic[aąęy]|alei|alej[aąę]|placu|osiedl[eu]) ))"
+    rf"(?P<name>{_PL_RANK}(?:[A-ZĄĆĘŁŃÓŚŹŻ]\. ?)?[A-ZĄĆĘŁŃÓŚŹŻ][^\W\d_]+(?:[ -](?:i )?[A-ZĄĆĘŁŃÓŚŹŻ][^\W\d_]+){{0,2}})"
 )
 _EN_TYPE = (
     "Street|St|Road|Rd|Avenue|Ave|Av|Lane|Ln|Drive|Dr|Court|Ct|Boulevard|Blvd|Way|Place|Pl|Square|Sq|Terrace|Ter|Close|Crescent|Cres|Parkway|"
@@ -75,7 +82,13 @@ def find_addresses(text: str) -> Iterator[Span]:
     numbered = bool(_STREET_NUMBER.search(text))
     if _CYRILLIC.search(text):
         for found in _RUSSIAN.finditer(text):
-            yield Span(start=found.start(), end=found.end(), type="LOCATION", score=0.9, source="address")
+            # `городе` before a bare name is a word of the sentence, not of the name
+            start = found.start("town") if found["word"] and not found["house"] else found.start()
+            yield Span(start=start, end=found.end(), type="LOCATION", score=0.9, source="address")
+    else:
+        for found in _PL_STREET.finditer(text):
+            start = found.start("name" if found["word"] else 0)
+            yield Span(start=start, end=found.end(), type="LOCATION", score=0.9, source="address")
     if numbered:
         for pattern in (_POLISH, _ENGLISH):
             for found in pattern.finditer(text):

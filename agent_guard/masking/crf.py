@@ -51,17 +51,25 @@ def open_tagger(path: str, language: str) -> Any:
     return tagger
 
 
-def likely(tagger: Any, labels: Sequence[str], least: float) -> list[str]:
+def likely(
+    tagger: Any,
+    labels: Sequence[str],
+    least: float,
+    kinds: Sequence[str] = _MISSED,
+    among: Sequence[bool] | None = None,
+) -> list[str]:
     """The labels, and for each word that the best sequence leaves out the person or place that it may be.
 
     Args:
         tagger: which has just labelled these words.
         least: how likely it must be, 0 to 1.
+        kinds: what may have been left out.
+        among: for each word whether it is asked about; None asks about all.
     """
     found = list(labels)
     for place, label in enumerate(labels):
-        if label == "O":
-            chances = {k: tagger.marginal(f"B-{k}", place) + tagger.marginal(f"I-{k}", place) for k in _MISSED}
+        if label == "O" and (among is None or among[place]):
+            chances = {k: tagger.marginal(f"B-{k}", place) + tagger.marginal(f"I-{k}", place) for k in kinds}
             kind = max(chances, key=chances.__getitem__)
             if chances[kind] >= least:
                 found[place] = f"I-{kind}"

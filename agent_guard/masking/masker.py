@@ -180,6 +180,7 @@ class Masker:
 
         def named(key: str) -> str:
             # a mapping by person has people for keys
+            key = defuse(key)
             return key if key.isidentifier() and key.isascii() else self.mask(key, vault, origin, source)
 
         def walk(value: JSON, path: str, key: str, above: str | None) -> JSON:
@@ -312,7 +313,9 @@ class Masker:
     def _tokens(self, text: str, spans: Sequence[Span], vault: Pseudonyms, origin: Origin, source: str) -> list[str]:
         """One pseudonym for each span. A short form waits for the full name that the same text gives later."""
         done: dict[int, str] = {}
-        names = {i: parse_name(text[s.start : s.end]) for i, s in enumerate(spans) if s.type == "PERSON"}
+        # each name once: a text may say one of them thousands of times
+        first = {text[s.start : s.end]: i for i, s in reversed([*enumerate(spans)]) if s.type == "PERSON"}
+        names = {i: parse_name(name) for name, i in sorted(first.items(), key=lambda item: item[1])}
         for i, span in enumerate(spans):
             if i in names:
                 longer = [j for j in names if len(names[j]) > len(names[i]) and compare(names[i], names[j]) == "part"]

@@ -108,8 +108,9 @@ class NameFinder:
                 if has_kazakh(line[0]):
                     whole = is_kazakh(line[0])
                     for span in self._kazakh.find(line[0]):
-                        # in a Russian line with a Kazakh name the places are slovnet's
-                        if whole or span.type == "PERSON":
+                        name = line[0][span.start : span.end]
+                        # in a Russian line with a Kazakh name the places and single Russian words are slovnet's
+                        if whole or (span.type == "PERSON" and (has_kazakh(name) or " " in name)):
                             yield replace(span, start=span.start + line.start(), end=span.end + line.start())
             yield from find_kazakh(text)
         if self._english and language == "en":

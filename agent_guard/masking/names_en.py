@@ -7,6 +7,7 @@ vectors, no pipeline, one thread.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -25,6 +26,16 @@ __all__ = ["EnglishNames"]
 _MODELS = Path(__file__).parent / "models"
 
 log = logging.getLogger("agent_guard")
+
+_MAYBE = 0.4
+"""How likely a capitalised word must be a person to be taken for one where the best sequence of labels has nothing."""
+
+# Whoever is thanked or answered is spoken to by the first name: `Sure, Emily!`
+_SPOKEN_TO = re.compile(
+    r"\b(?:agreed|good|great|no|no problem|of course|ok|okay|perfect|sorry|sure|thanks|thank you|yes|"
+    r"you['’]re welcome),[ \t]+(?P<name>[A-Z][^\W\d_]+)(?=[!.?,])",
+    re.IGNORECASE,
+)
 
 
 class EnglishNames:
@@ -70,8 +81,15 @@ class EnglishNames:
             labels = self._tagger.tag(rows)
             if self._eager:
                 labels = likely(self._tagger, labels, LEAST)
+            else:
+                labels = likely(self._tagger, labels, _MAYBE, ("PER",), [token[0][0].isupper() for token in found])
         table = self._classes
         yield from find_lower(text, partial(_is_first, table), partial(_is_last, table))
+        for spoken in _SPOKEN_TO.finditer(text):
+            name = spoken["name"]
+            if name[0].isupper() and is_name_like(name) and not {"A", "B", "C"}.isdisjoint(table.get(name.lower(), "")):
+                start, end = spoken.span("name")
+                yield Span(start=start, end=end, type="PERSON", score=0.7, source="cue")
         for first, last, kind in runs(text, found, labels):
             words = [token[0] for token in found[first:last]]
             if kind in SPAN_TYPES and _plausible(kind, words):

@@ -141,9 +141,13 @@ class KazakhNames:
             labels = self._tagger.tag(rows)
             if self._eager:
                 labels = likely(self._tagger, labels, LEAST)
+        # who writes some capitals writes those of names
+        typed = any(map(str.isupper, text))
         for begin, end_of, kind in runs(text, found, labels):
             first, last = _capitals(found, begin, end_of) if kind == "PER" else (begin, end_of)
             pieces = [token[0] for token in found[first:last]]
+            if kind == "PER" and typed and not any(piece[0].isupper() for piece in pieces):
+                continue
             if kind in SPAN_TYPES and (len(pieces) > 1 or (len(pieces[0]) > 1 and is_name_like(pieces[0]))):
                 start, end = found[first].start(), found[last - 1].end()
                 yield Span(start=start, end=end, type=SPAN_TYPES[kind], score=0.75, source="crf")

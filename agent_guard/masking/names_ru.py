@@ -40,6 +40,7 @@ _COMPANY = re.compile(
     r"(?<!\w)(?:(?:ТОО|ООО|АО|ОАО|ЗАО|ПАО|НАО|РАО|ЖШС|АҚ)\s?[«\"“]?|(?:компани[яиюей]{1,2}|фирм[аеуы]|магазин[ае]?)\s?[«\"“])$"
 )
 _COMPANY_AFTER = re.compile(r"[ »\"”]{1,2}(?:Лтд|Групп|и партн[её]ры|и [Кк][°о]|и сыновья)(?!\w)")
+_COMPANY_LAST = re.compile(r"\w[ -](?:Лтд|Групп|Инк)$")
 
 
 # `г.` is left out: it means a gentleman as often as a town.
@@ -50,7 +51,11 @@ def _instead_of_person(line: str, start: int, end: int) -> str:
     """What a person found by the network is, by what stands around the name."""
     if _VILLAGE.search(line, max(0, start - 6), start):
         return "LOC"
-    company = _COMPANY.search(line, max(0, start - 24), start) or _COMPANY_AFTER.match(line, end)
+    company = (
+        _COMPANY.search(line, max(0, start - 24), start)
+        or _COMPANY_AFTER.match(line, end)
+        or _COMPANY_LAST.search(line[start:end])
+    )
     return "ORG" if company else "PER"
 
 

@@ -54,9 +54,9 @@ _SHORTEST = 7
 _EXTENSION = r"(?:\s?(?:x|ext\.?|extension|доб\.?|вн\.?|wew\.?)\s?\d{1,6}\b)?"
 _GAP = r"[ .\-–‑/]{1,2}"
 
-# A bracket or a plus is proof of intent; the country decides nothing.
+# A bracket or a plus is proof of intent; the country decides nothing. No country's code begins with 0 (ITU-T E.164).
 _STRONG = re.compile(
-    rf"(?<![\w+.])(?:\+|00 ?)\(?\d(?:[ .\-–‑/()]{{0,2}}\d){{6,14}}{_EXTENSION}(?!\d)"
+    rf"(?<![\w+.])(?:\+\(?\d|00 ?\(?[1-9])(?:[ .\-–‑/()]{{0,2}}\d){{6,14}}{_EXTENSION}(?!\d)"
     rf"|(?<![\w.])(?:[1-9]\d{{0,2}}{_GAP})?\(0?\d{{2,5}}\)(?:[ .\-–‑/]{{0,2}}\d){{5,8}}{_EXTENSION}(?!\d)"
     rf"|(?<![\w.])[78][ .\-–‑]?\(?\d{{3}}\)?(?:[ .\-–‑]{{0,2}}\d){{7}}{_EXTENSION}(?!\d)"
 )
@@ -109,10 +109,10 @@ def find_international(text: str, windows: Windows) -> Iterator[Span]:
     for found in _matches(_STRONG, text, windows):
         value = found[0]
         digits = "".join(filter(str.isdecimal, value))
-        international = value[0] == "+" or value.startswith("00")
-        if international:
+        if value[0] == "+":
             refused = bool(_MONEY_AFTER.match(text, found.end()))
-        elif "(" in value or _RU_KZ.fullmatch(digits[:11]):
+        elif value.startswith("00") or "(" in value or _RU_KZ.fullmatch(digits[:11]):
+            # ids begin with two zeros as well: those of Kazakhstan with the year of birth
             refused = _around_forbids(text, found.start(), found.end())
         else:
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -63,15 +64,26 @@ def resolve(text: str, spans: Iterable[Span]) -> list[Span]:
     The stronger span keeps its borders, so that its value stays a value; what the weaker one covers beyond it becomes
     a span of its own. Spans are never joined: joined neighbours of one type would be one pseudonym for two people.
     """
-    chosen: list[Span] = []
+    chosen: list[Span] = []  # sorted, and none overlaps another: a text of thousands of names is no work of hours
     for span in sorted(spans, key=_order):
-        clashes = [(other.start, other.end) for other in chosen if other.start < span.end and span.start < other.end]
-        if not clashes:
-            chosen.append(span)
-            continue
-        pieces = carve(text, [span], sorted(clashes))
-        if span.type in _FORMS:
+        clashes = _overlapping(chosen, span)
+        pieces = carve(text, [span], clashes) if clashes else [span]
+        if clashes and span.type in _FORMS:
             # The rest of a number is still digits of it; a rest of one sign says nothing.
             pieces = [piece for piece in pieces if piece.end - piece.start > 1]
-        chosen.extend(pieces)
-    return sorted(chosen, key=lambda span: span.start)
+        for piece in pieces:
+            insort(chosen, piece, key=_start)
+    return chosen
+
+
+def _overlapping(chosen: Sequence[Span], span: Span) -> list[tuple[int, int]]:
+    """The ranges of those of sorted spans, none of which overlaps another, that overlap this one; sorted."""
+    last = bisect_left(chosen, span.end, key=_start)
+    first = last
+    while first and chosen[first - 1].end > span.start:
+        first -= 1
+    return [(other.start, other.end) for other in chosen[first:last]]
+
+
+def _start(span: Span) -> int:
+    return span.start

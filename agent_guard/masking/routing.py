@@ -30,6 +30,9 @@ _ENGLISH_WORD = re.compile(
     re.IGNORECASE,
 )
 
+# An e-mail address or a link is in Latin letters whatever the language.
+_ADDRESS = re.compile(r"[\w.+-]{1,64}@[\w.-]+|https?://\S+")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Block:
@@ -42,6 +45,7 @@ class Block:
 
 def _of_line(line: str, hint: str | None, languages: Sequence[str]) -> str | None:
     if _CYRILLIC.search(line):
+        line = _ADDRESS.sub("", line) if "@" in line or "://" in line else line
         if len(_CYRILLIC.findall(line)) * 2 >= len(_LATIN.findall(line)):
             return "ru"
         return "en" if hint == "ru" or hint is None else hint

@@ -67,7 +67,8 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the labelled set {path} cannot be read: {type(error).__name__}") from None
+        why = "no UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror or type(error).__name__
+        raise ConfigError(f"the labelled set {path} cannot be read: {why}; give a file of JSON Lines") from None
     rows = []
     for number, line in enumerate(lines, 1):
         if not line.strip():

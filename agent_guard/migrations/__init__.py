@@ -34,7 +34,7 @@ def upgrade(store: Store, to: str = "head") -> None:
     from alembic.util import CommandError
 
     config = configuration()
-    with store.write(durable=True, locks=[SCHEMA]) as connection:
+    with store.write(durable=True, alone=True, locks=[SCHEMA]) as connection:
         if connection.dialect.name == "postgresql":  # a large table takes its time
             connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         config.attributes["connection"] = connection

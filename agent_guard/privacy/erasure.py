@@ -122,7 +122,7 @@ def _erased(
     for _ in range(_LOOKS):
         with store.read() as connection:
             opened = _threads(connection, seen)
-        with store.write(durable=True, locks=[*_locks(seen), *map(chain_lock, opened)]) as connection:
+        with store.write(durable=True, alone=True, locks=[*_locks(seen), *map(chain_lock, opened)]) as connection:
             if not set(_threads(connection, seen)) <= set(opened):
                 continue  # one was opened in between; whoever opens one needs the key's lock
             found = _allowed(connection, tenant, None if seen.thread else seen.party, seen.thread)

@@ -270,7 +270,7 @@ class _Run:
         locks = [chain_lock(name)]
         if party is not None:
             locks.append(data_key_lock(party_key_id(self._tenant, party)))  # whoever holds takes it
-        with self._store.write(durable=True, locks=locks) as connection:
+        with self._store.write(durable=True, locks=locks, alone=True) as connection:
             if party is not None and holds.of(connection, self._tenant, party):
                 return False
             if name == system_thread(self._tenant) and self._runs(connection, name, party) != list(runs):

@@ -64,9 +64,10 @@ def write(folder: Path, scenario: str, *, force: bool = False) -> list[Path]:
         more = f" and {len(there) - _NAMED} more" if len(there) > _NAMED else ""
         names = ", ".join(there[:_NAMED]) + more
         raise ConfigError(f"{folder} has {names} already; choose an empty folder, or replace with --force")
-    linked = [path for path in there if (folder / path).is_symlink()]
-    if linked:
-        raise ConfigError(f"{folder / linked[0]} is a link; what it leads to is not replaced, remove it first")
+    inside = sorted({folder / part for path in made for part in _parts(path.relative_to(folder))})
+    linked = next((path for path in inside if path.is_symlink()), None)
+    if linked is not None:
+        raise ConfigError(f"{linked} is a link; nothing is written to where it leads, remove it first")
     undo: list[tuple[Path, bytes | None]] = []
     try:
         for path, content in made.items():
@@ -82,6 +83,11 @@ def write(folder: Path, scenario: str, *, force: bool = False) -> list[Path]:
             "folder"
         ) from None
     return sorted(made)
+
+
+def _parts(path: Path) -> list[Path]:
+    """A file and the folders that it lies in, all relative."""
+    return [path, *path.parents[:-1]]
 
 
 def _make_folders(folder: Path, undo: list[tuple[Path, bytes | None]]) -> None:

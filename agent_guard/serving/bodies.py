@@ -32,6 +32,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid5
 
+from agent_guard.guarded import TEXT_MAX
 from agent_guard.serving.refused import Refused
 
 __all__ = [
@@ -43,7 +44,7 @@ BODY_MOST = 1_000_000
 """The largest body, in bytes: a text is at most 20,000 characters."""
 
 MESSAGES_MOST = 20
-"""Most new messages of one request."""
+"""Most new messages of one request, whose texts together are no longer than one may be."""
 
 _STREAMS = frozenset({"values", "updates", "messages", "messages-tuple", "custom"})
 _DROPPED = frozenset({"feedback_keys", "langsmith_tracer", "checkpoint_during", "durability"})
@@ -245,7 +246,7 @@ def _modes(value: Any) -> list[str]:
     modes = [] if value is None else [value] if isinstance(value, str) else value
     if not isinstance(modes, list):
         raise Refused(422, "refused", "stream_mode is a word or a list of words")
-    return [_word("stream_mode", mode, _STREAMS) for mode in modes]
+    return list(dict.fromkeys(_word("stream_mode", mode, _STREAMS) for mode in modes))
 
 
 def _page(given: dict[str, Any]) -> dict[str, Any]:
@@ -307,7 +308,7 @@ def _texts(value: Any, where: str) -> list[str]:
     messages = said if isinstance(said, list) else [said]
     if said is None or len(messages) > MESSAGES_MOST:
         raise Refused(422, "refused", f"{where} is {{'messages': [...]}} with 1 to {MESSAGES_MOST} new messages")
-    return [_text(message) for message in messages]
+    return _short([_text(message) for message in messages])
 
 
 def _text(message: Any) -> str:
@@ -326,3 +327,11 @@ def _text(message: Any) -> str:
     if len(texts) < len(found):
         raise Refused(422, "refused", "a message holds text: nothing else in it can be masked")
     return "\n".join(texts)
+
+
+def _short(texts: list[str]) -> list[str]:
+    """The texts, looked at before the first of them is kept."""
+    if (size := sum(map(len, texts))) > TEXT_MAX:
+        words = f"the new messages have {size} characters; at most {TEXT_MAX} are taken at once"
+        raise Refused(413, "text_too_long", words)
+    return texts

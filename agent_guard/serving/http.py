@@ -94,20 +94,24 @@ class GuardHTTP:
     async def _http(self, scope: Scope, receive: Take, send: Send) -> None:
         path = scope["path"].removeprefix(scope.get("root_path") or "")
         route, thread_id = match(scope["method"], path)
+        query = _query(scope, route)  # before anything is kept of the request
         if not route.known:
-            await self._app(_inner(scope, route, b""), _Body(receive, b""), send)
+            await self._app(_inner(scope, query, b""), _Body(receive, b""), send)
             return
         caller = await self._caller(scope)
         raw = await _body(receive)
         try:
             body, talk = await self._taken(scope, route, thread_id, caller, raw)
-            reply = reply_of(route.gives, send, self._found(caller), talk)
-        except AgentGuardError as error:
+        except Refused:
+            raise
+        except Exception as error:  # one that is not ours may repeat what was said, and the server would log it
             no = refused(error)
             if no.status >= 500:
-                log.warning("%s %s: %s: %s", route.method, route.form, type(error).__name__, error)
+                words = error if isinstance(error, AgentGuardError) else "its words may hold values"
+                log.warning("%s %s: %s: %s", route.method, route.form, type(error).__name__, words)
             raise no from None
-        await self._app(_inner(scope, route, body), _Body(receive, body), reply.send)
+        reply = reply_of(route.gives, send, self._found(caller), talk)
+        await self._app(_inner(scope, query, body), _Body(receive, body), reply)
 
     # ---- parts
 
@@ -118,6 +122,8 @@ class GuardHTTP:
             Refused: nobody who is known.
         """
         user = scope.get("user")
+        if [name.lower() for name, _ in scope["headers"]].count(b"authorization") > 1:
+            raise Refused(401, "unauthenticated", "send one authorization header: two may name two people")
         if user is None and self._identify is not None:
             given = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
             try:
@@ -209,17 +215,16 @@ class GuardHTTP:
             Refused: it does not.
         """
         path = f"{scope.get('root_path') or ''}/threads/{thread_id}"
-        asked = {**scope, "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b""}
         kept = Reply()
-        await self._app({**asked, "headers": _headers(scope, b"")}, _Body(None, b""), kept.send)
+        await self._app(_inner(scope, b"", b"", method="GET", path=path), _Body(None, b""), kept.send)
         if kept.status != 200:
             raise Refused(404, "thread_unknown", "there is no such thread")
         found = json.loads(kept.body)
         return found if isinstance(found, dict) else {}
 
 
-def _inner(scope: Scope, route: Route, body: bytes) -> Scope:
-    """The request as the server sees it.
+def _query(scope: Scope, route: Route) -> bytes:
+    """The query parameters that are passed on.
 
     Raises:
         Refused: a query parameter that is not on the route's list.
@@ -230,7 +235,15 @@ def _inner(scope: Scope, route: Route, body: bytes) -> Scope:
         if form is None or not form.fullmatch(value):
             open_ = ", ".join(sorted(route.query)) or "none"
             raise Refused(422, "refused", f"a query parameter is not open here, or has a wrong value; open: {open_}")
-    return {**scope, "query_string": urlencode(given).encode(), "headers": _headers(scope, body)}
+    return urlencode(given).encode()
+
+
+def _inner(scope: Scope, query: bytes, body: bytes, **changed: Any) -> Scope:
+    """The request as the server sees it, its path in the one spelling that was looked at: nothing behind the door reads
+    another from raw bytes.
+    """
+    made = {**scope, **changed, "query_string": query, "headers": _headers(scope, body)}
+    return made | {"raw_path": str(made["path"]).encode()}
 
 
 def _headers(scope: Scope, body: bytes) -> list[tuple[bytes, bytes]]:
@@ -258,11 +271,13 @@ async def _body(receive: Take) -> bytes:
     """The whole body.
 
     Raises:
-        Refused: it is too large; the rest is not read.
+        Refused: it is too large, or is cut off; the rest is not read.
     """
     parts, size = [], 0
     while True:
         message = await receive()
+        if message["type"] != "http.request":
+            raise Refused(400, "body_unreadable", "the client was gone before its request was whole")
         part = message.get("body", b"")
         parts.append(part)
         size += len(part)

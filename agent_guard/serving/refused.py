@@ -50,8 +50,8 @@ _ANSWERS = {
 }
 
 
-def refused(error: AgentGuardError) -> Refused:
-    """An error of the guard as a client is told of it; one whose words may name what only operators know says less."""
+def refused(error: Exception) -> Refused:
+    """An error as a client is told of it; one whose words may name values, or what only operators know, says less."""
     if isinstance(error, ApprovalError):
         status = _ANSWERS.get(Code(error.code), 403) if error.code in list(Code) else 403
         return Refused(status, error.code, str(error))

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-from agent_guard.errors import AgentGuardError
 from agent_guard.runtime.waits import aside
 from agent_guard.serving.conversation import Conversation
 from agent_guard.serving.refused import Refused
 from agent_guard.serving.restoring import Restorer
 from agent_guard.serving.routes import Gives
-from agent_guard.serving.sse import Event, Events
+from agent_guard.serving.sse import Events
 
 __all__ = ["Reply", "reply_of"]
 
@@ -37,13 +36,6 @@ class Reply:
             self.status = message["status"]
         elif message["type"] == "http.response.body":
             self.body += message.get("body", b"")
-
-
-class _Plain:
-    """An answer as it is."""
-
-    def __init__(self, send: Send) -> None:
-        self.send = send
 
 
 class _Whole:
@@ -70,43 +62,39 @@ class _Whole:
 
     def _changed(self) -> bytes:
         try:
-            return json.dumps(self._change(json.loads(self._body)), ensure_ascii=False).encode()
-        except AgentGuardError as error:
-            log.warning("an answer keeps its pseudonyms: %s", error)
+            return json.dumps(self._change(json.loads(self._body)), ensure_ascii=False).encode("utf-8", "replace")
+        except Exception as error:  # it is under way, and masked
+            log.warning("an answer goes out as the server gave it: %s", type(error).__name__)
             return self._body
 
 
 class _Stream:
     """An answer of events, each restored for itself."""
 
-    def __init__(self, send: Send, restorer: Restorer | None) -> None:
+    def __init__(self, send: Send, restorer: Restorer) -> None:
         self._send, self._restorer = send, restorer
         self._events, self._good = Events(), False
 
     async def send(self, message: Message) -> None:
         """ASGI's ``send``."""
         if message["type"] == "http.response.start":
-            self._good = 200 <= message["status"] < 300 and self._restorer is not None
+            self._good = 200 <= message["status"] < 300
             await self._send(_unsized(message))
-        elif message["type"] != "http.response.body" or not self._good or self._restorer is None:
+        elif message["type"] != "http.response.body" or not self._good:
             await self._send(message)
         else:
             more = bool(message.get("more_body"))
-            body = await aside(self._changed, self._restorer, message.get("body", b""), more)
+            body = await aside(self._changed, message.get("body", b""), more)
             if body or not more:
                 await self._send({**message, "body": body})
 
-    def _changed(self, restorer: Restorer, piece: bytes, more: bool) -> bytes:
-        out: list[Event] = []
-        for event in self._events.feed(piece):
-            out += _restored(event, restorer)
-        if not more:
-            out += _rest(restorer)
-        return b"".join(bytes(event) for event in out)
+    def _changed(self, piece: bytes, more: bool) -> bytes:
+        out = [bytes(event) for read in self._events.feed(piece) for event in self._restorer.event(read)]
+        return b"".join(out if more else [*out, *map(bytes, self._restorer.rest())])
 
 
-def reply_of(gives: Gives, send: Send, find: Find, talk: Conversation | None) -> Any:
-    """What takes an answer of this kind.
+def reply_of(gives: Gives, send: Send, find: Find, talk: Conversation | None) -> Send:
+    """ASGI's ``send`` for an answer of this kind.
 
     Args:
         find: the conversation of a thread's id as the caller may use it.
@@ -114,15 +102,14 @@ def reply_of(gives: Gives, send: Send, find: Find, talk: Conversation | None) ->
     """
     match gives:
         case "plain":
-            return _Plain(send)
+            return send
         case "run":
-            return _Whole(send, _without_kwargs)
+            return _Whole(send, _without_kwargs).send
         case "stream":
-            return _Stream(send, None if talk is None else Restorer(talk.thread, talk.reader))
-        case "thread" if talk is not None:
-            return _Whole(send, Restorer(talk.thread, talk.reader).value)
+            return send if talk is None else _Stream(send, Restorer(talk.thread, talk.reader)).send
         case "thread":
-            return _Whole(send, lambda value: _threads(value, find))
+            restored = None if talk is None else Restorer(talk.thread, talk.reader).value
+            return _Whole(send, restored or (lambda value: _threads(value, find))).send
 
 
 def _threads(value: Any, find: Find) -> Any:
@@ -147,22 +134,6 @@ def _without_kwargs(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_kwargs(item) for item in value]
     return {key: item for key, item in value.items() if key != "kwargs"} if isinstance(value, Mapping) else value
-
-
-def _restored(event: Event, restorer: Restorer) -> Iterable[Event]:
-    try:
-        return list(restorer.event(event))
-    except AgentGuardError as error:
-        log.warning("an event keeps its pseudonyms: %s", error)
-        return [event]
-
-
-def _rest(restorer: Restorer) -> Iterable[Event]:
-    try:
-        return list(restorer.rest())
-    except AgentGuardError as error:
-        log.warning("the end of a stream is lost: %s", error)
-        return []
 
 
 def _unsized(message: Message) -> Message:

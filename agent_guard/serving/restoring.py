@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agent_guard.guarded import GuardedThread
+from agent_guard.masking.streamed import Streamed
 from agent_guard.serving.sse import Event
 from agent_guard.types import Origin
 
@@ -14,12 +15,13 @@ __all__ = ["Restorer"]
 
 _KINDS = frozenset({"human", "ai", "tool"})
 _CHUNK = "AIMessageChunk"
-_BEGUN = re.compile(r"<[A-Z]{0,20}(?:_[0-9]{0,6})?\Z")
-"""A pseudonym that a later piece of the text may end."""
+
+log = logging.getLogger("agent_guard")
 
 
 class Restorer:
-    """One thread's answers for one reader. Interrupts stay masked: what a question shows is the policy's to say.
+    """One answer for one reader. Interrupts stay masked: what a question shows is the policy's to say. Where a value
+    cannot be put back the answer goes out with its pseudonyms from there on; nothing is raised.
 
     Args:
         reader: as in :meth:`GuardedThread.restore`; None changes nothing.
@@ -27,14 +29,12 @@ class Restorer:
 
     def __init__(self, thread: GuardedThread, reader: Origin | None) -> None:
         self._thread, self._reader = thread, reader
-        self._held: dict[str, tuple[Event, str]] = {}
+        self._pieces: dict[str, tuple[Event, Streamed]] = {}
+        self._known: dict[str, str] = {}
+        self._broken = False
 
     def value(self, value: Any) -> Any:
-        """A copy with the values put back in every message.
-
-        Raises:
-            StoreError: the vault cannot be read.
-        """
+        """A copy with the values put back in every message."""
         if self._reader is None:
             return value
         if isinstance(value, Mapping):
@@ -46,31 +46,27 @@ class Restorer:
     def event(self, event: Event) -> Iterator[Event]:
         """An event of a stream. A message that comes in pieces is passed on up to where a pseudonym may have begun;
         the rest follows with its next piece, or at the stream's end.
-
-        Raises:
-            StoreError: the vault cannot be read.
         """
-        piece = event.data[0] if event.name.partition("|")[0] == "messages" and isinstance(event.data, list) else None
-        if self._reader is None or not isinstance(piece, Mapping) or piece.get("type") != _CHUNK:
+        self._known.clear()  # what was erased meanwhile is put back no more
+        content = _piece_of(event)
+        if self._reader is None or content is None:
             if event.name in ("end", "error"):
                 yield from self.rest()
             yield event.with_data(self.value(event.data))
-        elif isinstance(piece.get("content"), str):
-            key = str(piece.get("id"))
-            text = self._held.pop(key, (event, ""))[1] + piece["content"]
-            begun = _BEGUN.search(text)
-            if begun is not None:
-                self._held[key] = (event, text[begun.start() :])
-                text = text[: begun.start()]
-            yield _piece(event, self._back(text))
+        elif isinstance(content, str):
+            key = str(event.data[0].get("id"))
+            text = self._pieces[key][1] if key in self._pieces else Streamed(self._back)
+            self._pieces[key] = (event, text)
+            yield _with_content(event, text.feed(content))
         else:
             yield event  # a piece of no plain text stays masked
 
     def rest(self) -> Iterator[Event]:
         """What is still held back of messages that came in pieces."""
-        held, self._held = self._held, {}
-        for event, text in held.values():
-            yield _piece(event, self._back(text))
+        pieces, self._pieces = self._pieces, {}
+        for event, text in pieces.values():
+            if text.held:
+                yield _with_content(event, text.end())
 
     # ---- parts
 
@@ -82,12 +78,32 @@ class Restorer:
 
     def _back(self, value: Any) -> Any:
         if isinstance(value, str):
-            return self._thread.restore(value, reader=self._reader)
+            if value not in self._known:  # a history says the same again and again
+                self._known[value] = self._restored(value)
+            return self._known[value]
         if isinstance(value, Mapping):
             return {key: self._back(item) for key, item in value.items()}
         return [self._back(item) for item in value] if isinstance(value, list) else value
 
+    def _restored(self, text: str) -> str:
+        if self._broken:  # the database is not asked for each text of an answer
+            return text
+        try:
+            return self._thread.restore(text, reader=self._reader)
+        except Exception as error:  # the answer is under way, and masked
+            log.warning("an answer keeps its pseudonyms: %s", type(error).__name__)
+            self._broken = True
+            return text
 
-def _piece(event: Event, text: str) -> Event:
+
+def _piece_of(event: Event) -> Any:
+    """The content of a message's piece; None where the event is something else."""
+    if event.name.partition("|")[0] != "messages" or not isinstance(event.data, list) or not event.data:
+        return None
+    piece = event.data[0]
+    return piece.get("content") if isinstance(piece, Mapping) and piece.get("type") == _CHUNK else None
+
+
+def _with_content(event: Event, text: str) -> Event:
     message, *others = event.data
     return event.with_data([{**message, "content": text}, *others])

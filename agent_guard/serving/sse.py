@@ -39,7 +39,7 @@ class Event:
         named = f"event: {self.name}\r\n" if self.name else ""
         numbered = "" if self.id is None else f"id: {self.id}\r\n"
         data = json.dumps(self.data, ensure_ascii=False, separators=(",", ":"))
-        return f"{named}data: {data}\r\n{numbered}\r\n".encode()
+        return f"{named}data: {data}\r\n{numbered}\r\n".encode("utf-8", "replace")
 
 
 class Events:
@@ -80,6 +80,6 @@ def _event(lines: list[bytes]) -> Event:
     data = "\n".join(fields.get("data", []))
     try:
         read = json.loads(data) if data else None
-    except ValueError:
+    except (ValueError, RecursionError):
         read = data  # it is masked, and stays so
     return Event(name="".join(fields.get("event", [])[-1:]), data=read, id=fields["id"][-1] if "id" in fields else None)

@@ -35,6 +35,7 @@ def test_run_reads_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_approvals_are_listed_shown_and_approved(folder: Path) -> None:
     """The waiting question is listed, shown with its diff, approved by a permitted person, and the task is made once."""
     listed = rows(invoke("approvals", "list", "--json"))
+    assert listed[0]["id"] in invoke("approvals", "list").stdout  # whole, in a terminal of 80 columns
     assert [row["tool"] for row in listed] == ["crm.create_task"]
     approval = listed[0]["id"]
     shown = invoke("approvals", "show", approval)
@@ -158,7 +159,7 @@ def test_db_status_and_upgrade(folder: Path) -> None:
         ("environment: test\n", ["status"], "environment"),
         ("databse: x\n", ["status"], "databse: is no setting"),
         ("- 1\n", ["status"], "not a mapping"),
-        ("a: [\n", ["status"], "cannot be read"),
+        ("environment: dev\npeople: [\n", ["status"], r"guard\.yaml, line 3: not YAML: "),
         ("database: nope\n", ["status"], "not a database url"),
         ("database: sqlite:///absent.db\n", ["status"], "there is no database"),
         ("environment: prod\n", ["approvals", "approve", "x", "--as", "boss"], "dev only"),
@@ -218,6 +219,32 @@ def test_the_demo_refuses_a_configuration_that_is_not_its_own(tmp_path: Path, mo
     (tmp_path / ".agent_guard" / "guard.yaml").write_text("environment: prod\n", encoding="utf-8")
     with pytest.raises(AgentGuardError, match="not the demo's"):
         invoke("demo")
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo names the folder and says what to do."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".agent_guard").write_bytes(b"in the way")
+    with pytest.raises(AgentGuardError, match=r"demo cannot be written .*; run the demo in a folder"):
+        invoke("demo")
+
+
+def test_a_misspelled_sample_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The former demo's databases are replaced only where the new one can begin."""
+    monkeypatch.chdir(tmp_path)
+    former = tmp_path / ".agent_guard" / "demo" / "guard.db"
+    former.parent.mkdir(parents=True)
+    former.write_bytes(b"kept")
+    with pytest.raises(AgentGuardError, match=r"there is no sample 'en_nothing'; there is: .*en_personal_data"):
+        invoke("demo", "--sample", "en_nothing")
+    assert former.read_bytes() == b"kept"
+
+
+def test_the_wrong_folder_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a guard.yaml the defaults count, and an error that comes of them says so."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(AgentGuardError, match=r"(?s)AGENT_GUARD_MASTER_KEY.*No guard\.yaml.*right one"):
+        invoke("approvals", "list")
 
 
 @pytest.mark.req("A13", "B8")

@@ -100,7 +100,8 @@ def test_a_typed_pseudonym_is_harmless() -> None:
     [
         (["--json-in", "{"], {}, "no JSON near line 1"),
         (["-"], {"input": b"\xff\xfe"}, "must be UTF-8 text"),
-        (["eval", "nothing.jsonl"], {}, "nothing.jsonl cannot be read"),
+        (["letter.txt"], {}, "there is no file 'letter.txt'"),
+        (["eval", "nothing.jsonl"], {}, "nothing.jsonl cannot be read: No such file"),
         (["eval", "."], {}, r"holds no \*.jsonl"),
     ],
 )

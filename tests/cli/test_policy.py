@@ -238,6 +238,7 @@ def test_a_recorded_decision_is_explained(paused: Path) -> None:
         (("crm.read_deal", "--as", "nobody"), "add them under 'people'"),
         (("crm.read_deal", "--thread", "t1"), "no database"),
         (("crm.read_deal", "--as", "rep", "--scenario", "other"), "no scenario"),
+        (("crm.reed_deal", "--as", "rep"), "named by no scenario's policy"),
     ],
 )
 def test_a_wrong_question_is_refused(folder: Path, words: tuple[str, ...], message: str) -> None:

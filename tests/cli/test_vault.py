@@ -116,6 +116,8 @@ def test_the_master_key_is_changed(office: Path) -> None:
     before = (office / "guard.db.key").read_text(encoding="ascii")
     (counted,) = rows(invoke("vault", "rotate", "--reason", "yearly", "--dry-run", "--json"))
     assert counted["dry_run"] and counted["renewed"] == 0  # with the present key there is nothing to do
+    told = invoke("vault", "rotate", "--reason", "yearly", "--dry-run").stdout
+    assert "No new master key waits" in told and f"{counted['keys']} data keys are wrapped anew" in told
     assert (office / "guard.db.key").read_text(encoding="ascii") == before
     done = invoke("vault", "rotate", "--reason", "yearly")
     assert f"{counted['keys']} of {counted['keys']} data keys are wrapped anew" in done.stdout

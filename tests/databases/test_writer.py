@@ -30,27 +30,27 @@ def store(file):
 class Crowd:
     """Writers who all wait for their turn while one writes, each a thread of its own."""
 
-    def __init__(self, store: Store, bodies, *, durable=True):
-        self.store, self.bodies, self.durable = store, bodies, durable
+    def __init__(self, store: Store, bodies, *, durable=True, alone=False):
+        self.store, self.bodies, self.durable, self.alone = store, bodies, durable, alone
         self.errors = [None] * len(bodies)
 
     def _one(self, n):
         try:
-            with self.store.write(locks=["test"], durable=self.durable) as connection:
+            with self.store.write(locks=["test"], durable=self.durable, alone=self.alone) as connection:
                 self.bodies[n](connection)
         except Exception as error:
             self.errors[n] = error
 
-    def meanwhile(self, first=lambda _: None, last=lambda: None):
+    def meanwhile(self, first=lambda _: None, last=lambda: None, *, alone=False):
         """Writes once, and lets the others in when all of them stand in line; ``last`` happens then."""
         writer = self.store._database._writer
         threads = [threading.Thread(target=self._one, args=(n,)) for n in range(len(self.bodies))]
         try:
-            with self.store.write(locks=["test"], durable=True) as connection:
+            with self.store.write(locks=["test"], durable=True, alone=alone) as connection:
                 first(connection)
                 for thread in threads:
                     thread.start()
-                while writer._waiting < len(threads):
+                while len(writer._waiting) < len(threads):
                     threading.Event().wait(0.001)
                 last()
         finally:
@@ -70,14 +70,13 @@ def adds(scope):
 def commits(store, monkeypatch):
     """Counts the commits of the store's writer."""
     writer, counted = store._database._writer, []
-    commit = writer._commit
+    commit = writer._settle
 
-    def counting():
-        if writer._batch is not None:
-            counted.append(writer._batch.members)
-        commit()
+    def counting(batch):
+        counted.append(batch.members)
+        commit(batch)
 
-    monkeypatch.setattr(writer, "_commit", counting)
+    monkeypatch.setattr(writer, "_settle", counting)
     return counted
 
 
@@ -199,8 +198,8 @@ def test_nobody_waits_for_one_who_never_comes(store, monkeypatch):
     monkeypatch.setattr("agent_guard.databases.writer.UNATTENDED_S", 0.01)
     with store.write(locks=["test"]) as connection:
         connection.execute(INSERT, flag("tool:x"))
-        writer._waiting += 1  # somebody stands in line ...
-        threading.Timer(0.03, lambda: setattr(writer, "_waiting", 0)).start()  # ... and walks away
+        writer._waiting.add("somebody")  # stands in line ...
+        threading.Timer(0.03, writer._waiting.clear).start()  # ... and walks away
     assert scopes(store) == {"*", "tool:x"}
 
 
@@ -209,5 +208,94 @@ def test_many_threads_all_write(store):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: Crowd(store, [adds(f"tool:{n}")], durable=n % 3 == 0)._one(0), range(100)))
     assert len(scopes(store)) == 101
-    assert not store._database._writer._busy
+    assert not store._database._writer._turn
     assert store._database._writer._batch is None
+
+
+def test_a_long_write_shares_its_transaction_with_nobody(store, monkeypatch):
+    """Whoever wrote before one that takes long is told before it begins, and whoever stands behind it joins no part."""
+    counted = commits(store, monkeypatch)
+    monkeypatch.setattr("agent_guard.databases.writer.BATCH_S", 60.0)
+
+    def long(connection):
+        connection.execute(INSERT, flag("tool:long"))
+        assert counted == [1]
+
+    crowd = Crowd(store, [long], alone=True)
+    assert crowd.meanwhile(adds("tool:first")) == [None]
+    crowd = Crowd(store, [adds("tool:behind")])
+    assert crowd.meanwhile(adds("tool:longer"), alone=True) == [None]
+    assert counted == [1, 1, 1, 1]
+    assert scopes(store) == {"*", "tool:first", "tool:long", "tool:longer", "tool:behind"}
+
+
+def test_a_write_inside_a_write_is_refused_at_once(store):
+    """It would wait for itself, and hold up everybody else meanwhile; the outer one can still be kept."""
+    with store.write(locks=["test"]) as connection:
+        with pytest.raises(RuntimeError, match="inside another write"), store.write(locks=["test"]):
+            pass
+        connection.execute(INSERT, flag("tool:outer"))
+    assert scopes(store) == {"*", "tool:outer"}
+
+
+def test_what_sqlite_undid_unnoticed_is_no_success(store):
+    """A body that swallows the error with which SQLite gave its transaction up is told that nothing stands, and whoever
+    waits behind it begins another transaction.
+    """
+    crowd = Crowd(store, [adds("tool:0")])
+
+    def swallows(connection):
+        connection.execute(INSERT, flag("tool:lost"))
+        connection.exec_driver_sql("ROLLBACK")
+
+    with pytest.raises(StoreError, match=r"given up.*try again"):
+        crowd.meanwhile(swallows)
+    assert crowd.errors == [None]
+    assert scopes(store) == {"*", "tool:0"}
+
+
+def test_the_words_of_one_are_not_told_to_the_others(store):
+    """Whoever loses a transaction by another's failure hears the driver's words or none: a body's may hold values."""
+
+    def gives_up(connection):
+        connection.exec_driver_sql("ROLLBACK")
+        raise ValueError("Anna Kowalska")
+
+    crowd = Crowd(store, [gives_up])
+    with pytest.raises(StoreError, match="a write in it failed"):
+        crowd.meanwhile(adds("tool:first"))
+    assert scopes(store) == {"*"}
+
+
+def test_a_forked_child_does_not_end_what_its_parent_began(store):
+    """In the copy of a writer nothing is committed and nothing undone."""
+    writer = store._database._writer
+    with pytest.raises(RuntimeError, match="forked"), writer.writing(durable=True) as connection:
+        connection.execute(INSERT, flag("tool:parents"))
+        batch = writer._batch
+        writer.forked()
+    assert connection.connection.driver_connection.in_transaction
+    assert not batch.over.is_set()
+    writer._parents = False  # the parent ends it
+    writer._end()
+    assert scopes(store) == {"*"}
+
+
+def test_a_forked_child_keeps_no_readers_connection_of_its_parent(store):
+    """What was being read with at the fork is read with no more."""
+    with store.read() as connection:
+        store._database.forked()
+    assert connection not in store._database._idle
+    assert scopes(store) == {"*"}
+
+
+def test_a_database_in_memory_refuses_to_be_read_inside_a_write():
+    """There is one connection: what was read would end the transaction, and half of it would stand."""
+    with opened("sqlite://") as store:
+        with pytest.raises(ZeroDivisionError), store.write(locks=["test"]) as connection:
+            connection.execute(INSERT, flag("tool:a"))
+            with pytest.raises(RuntimeError, match="in memory"), store.read():
+                pass
+            connection.execute(INSERT, flag("tool:b"))
+            1 / 0
+        assert scopes(store) == {"*"}

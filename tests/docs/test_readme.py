@@ -48,7 +48,7 @@ def test_commands_run(tmp_path: Path) -> None:
     commands = ["agent-guard demo", *(line for block in _blocks("bash") for line in block.splitlines() if line)]
     assert len(commands) >= 8
     for command in commands:
-        words = shlex.split(command)
+        words = shlex.split(command, comments=True)
         assert words[0] == "agent-guard"
         done = subprocess.run(
             [sys.executable, "-m", "agent_guard.cli", *words[1:]],

@@ -418,6 +418,17 @@ def test_what_was_opened_in_a_scenario_stays_there(shop: Shop) -> None:
 
 
 @pytest.mark.req("A1")
+def test_a_desk_widens_no_scope(shop: Shop) -> None:
+    """A host that opened the thread with no tool at all is not overruled by a route."""
+    gateway = shop.gateway()
+    gateway.open(shop.world.sdr, thread_id="t1", scenario="desk", scope=set())
+    with pytest.raises(ConfigError, match="cannot be sent"):
+        _send(gateway, "tasks")
+    row = gateway.thread_row("t1")
+    assert (row.scenario, row.scope, row.via) == ("desk", (), None)
+
+
+@pytest.mark.req("A1")
 def test_a_scope_is_inside_the_policy_it_leads_to(shop: Shop) -> None:
     """A scope that names another tool is refused, and the thread is not moved."""
     gateway = shop.gateway()

@@ -17,6 +17,8 @@ def persons(masker, text, lang=None):
         ("Please call Priya Raman back before noon.", ["Priya Raman"]),
         ("Meeting with Zbigniew Wolski and Laura Hughes on Friday", ["Zbigniew Wolski", "Laura Hughes"]),
         ("Contact: O'Neill, Siobhan", None),
+        ("Nobody saw Ravindra leave.", ["Ravindra"]),
+        ("ok. Of course, Sarah! I would not miss it.", ["Sarah"]),
         ("Меня зовут Айгерим Сатыбалдиева.", ["Айгерим Сатыбалдиева"]),
         ("меня зовут айгерим сатыбалдиева", ["айгерим сатыбалдиева"]),
         ("Передайте Ивану Петрову, что договор готов.", ["Ивану Петрову"]),
@@ -35,6 +37,8 @@ def persons(masker, text, lang=None):
         ("Umowę podpisał Mike Thompson z Londynu.", ["Mike Thompson"]),
         ("Бұл туралы Ерболат Досаевқа хабарладық.", ["Ерболат Досаевқа"]),
         ("Пожалуйста, перезвоните Гүлнәр Әбенова до обеда.", ["Гүлнәр Әбенова"]),
+        ("Заказ так и не доставили. Никто мне не отвечает. Қарлығаш ждёт.", ["Қарлығаш"]),
+        ("Иван Петров, kontakt.ivan.petrov@example.org", ["Иван Петров"]),
     ],
 )
 def test_a_name_is_found(full, text, expected):
@@ -49,6 +53,7 @@ def test_a_name_is_found(full, text, expected):
     "text",
     [
         "Hi team, the proposal is ready.",
+        "Thanks, Team! Sure, Monday.",
         "Please call me back, or call me later today.",
         "Dear Customer, your order has been shipped.",
         "The Sales Manager moved the deal to Closed Won on Monday.",
@@ -62,6 +67,9 @@ def test_a_name_is_found(full, text, expected):
         "Zamówienie złożyła firma Kowalski-Nowak Sp. k., NIP w załączniku.",
         "Құрметті әріптестер, тапсырыс қашан келеді?",
         "Договор с ООО «Захаров и партнёры» подписан.",
+        "Счёт выставила Захарова Лтд за май.",
+        "пишите на kontakt.biuro@example.org",
+        "Dom stoi przy ulicy gen. Tadeusza Rozwadowskiego.",
         "No letters since March, 3 overdue tasks, activity is falling.",
     ],
 )
@@ -91,6 +99,12 @@ def test_a_pseudonym_is_not_read_as_a_name(full, vault):
         ("Our office is in London.", "London"),
         ("Send it to 45 Oak Avenue, Boston.", "45 Oak Avenue, Boston"),
         ("Przeprowadziłam się do Bydgoszczy.", "Bydgoszczy"),
+        ("Biuro jest przy ul. Długiej w centrum.", "ul. Długiej"),
+        ("Wysiadam na os. Słonecznym.", "os. Słonecznym"),
+        ("Remont trwa na ulicy ks. Piotra Skargi.", "ks. Piotra Skargi"),
+        ("Paczka na ul. gen. Andersa 12/3.", "ul. gen. Andersa 12/3"),
+        ("Склад в городе Балхаш закрыт.", "Балхаш"),
+        ("Склад в г. Балхаш закрыт.", "г. Балхаш"),
         ("Біз Алматыдан Шымкентке көштік, өтініш өзгерді.", "Шымкентке"),
     ],
 )

@@ -15,14 +15,14 @@ FLOORS = [
     ("en", "PERSON", 0.95, 0.95),
     ("en", "LOCATION", 0.86, 0.91),
     ("pl", "PERSON", 0.97, 0.92),
-    ("pl", "LOCATION", 0.84, 0.90),
+    ("pl", "LOCATION", 0.90, 0.92),
     ("pl", "PHONE", 0.97, 0.97),
     ("pl-mistyped", "PERSON", 0.92, 0.92),
     ("pl-mistyped", "PHONE", 0.96, 0.96),
     ("ru", "PERSON", 0.97, 0.96),
-    ("ru", "LOCATION", 0.97, 0.82),
+    ("ru", "LOCATION", 0.97, 0.95),
     ("ru", "PHONE", 0.97, 0.97),
-    ("kkru", "PERSON", 0.97, 0.96),
+    ("kkru", "PERSON", 0.97, 0.97),
     ("kk", "PERSON", 0.98, 0.98),
 ]
 

@@ -3,6 +3,7 @@
 import pytest
 
 from agent_guard.masking.records import sensitive_type
+from agent_guard.masking.tokens import mend
 
 
 @pytest.mark.req("A21", "A23", "B6")
@@ -49,6 +50,16 @@ def test_a_record_and_a_text_share_pseudonyms(patterns, vault):
     patterns.mask_record({"name": "Emily Carter"}, {}, vault, "trusted")
     assert patterns.mask("emily carter called", vault, "party") == "<PERSON_1> called"
     assert vault.find("<PERSON_1>").origins == ("trusted", "party")
+
+
+@pytest.mark.req("A11")
+@pytest.mark.parametrize("key", ["<EMAIL_1>", "EMAIL_1", "[EMAIL 1]", "email <EMAIL-1> of", "&lt;email_1&gt;"])
+def test_a_pseudonym_typed_as_a_key_is_nobodys(patterns, vault, key):
+    """Custom fields and mappings have outsiders' words for keys; what was typed there names nobody, as in a value."""
+    patterns.mask("ceo@firm.test", vault, "trusted")
+    for record in ({key: 1}, {"by": [{key: {"x": 2}}]}):
+        masked = str(patterns.mask_record(record, {}, vault, "untrusted"))
+        assert "‹EMAIL_1›" in masked and mend(masked, vault.find) == masked and "<EMAIL_1>" not in masked
 
 
 def test_an_unknown_rule_is_refused(patterns, vault):

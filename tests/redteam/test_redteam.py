@@ -21,8 +21,8 @@ from agent_guard.policy import Policy
 from agent_guard.session import Session
 from agent_guard.testing import ScriptedModel, assert_no_personal_data, call
 from agent_guard.tool import Tool, tool
-from agent_guard.types import Description, Party, Ref, Subject
-from tests.conftest import World
+from agent_guard.types import Description, Party, Ref, Subject, ToolCall
+from tests.conftest import NewTask, TaskMade, World, read_deal, send_note, set_stage
 
 MAIL, PHONE = "anna@kowalska.example", "48512345678"
 ASK = {"crm.create_task": {"mode": "approve"}}
@@ -297,6 +297,29 @@ def test_a_pseudonym_typed_into_a_record_is_no_capability(world: World) -> None:
     assert "<PHONE_1>" not in str(result.content) and "<PERSON_01>" not in str(result.content)
     assert "PHONE_1" in str(result.content)
     assert "<PHONE_1>" not in thread.observe("Write to <PHONE_1>", origin="party")
+
+
+@pytest.mark.req("B1", "A23")
+def test_a_record_that_is_called_like_a_pseudonym_is_called_so(world: World) -> None:
+    """Neither what a person is shown as the record's name nor what the model is told as its reference is anybody's."""
+
+    @tool(
+        name="crm.create_task", effect="draft", timeout_s=2, refs={"deal_id": "deal"},
+        result_refs={"task_id": "task"}, unmask={"subject"},
+    )  # fmt: skip
+    def create_task(args: NewTask) -> TaskMade:
+        """Makes a task whose number an outsider chose."""
+        return TaskMade(task_id="<EMAIL_1>", subject=args.subject)
+
+    world.desk.deals["42"] = replace(world.desk.deals["42"], name="<EMAIL_1>")
+    thread = world.thread(tools=[read_deal, create_task, set_stage, send_note])
+    vault = thread.vault()
+    assert vault.find("<EMAIL_1>") is not None
+    read = ToolCall(id="c", tool="crm.read_deal", args={"deal_id": "42"}, thread=thread.id)
+    name = thread.gateway.gather(thread.row, read, vault).facts.records["deal_id"].name
+    assert name is not None and name != "<EMAIL_1>"
+    result = thread.invoke("crm.create_task", {"deal_id": "42", "subject": "Call back"})
+    assert result.status == "executed" and "<EMAIL_1>" not in f"{result.reference} {result.content}"
 
 
 @pytest.mark.req("A8")

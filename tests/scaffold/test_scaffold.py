@@ -110,6 +110,17 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     assert (tmp_path / "elsewhere").read_text(encoding="utf-8") == "mine"
 
 
+def test_a_linked_folder_is_not_written_through(tmp_path: Path) -> None:
+    """A folder of the project's that leads elsewhere gets nothing, with --force or without."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "desk").symlink_to(tmp_path / "elsewhere")
+    for force in (False, True):
+        with pytest.raises(ConfigError, match="desk is a link"):
+            write(tmp_path / "new", "lead", force=force)
+    assert listing(tmp_path / "elsewhere") == {}
+
+
 def test_what_cannot_be_written_whole_is_taken_back(tmp_path: Path) -> None:
     """A folder's name that is taken by a file stops it half-way: what was there is as before, and the rest is gone."""
     (tmp_path / "README.md").write_text("mine", encoding="utf-8")

@@ -21,7 +21,7 @@ T1 = "01a203c4-2c83-737e-876e-6360c64b9a07"
 T2 = "01a203c4-2c83-737e-876e-6360c64b9a08"
 
 
-class _User(dict[str, Any]):
+class User(dict[str, Any]):
     """As a server hands on what its auth handler gave."""
 
     @property
@@ -91,7 +91,7 @@ def client(guard: GuardHTTP, caller: Caller | None, root: str = "") -> httpx.Asy
     """A client of a caller whom the server's auth has let in."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        user = {} if caller is None else {"user": _User(user_of(caller))}
+        user = {} if caller is None else {"user": User(user_of(caller))}
         await guard({**scope, "root_path": root, **user}, receive, send)
 
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://server")

@@ -155,7 +155,11 @@ class SqlCRM:
             cause = _cause(error)
             if committing:
                 raise OutcomeUnknown(f"the CRM's commit was not confirmed: {cause}", code=OUTCOME_UNKNOWN) from None
-            raise ToolUnavailable(f"the CRM's database cannot be written: {cause}", code=UNAVAILABLE) from None
+            raise ToolUnavailable(
+                f"the CRM's database cannot be written: {cause}; look whether its file and folder may be written, or "
+                "whether its server answers",
+                code=UNAVAILABLE,
+            ) from None
 
     def deal(self, deal_id: str) -> DealSummary:
         """Reads one deal's summary; see ``CRM.deal``."""
