@@ -12,6 +12,7 @@ from tools.grounding import Sentence, check
 from tools.grounding.tokens import sentences
 from tools.knowledge import Search, search_knowledge
 from tools.knowledge_base import LANGUAGES, KnowledgeBase
+from tools.meaning import RussianWords
 
 KB = KnowledgeBase.load(ARTICLES)
 
@@ -39,6 +40,44 @@ def test_what_shares_no_word_finds_nothing() -> None:
     """Small words count for nothing, and an empty answer is an answer."""
     assert KB.search("rent forklifts with drivers", "en", 5) == []
     assert KB.search("how is the and of", "en", 5) == []
+
+
+@pytest.fixture(scope="module")
+def meaning() -> KnowledgeBase:
+    """The articles with vectors of Russian words."""
+    return KnowledgeBase.load(ARTICLES, RussianWords())
+
+
+@pytest.mark.req("A27")
+@pytest.mark.parametrize(
+    ("query", "wanted"), [("вернуть средства", "ru/invoices#3"), ("смартфон не открывает программу", "ru/mobile#1")]
+)
+def test_with_vectors_other_words_are_found(meaning: KnowledgeBase, query: str, wanted: str) -> None:
+    """What a passage says in other words is found, and what shares words with the query stays before it."""
+    by_words = [item.id for item in KB.search(query, "ru", 5)]
+    found = [item.id for item in meaning.search(query, "ru", 5)]
+    assert found[: len(by_words)] == by_words
+    assert wanted in found
+    assert KB.search("вернуть средства", "ru", 5) == []
+
+
+@pytest.mark.parametrize("query", ["аренда погрузчиков с водителем", "рецепт борща", "погода в Москве завтра", "щщщ"])
+def test_what_the_articles_do_not_speak_of_is_near_to_nothing(meaning: KnowledgeBase, query: str) -> None:
+    """An empty answer is still an answer."""
+    assert meaning.search(query, "ru", 5) == []
+
+
+def test_a_language_without_vectors_is_found_by_words(meaning: KnowledgeBase) -> None:
+    """English and Polish are as they were."""
+    for query, language in (("can I get a refund", "en"), ("zgubiony klucz API", "pl")):
+        assert meaning.search(query, language, 5) == KB.search(query, language, 5)  # type: ignore[arg-type]
+
+
+def test_without_the_wheel_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says what to install."""
+    monkeypatch.setattr("tools.meaning.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"\[ru\]"):
+        RussianWords()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
