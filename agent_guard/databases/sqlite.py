@@ -83,9 +83,22 @@ class SQLite:
         """Refuses a missing folder, and turns the write-ahead log on: readers then wait for nobody."""
         if self.path is not None and not self.path.parent.is_dir():
             raise StoreError(f"the folder of the database {self.path} does not exist; make it first")
-        with self._turn, self._engine.connect() as connection:
-            self._patiently(connection, "PRAGMA journal_mode=WAL")
+        with self._turn:
+            connection = self._reader()
+            try:
+                self._patiently(connection, "PRAGMA journal_mode=WAL")
+            finally:  # kept: the last one to be closed locks the file for a moment
+                self._give_back(connection, self._idle)
         self._file = self._identity()
+
+    def _reader(self) -> sa.Connection:
+        """A connection for reading. In WAL mode it waits for nobody, but for those who open or close the file."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            connection = self._engine.connect()
+            _driver(connection).execute(f"PRAGMA busy_timeout={int(1000 * self._lock_wait_s)}")
+            return connection
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -93,10 +106,7 @@ class SQLite:
         self._look()
         with self._turn:
             idle = self._idle
-            try:
-                connection = idle.pop()
-            except IndexError:
-                connection = self._engine.connect()
+            connection = self._reader()
             if self._memory and _driver(connection).in_transaction:  # there is one connection
                 idle.append(connection)
                 raise RuntimeError("a database in memory cannot be read inside a transaction of the same thread")

@@ -28,7 +28,8 @@ _MODELS = Path(__file__).parent / "models"
 log = logging.getLogger("agent_guard")
 
 _MAYBE = 0.4
-"""How likely a capitalised word must be a person to be taken for one where the best sequence of labels has nothing."""
+"""How likely a word that is capitalised inside a sentence must be a person to be taken for one where the best sequence
+of labels has nothing."""
 
 # Whoever is thanked or answered is spoken to by the first name: `Sure, Emily!`
 _SPOKEN_TO = re.compile(
@@ -82,7 +83,7 @@ class EnglishNames:
             if self._eager:
                 labels = likely(self._tagger, labels, LEAST)
             else:
-                labels = likely(self._tagger, labels, _MAYBE, ("PER",), [token[0][0].isupper() for token in found])
+                labels = likely(self._tagger, labels, _MAYBE, ("PER",), _inside(found))
         table = self._classes
         yield from find_lower(text, partial(_is_first, table), partial(_is_last, table))
         for spoken in _SPOKEN_TO.finditer(text):
@@ -100,6 +101,12 @@ class EnglishNames:
                     score=0.75,
                     source="crf",
                 )
+
+
+def _inside(found: Sequence[re.Match[str]]) -> list[bool]:
+    """For each word whether it is capitalised where others are not: the first of a sentence says nothing by it."""
+    before = [".", *(token[0] for token in found)]
+    return [token[0][0].isupper() and last not in ".!?:" for last, token in zip(before, found, strict=False)]
 
 
 def _is_first(table: Classes, word: str) -> bool:
