@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Iterator
 from urllib.parse import unquote
 
+from agent_guard.masking.fold import INVISIBLE
+
 __all__ = ["decoded", "disguises", "scrambled"]
 
 _LEET = tuple(str.maketrans("0134578@$!", f"o{one}eastbasi") for one in "li")
@@ -25,6 +27,7 @@ _BLOB_MAX = 4000
 
 def disguises(text: str) -> Iterator[str]:
     """Yields the other readings of a text, each in linear time, none equal to the text."""
+    text = INVISIBLE.sub("", text)
     made = (
         unquote(html.unescape(text)),
         *(_leet(text, table) for table in _LEET),
@@ -47,6 +50,7 @@ def scrambled(text: str) -> Iterator[str]:
 def decoded(text: str) -> list[str]:
     """The readable texts that stand in a text as base64 or as hexadecimal digits."""
     out = []
+    text = INVISIBLE.sub("", text)  # a blob may be parted by what nobody sees
     for found in _BASE64.finditer(text):
         blob = found[0][:_BLOB_MAX].rstrip("=").replace("-", "+").replace("_", "/")
         try:
