@@ -28,17 +28,14 @@ from typing import Annotated, Any, Literal
 
 from langchain.agents import create_agent
 from langchain.agents.middleware import HumanInTheLoopMiddleware, ToolCallLimitMiddleware
-from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.output_parsers.openai_tools import parse_tool_call
-from langchain_core.outputs import ChatGeneration, ChatResult
-from langchain_core.runnables import Runnable
 from langchain_core.tools import StructuredTool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
-from pydantic import AwareDatetime, ConfigDict, Field, PrivateAttr, ValidationError, create_model
+from pydantic import AwareDatetime, ConfigDict, Field, ValidationError, create_model
 
+from agent_guard.testing import FunctionModel
 from benchmarks.bypass.handle import BOSS, Answer, CannotExpress, Handle, Person, Question
 from benchmarks.bypass.need import REQUIRED, Arg, Need, Tool
 
@@ -47,35 +44,12 @@ __all__ = ["Defaults", "Strict"]
 _EVERY = ["approve", "edit", "reject", "respond"]
 
 
-class _Script(BaseChatModel):
-    """Says for each message of the user what was written for it, then that it is done; safe in many threads."""
-
-    _said: dict[str, AIMessage] = PrivateAttr(default_factory=dict)
-
-    @property
-    def _llm_type(self) -> str:
-        return "script"
-
-    def bind_tools(self, tools: Sequence[Any], **options: Any) -> Runnable[Any, AIMessage]:
-        return self
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **options: Any,
-    ) -> ChatResult:
-        last = messages[-1]
-        said = self._said[last.text] if isinstance(last, HumanMessage) else AIMessage("Done.")
-        return ChatResult(generations=[ChatGeneration(message=said.model_copy(deep=True))])
-
-
 class _Handle(Handle):
     def __init__(self, need: Need, *, strict: bool) -> None:
         super().__init__(need)
         self._strict = strict
-        self._model = _Script()
+        self._said: dict[str, AIMessage] = {}
+        self._model = FunctionModel(self._next)
         self._saver = InMemorySaver()
         self._config: dict[str, Any] = {"configurable": {"thread_id": "t1"}}
         self._paused: dict[str, Any] = self._config
@@ -86,6 +60,11 @@ class _Handle(Handle):
     def _build(self, need: Need) -> Any:
         tools = [self._tool(tool) for tool in need.tools if tool.permitted != "never"]
         return create_agent(self._model, tools, middleware=self._middleware(need), checkpointer=self._saver)
+
+    def _next(self, messages: Sequence[BaseMessage]) -> AIMessage | str:
+        """For each message of the user what was written for it, then that it is done; safe in many threads."""
+        last = messages[-1]
+        return self._said[last.text] if isinstance(last, HumanMessage) else "Done."
 
     def _middleware(self, need: Need) -> list[Any]:
         if need.policy == "missing":
@@ -131,7 +110,7 @@ class _Handle(Handle):
 
     def _turn(self, calls: list[dict[str, Any]]) -> Answer:
         key = f"turn {id(calls)} {calls[0]['id']}"
-        self._model._said[key] = AIMessage("Calling.", tool_calls=calls)
+        self._said[key] = AIMessage("Calling.", tool_calls=calls)
         before = len(self.desk.ran)
         quick: Any = {"durability": "exit"} if len(calls) > 10 else {}  # a long conversation, only to get there
         out = self._agent.invoke({"messages": [HumanMessage(key)]}, self._config, **quick)
