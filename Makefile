@@ -32,6 +32,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.audit
 	$(BIN)/python -m benchmarks.flight
 	$(BIN)/python -m benchmarks.databases
+	$(BIN)/python -m benchmarks.protect
 	$(BIN)/python -m benchmarks.workers
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.stale
@@ -53,6 +54,9 @@ soak: $(VENV)/.dev
 # Other systems are installed into environments of their own under .bench/.
 bench-bypass: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.bypass $(ARGS)
+
+bench-ctrlrun: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.protect --install $(ARGS)
 
 ATTACK := .bench/attack
 attack: $(ATTACK)/.installed
@@ -129,4 +133,4 @@ endif
 clean:
 	rm -rf $(VENV) .bench site
 
-.PHONY: demo test cover check bench bench-router bench-masking bench-groundedness bench-bypass soak attack deepagents docs server-test environments clean
+.PHONY: demo test cover check bench bench-router bench-masking bench-groundedness bench-bypass bench-ctrlrun soak attack deepagents docs server-test environments clean

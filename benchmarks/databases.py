@@ -8,7 +8,8 @@ Rows:
 
 A claim is flushed before the tool runs. The settlement is not: a claim that a power cut leaves unsettled is looked up.
 SQLite's flushes are the transactions that ask for one; PostgreSQL's are counted by the server (``pg_stat_wal``), with
-those of opening the conversations. Rounds are interleaved; conversations have twenty calls.
+those of opening the conversations. Rounds are interleaved; conversations have twenty calls, and each call a text of its
+own. The same beside another system: ``benchmarks.protect``.
 """
 
 from __future__ import annotations
@@ -21,13 +22,12 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 
 from agent_guard import Gateway
 from benchmarks.measure import flush_ms
-from benchmarks.noop import gateway, invoke, opened
+from benchmarks.noop import counted, gateway, invoke, opened
 from benchmarks.server import add_url, postgres, tree_cpu_s
 
 CALLS = 20
@@ -49,10 +49,10 @@ class Row:
     def turn(self) -> None:
         """Twenty calls of one conversation."""
         thread = opened(self.guard)
-        invoke(thread, 0)
+        invoke(thread)
         before = self._now()
-        for n in range(1, CALLS + 1):
-            invoke(thread, n)
+        for _ in range(CALLS):
+            invoke(thread)
         after = self._now()
         cpu, server, wall = ((now - then) / CALLS for now, then in zip(after, before, strict=True))
         self.taken.append((cpu, server, wall))
@@ -60,19 +60,6 @@ class Row:
 
     def _now(self) -> tuple[float, float, float]:
         return time.process_time() * 1000, self.server() * 1000, time.perf_counter() * 1000
-
-
-def counted(guard: Gateway, *, durable: bool = True) -> Callable[[], float]:
-    """Counts a gateway's flushed transactions, or has none of them flushed."""
-    write, found = guard.store.write, [0.0]
-
-    def counting(**given: Any) -> Any:
-        given["durable"] = durable and given.get("durable", False)
-        found[0] += given["durable"]
-        return write(**given)
-
-    guard.store.write = counting  # type: ignore[method-assign]
-    return lambda: found[0]
 
 
 def synced(url: str) -> Callable[[], float]:
@@ -97,9 +84,10 @@ def main() -> None:
         url, pid = stack.enter_context(postgres(options.url))
         guards = [stack.enter_context(gateway(f"sqlite:///{folder}/{name}.db")) for name in ("full", "normal")]
         served = stack.enter_context(gateway(url))
+        full, normal = counted(guards[0]), counted(guards[1], durable=False)
         rows = {
-            "SQLite": Row(guards[0], counted(guards[0])),
-            "SQLite, no claim to disk": Row(guards[1], counted(guards[1], durable=False)),
+            "SQLite": Row(guards[0], lambda: full.flushed),
+            "SQLite, no claim to disk": Row(guards[1], lambda: normal.flushed),
             "PostgreSQL": Row(served, synced(url), (lambda: tree_cpu_s(pid)) if pid else lambda: 0.0),
         }
         before = {name: row.flushes() for name, row in rows.items()}

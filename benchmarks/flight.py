@@ -1,4 +1,5 @@
-"""A thousand async calls in flight in one process, against a tool that takes one second, on a SQLite file.
+"""A thousand async calls in flight in one process, against a tool that takes one second, on a SQLite file, and with
+``--postgres`` on a PostgreSQL over a local socket, ``fsync`` on, too.
 
 Rows:
 
@@ -8,8 +9,10 @@ Rows:
     sync tool   the read again, by a sync function that sleeps; at most 256 of them run at a time
 
 Each call has a conversation of its own, opened before the clock starts, so nothing but the process and the database is
-shared. The floor is the tool's second; what is above it is the gateway's work for all calls, in one Python process, and
-so mostly one core. Memory is the process's largest resident set, without what it had before the calls.
+shared. One call is made before as well: what a process loads once (Presidio takes most of a second and 60 MB) is not
+counted for the calls. The floor is the tool's second; what is above it is the gateway's work for all calls, in one
+Python process, and so mostly one core. Memory is the process's largest resident set, without what it had before the
+calls. CPU is the process's own; a server that was started here has its own column.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ from agent_guard import Gateway, Policy
 from agent_guard.masking import Masker
 from benchmarks.desk import PARTY, SELLER, DealCard, DealRef, Desk, NewTask, TaskMade, create_task, read_deal
 from benchmarks.measure import flush_ms
+from benchmarks.server import add_url, postgres, tree_cpu_s
 
 ROWS = ("read", "draft", "sync tool")
 TOOL_S = 1.0
@@ -56,7 +60,7 @@ def sleeping_read(args: DealRef, desk: Any) -> DealCard:
     return DealCard(**desk.deal(args.deal_id))
 
 
-def gateway(row: str, path: Path) -> Gateway:
+def gateway(row: str, url: str) -> Gateway:
     """A gateway whose tools take a second; no limit is in the way."""
     rule = {"roles": ["sales"], "region": "own", "mode": "execute"}
     tools = {"crm.read_deal": rule, "crm.create_task": rule}
@@ -66,7 +70,7 @@ def gateway(row: str, path: Path) -> Gateway:
     return Gateway(
         [replace(read_deal, run=read, timeout_s=10), replace(create_task, run=slow_task, timeout_s=10)],
         policy,
-        url=f"sqlite:///{path}",
+        url=url,
         environment="dev",
         resources={"desk": desk},
         records=desk,
@@ -74,9 +78,14 @@ def gateway(row: str, path: Path) -> Gateway:
     )
 
 
-async def fly(guard: Gateway, row: str, calls: int) -> dict[str, float]:
-    """All calls at once; says how long it took and how late the event loop was meanwhile."""
-    threads = [await guard.aopen(SELLER, party=PARTY) for _ in range(calls)]
+async def fly(guard: Gateway, row: str, calls: int, server: int | None) -> dict[str, float]:
+    """All calls at once; says how long it took and how late the event loop was meanwhile.
+
+    Args:
+        server: the process of the database's server, where it was started here.
+    """
+    seller = replace(SELLER, tenant=f"acme-{os.getpid()}")  # no run's tasks are duplicates of another's
+    threads = [await guard.aopen(seller, party=PARTY) for _ in range(calls + 1)]
     lags: list[float] = []
     over = asyncio.Event()
 
@@ -92,8 +101,10 @@ async def fly(guard: Gateway, row: str, calls: int) -> dict[str, float]:
             return (await threads[n].ainvoke("crm.create_task", args)).status
         return (await threads[n].ainvoke("crm.read_deal", {"deal_id": "42"})).status
 
+    assert await one(calls) == "executed"
     before = _resident_mb()
     listening = asyncio.create_task(listen())
+    served = tree_cpu_s(server) if server else 0.0
     began, cpu = time.perf_counter(), time.process_time()
     found = await asyncio.gather(*(one(n) for n in range(calls)))
     wall, used = time.perf_counter() - began, time.process_time() - cpu
@@ -105,6 +116,7 @@ async def fly(guard: Gateway, row: str, calls: int) -> dict[str, float]:
     return {
         "wall_s": wall,
         "cpu_s": used,
+        "server_cpu_s": tree_cpu_s(server) - served if server else 0.0,
         "memory_mb": _peak_mb() - before,
         "lag_p99_ms": statistics.quantiles(lags, n=100)[-1],
         "threads": float(threading.active_count()),
@@ -120,35 +132,49 @@ def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def measured(row: str, url: str | None, server: int | None, options: argparse.Namespace) -> dict[str, float]:
+    """The medians of a row's runs, each in a process and, with SQLite, on a file of its own."""
+    command = [sys.executable, "-m", "benchmarks.flight", "--row", row, "--calls", str(options.calls)]
+    if server:
+        command += ["--server", str(server)]
+    runs = []
+    for _ in range(options.rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            given = [*command, "--url", url or f"sqlite:///{folder}/guard.db"]
+            runs.append(json.loads(subprocess.check_output(given)))
+    return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+
+
 def main() -> None:
     """Measures each row in a process of its own, and prints."""
     parser = argparse.ArgumentParser(description="A thousand async calls in flight in one process.")
     parser.add_argument("--calls", type=int, default=1000, help="how many at once (default 1000)")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each row; the median counts (default 3)")
+    parser.add_argument("--postgres", action="store_true", help="on PostgreSQL too")
+    add_url(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--row", choices=ROWS, help=argparse.SUPPRESS)
+    parser.add_argument("--server", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as where:
-        folder = Path(where)
-        if options.row:
-            with gateway(options.row, folder / "guard.db") as guard:
-                print(json.dumps(asyncio.run(fly(guard, options.row, options.calls))))
-            return
-        flush = statistics.median(flush_ms(folder / "flush") for _ in range(20))
-    rows = {}
-    for row in ROWS:
-        command = [sys.executable, "-m", "benchmarks.flight", "--row", row, "--calls", str(options.calls)]
-        runs = [json.loads(subprocess.check_output(command)) for _ in range(options.rounds)]
-        rows[row] = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+    if options.row:
+        with gateway(options.row, options.url) as guard:
+            print(json.dumps(asyncio.run(fly(guard, options.row, options.calls, options.server))))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        flush = statistics.median(flush_ms(Path(folder) / "flush") for _ in range(20))
+    rows = {f"SQLite, {row}": measured(row, None, None, options) for row in ROWS}
+    if options.postgres or options.url:
+        with postgres(options.url) as (url, server):
+            rows |= {f"PostgreSQL, {row}": measured(row, url, server, options) for row in ROWS}
     facts = {"calls": options.calls, "tool_s": TOOL_S, "flush_ms": flush, "cores": os.cpu_count()}
     if options.json:
         print(json.dumps({"rows": rows, **facts}, indent=2))
         return
-    print(f"{'':10} {'wall s':>7} {'CPU s':>7} {'ms CPU a call':>14} {'memory MB':>10} {'loop lag p99 ms':>16}")
+    print(f"{'':21} {'wall s':>7} {'CPU s':>7} {'server CPU s':>13} {'memory MB':>10} {'loop lag p99 ms':>16}")
     for row, found in rows.items():
-        each = 1000 * found["cpu_s"] / options.calls
+        served = f"{found['server_cpu_s']:13.2f}" if found["server_cpu_s"] else f"{'':13}"
         print(
-            f"{row:10} {found['wall_s']:7.2f} {found['cpu_s']:7.2f} {each:14.2f} {found['memory_mb']:10.0f} "
+            f"{row:21} {found['wall_s']:7.2f} {found['cpu_s']:7.2f} {served} {found['memory_mb']:10.0f} "
             f"{found['lag_p99_ms']:16.1f}"
         )
     load = os.getloadavg()[0]

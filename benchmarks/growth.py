@@ -1,8 +1,14 @@
 """What a call costs in a database of a million calls against one of a thousand, and late in a long conversation.
 
 The rows of the large database are copies: a thousand calls are made, and their rows and those of their events, meters
-and trails are multiplied under other ids by SQL. The conversation of ten thousand calls is made call by call. Rounds
-are interleaved; the ratio of the medians of CPU time is what counts.
+and trails are multiplied under other ids by SQL. The conversation of ten thousand calls is made call by call, and then
+goes on under two policies:
+
+    default loops   ``loops`` left out, as policies are written: the 12 calls before each are looked at
+    widest loops    the largest that a policy may say, ``{same_call: 100, cycle: 100}``: 10,000 calls are looked at
+
+Each call has a text of its own, early and late alike. Rounds are interleaved; the ratio of the medians of CPU time is
+what counts.
 """
 
 from __future__ import annotations
@@ -13,6 +19,7 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -23,7 +30,8 @@ from agent_guard.guarded import GuardedThread
 from benchmarks.noop import gateway, invoke, opened
 from benchmarks.server import add_url, postgres
 
-SMALL, CALLS = 1_000, 20
+SMALL, CALLS, WARM_ROUNDS = 1_000, 20, 2
+WIDEST = {"same_call": 100, "cycle": 100}
 _COPIED = ("calls", "audit", "meter", "trail", "threads")
 _RENAMED = ("thread", "trace_id", "id", "held_key", "key", "call_id")
 
@@ -33,7 +41,7 @@ def filled(guard: Gateway) -> None:
     for n in range(SMALL):
         if n % CALLS == 0:
             thread = opened(guard)
-        invoke(thread, n)
+        invoke(thread)
 
 
 def multiplied(url: str, times: int) -> None:
@@ -65,13 +73,22 @@ def _copy(table: sa.Table, name: str) -> str:
     return f"substr({table.name}.{name}, 1, {length} - 1 - length({number})) || '-' || {number}"
 
 
-def turn(thread: GuardedThread, first: int, calls: int = CALLS) -> float:
+def turn(thread: GuardedThread) -> float:
     """CPU milliseconds of one call."""
     gc.collect()
     began = time.process_time()
-    for n in range(first, first + calls):
-        invoke(thread, n)
-    return (time.process_time() - began) * 1000 / calls
+    for _ in range(CALLS):
+        invoke(thread)
+    return (time.process_time() - began) * 1000 / CALLS
+
+
+def medians(conversations: Mapping[str, Callable[[], GuardedThread]], rounds: int) -> dict[str, float]:
+    """What a call costs in each, in rounds over all of them."""
+    taken: dict[str, list[float]] = {name: [] for name in conversations}
+    for _ in range(rounds + WARM_ROUNDS):
+        for name, conversation in conversations.items():
+            taken[name].append(turn(conversation()))
+    return {name: statistics.median(times[WARM_ROUNDS:]) for name, times in taken.items()}
 
 
 def main() -> None:
@@ -93,20 +110,32 @@ def main() -> None:
         for guard in (small, large):
             filled(guard)
         multiplied(large_url, options.rows // SMALL)
-        taken: dict[str, list[float]] = {"small": [], "large": [], "early": [], "late": []}
         long = opened(small)
-        for n in range(options.length):
-            invoke(long, n)
-        for n in range(options.rounds + 2):
-            taken["small"].append(turn(opened(small), 0))
-            taken["large"].append(turn(opened(large), 0))
-            taken["early"].append(turn(opened(small), 0))
-            taken["late"].append(turn(long, options.length + n * CALLS))
-    found = {name: statistics.median(times[2:]) for name, times in taken.items()}
-    print(f"{SMALL:,} calls in the database      {found['small']:6.2f} ms CPU a call")
-    print(f"{options.rows:,} calls  {found['large']:6.2f}   {found['large'] / found['small']:.2f} times")
-    print(f"calls 1 to {CALLS} of a conversation  {found['early']:6.2f}")
-    print(f"calls from {options.length:,}            {found['late']:6.2f}   {found['late'] / found['early']:.2f} times")
+        for _ in range(options.length):
+            invoke(long)
+        found = medians(
+            {
+                f"{SMALL:,} calls in the database": lambda: opened(small),
+                f"{options.rows:,} calls": lambda: opened(large),
+                f"calls 1 to {CALLS} of a conversation": lambda: opened(small),
+                f"calls from {options.length:,}": lambda: long,
+            },
+            options.rounds,
+        )
+        wide = stack.enter_context(gateway(small_url, WIDEST))
+        late = opened(wide, long.id)
+        found |= medians(
+            {
+                f"calls 1 to {CALLS}, widest loops": lambda: opened(wide),
+                f"calls from {options.length:,}, widest loops": lambda: late,
+            },
+            options.rounds,
+        )
+    print(f"{'':36} {'CPU ms a call':>13}")
+    names = list(found)
+    for name, other in zip(names[::2], names[1::2], strict=True):
+        print(f"{name:36} {found[name]:13.2f}")
+        print(f"{other:36} {found[other]:13.2f}   {found[other] / found[name]:.2f} times")
     print(f"\nmedians of {options.rounds} rounds; {os.cpu_count()} cores; load {os.getloadavg()[0]:.1f}")
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from rich.progress import Progress
 from sqlalchemy import func, select
 
-from tools.crm.generate import fill
+from tools.crm.generate import FEWEST, MOST, fill
 from tools.crm.overview import StaleRule
 from tools.crm.sql import SqlCRM
 from tools.crm.sql_overview import SqlOverview, idle_query
@@ -96,6 +96,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--keep", type=Path, default=None)
     given = parser.parse_args()
+    if not TENTH * FEWEST <= given.deals <= MOST:
+        parser.error(f"--deals must be {TENTH * FEWEST:,} to {MOST:,}: a tenth of them is filled as well")
     with tempfile.TemporaryDirectory() as folder:
         large = filled(given.keep or Path(folder) / "large.db", given.deals)
         small = filled(Path(folder) / "small.db", given.deals // TENTH)

@@ -24,14 +24,14 @@ def work(url: str, barrier: Barrier, seconds: float, done: multiprocessing.queue
     """One worker: as many calls as it can make."""
     with gateway(url) as guard:
         thread = opened(guard)
-        for n in range(10):
-            invoke(thread, n, PAUSING)
+        for _ in range(10):
+            invoke(thread, PAUSING)
         barrier.wait()
         until, made = time.monotonic() + seconds, 0
         while time.monotonic() < until:
             if made % CALLS == 0:
                 thread = opened(guard)
-            invoke(thread, made, PAUSING)
+            invoke(thread, PAUSING)
             made += 1
     done.put(made)
 

@@ -19,15 +19,20 @@ class Unavailable(Exception):
     """A system cannot be had here; the message says why."""
 
 
-def python_of(name: str, adapter: Adapter) -> str:
+def python_of(name: str, adapter: Adapter, *, install: bool = True) -> str:
     """The interpreter in which an adapter runs; its packages are installed where they are not yet.
 
+    Args:
+        install: False: what is not there stays away.
+
     Raises:
-        Unavailable: they cannot be installed, or others than the pinned ones are there.
+        Unavailable: they are not there and are not or cannot be installed, or others than the pinned ones are there.
     """
     if not adapter.packages:
         return sys.executable
     python = _FOLDER / name / "bin" / "python"
+    if not install and not (python.exists() and _has(python, adapter)):
+        raise Unavailable(f"{', '.join(adapter.packages)} is not installed")
     try:
         if not python.exists():
             _run([sys.executable, "-m", "venv", str(_FOLDER / name)])
