@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,11 +9,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, get_args
 
+import orjson
 from pydantic import BaseModel, ValidationError
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core.core_schema import DecimalSchema, ErrorType
+from pydantic_core.core_schema import ErrorType
 
-from agent_guard.errors import ConfigError
 from agent_guard.facts import Problem
 from agent_guard.policy import ToolRule
 from agent_guard.text.spelling import invisible
@@ -29,7 +27,6 @@ __all__ = [
     "Arguments",
     "has_audience",
     "read",
-    "refuse_free_text",
     "screen",
     "strings",
     "tokens",
@@ -53,6 +50,7 @@ _TELLING = 5
 """Digits from which a number that stands in a personal value counts as made of it."""
 
 _LETTERS = re.compile(r"[^\W\d_]{3}")
+_NO_DIGIT = re.compile(r"\D")
 _HALF = re.compile("[\ud800-\udfff]")
 """Half a character, which no encoding can store."""
 
@@ -87,9 +85,12 @@ def screen(args: Any) -> Code | None:
         if isinstance(value, str):
             if len(value) > MAX_BYTES:
                 return Code.ARGUMENTS_TOO_LARGE
-            size += len(value.encode("utf-8", "surrogatepass")) + 2
-            if not value.isascii() and _HALF.search(value):
+            if value.isascii():
+                size += len(value) + 2
+            elif _HALF.search(value):
                 return Code.ARGUMENTS_MALFORMED
+            else:
+                size += len(value.encode()) + 2
         elif value is None or isinstance(value, bool):
             size += 4
         elif isinstance(value, int):
@@ -115,17 +116,15 @@ def screen(args: Any) -> Code | None:
     return None
 
 
-def tokens(value: JSON) -> Iterator[str]:
-    """Yields every pseudonym in JSON data, keys included."""
+def tokens(value: JSON) -> list[str]:
+    """Every pseudonym in JSON data, keys included."""
     if isinstance(value, str):
-        yield from TOKEN.findall(value)
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from TOKEN.findall(key)
-            yield from tokens(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from tokens(item)
+        return TOKEN.findall(value) if "<" in value else []
+    if isinstance(value, Mapping):
+        return [token for pair in value.items() for item in pair for token in tokens(item)]
+    if isinstance(value, (list, tuple)):
+        return [token for item in value for token in tokens(item)]
+    return []
 
 
 def read(
@@ -145,18 +144,21 @@ def read(
     )
     real = {name: _restore(item, find) if name in tool.unmask else item for name, item in args.items()}
     try:
-        model = tool.args_model.model_validate_json(json.dumps(real), strict=True)
+        text = orjson.dumps(real)
+        model = tool.args_model.model_validate_json(text, strict=True)
         dumped = model.model_dump(mode="json", round_trip=True)
+        unnamed = list(_unnamed(tool.args_model, text))
     except ValidationError as error:
         problems += [_problem(item) for item in error.errors(include_input=False, include_context=False)]
         return Arguments(masked=dict(args), real=real, model=None, problems=tuple(problems))
     except Exception:  # a validator that breaks; its words may repeat the value
         problems.append(Problem(code=Code.ARGUMENTS_INVALID, path="(all)", message="are not valid"))
         return Arguments(masked=dict(args), real=real, model=None, problems=tuple(problems))
-    problems += [
+    unknown = [
         Problem(code=Code.ARGUMENT_UNKNOWN, path=path, message="the tool has no such argument")
         for path in _unknown(real, model, "")
     ]
+    problems += unknown or unnamed
     if rule is not None:
         problems += [
             Problem(code=Code.ARGUMENT_NOT_PERMITTED, path=name, message=f"the policy's {keyword} does not hold")
@@ -209,7 +211,7 @@ def _kinds(tool: Tool, args: Mapping[str, JSON]) -> Iterator[Problem]:
 
 def _pseudonyms(tool: Tool, args: Mapping[str, JSON], find: Callable[[str], Entry | None]) -> Iterator[Problem]:
     for name, item in args.items():
-        for token in dict.fromkeys(tokens({name: item})):
+        for token in dict.fromkeys(tokens(name) + tokens(item)):
             if find(token) is None:
                 yield Problem(
                     code=Code.PSEUDONYM_UNKNOWN, path=name, message=f"{token} stands for nothing in this conversation"
@@ -237,9 +239,11 @@ def _hidden(dumped: JSON, args: Mapping[str, JSON], find: Callable[[str], Entry 
     Args:
         words: texts of the contract itself, casefolded: defaults and closed words are nobody's data.
     """
+    if not tokens(args):  # nobody's value was put anywhere
+        return dumped
     proposed = {str(_restore(text, find)): text for text in strings(args)}
     values = {entry.value: token for token in tokens(args) if (entry := find(token))}
-    numbers = [re.sub(r"\D", "", value) for value in values]
+    longest = sorted(values, key=len, reverse=True)
 
     def leaf(text: str, place: JSON) -> str:
         if text in proposed:
@@ -247,8 +251,8 @@ def _hidden(dumped: JSON, args: Mapping[str, JSON], find: Callable[[str], Entry 
         if isinstance(place, str) and TOKEN.search(place):
             return place
         hidden = text
-        for value, token in sorted(values.items(), key=lambda item: -len(item[0])):
-            hidden = re.sub(re.escape(value), token, hidden, flags=re.IGNORECASE)
+        for value in longest:
+            hidden = re.sub(re.escape(value), values[value], hidden, flags=re.IGNORECASE)
         if not values or hidden != text or not _LETTERS.search(text):
             return hidden
         known = words | {item.casefold() for item in proposed}
@@ -266,8 +270,9 @@ def _hidden(dumped: JSON, args: Mapping[str, JSON], find: Callable[[str], Entry 
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             if isinstance(place, str) and TOKEN.search(place):
                 return place
-            digits = re.sub(r"\D", "", str(value))
-            return DERIVED if len(digits) >= _TELLING and any(digits in item for item in numbers) else value
+            digits = _NO_DIGIT.sub("", str(value))
+            made = len(digits) >= _TELLING and any(digits in _NO_DIGIT.sub("", item) for item in values)
+            return DERIVED if made else value
         return value
 
     return walk(dumped, args)
@@ -296,7 +301,7 @@ _REPEATING = frozenset({"value_error", "assertion_error", "union_tag_invalid", "
 
 def _problem(item: Any) -> Problem:
     kind, path = item["type"], ".".join(str(part) for part in item["loc"]) or "(all)"
-    if kind == "extra_forbidden":
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         return Problem(code=Code.ARGUMENT_UNKNOWN, path=path, message="the tool has no such argument")
     # a validator's own words may repeat the value; pydantic's do not, but for these
     message = item["msg"] if kind in _KINDS - _REPEATING else "is not valid"
@@ -305,8 +310,7 @@ def _problem(item: Any) -> Problem:
 
 def _unknown(raw: JSON, model: object, path: str) -> Iterator[str]:
     if isinstance(model, BaseModel) and isinstance(raw, Mapping):
-        fields = {field.alias or name: name for name, field in type(model).model_fields.items()}
-        fields |= {name: name for name in type(model).model_fields}
+        fields = _fields(type(model))
         for key, item in raw.items():
             if key not in fields:
                 yield f"{path}{key}"
@@ -320,69 +324,35 @@ def _unknown(raw: JSON, model: object, path: str) -> Iterator[str]:
             yield from _unknown(item, model.get(key), f"{path}{key}.")
 
 
-_BOUNDED_FORMATS = ("date", "date-time", "time", "duration", "uuid", "ipv4")
-
-
-class _Schema(GenerateJsonSchema):
-    def decimal_schema(self, schema: DecimalSchema) -> JsonSchemaValue:  # noqa: ARG002
-        return {"type": "number"}  # it may be written as text, but only of digits
-
-
-def refuse_free_text(tool: Tool, rule: ToolRule) -> None:
-    """Refuses a tool that takes text of any length: neither its args model nor the policy bounds it (B12, B18).
-
-    Raises:
-        ConfigError: names the tool and the argument.
+def _unnamed(model: type[BaseModel], text: bytes) -> Iterator[Problem]:
+    """What is wrong where typed dictionaries and data classes are closed as well: they drop keys that they do not name,
+    or keep them, and their values do not tell.
     """
-    schema = tool.args_model.model_json_schema(schema_generator=_Schema)
-    definitions = schema.get("$defs", {})
-    if reference := schema.get("$ref"):  # a model that is its own part
-        schema = definitions[reference.rsplit("/", 1)[-1]]
-    for name, part in schema.get("properties", {}).items():
-        where = rule.where.properties.get(name)
-        if where and (where.max_length is not None or where.enum is not None or where.const is not None):
-            continue
-        for path in _unbounded(part, definitions, name, ()):
-            raise ConfigError(
-                f"tool {tool.name!r}: argument {path!r} is text of any length; give it a max_length, an enum or a "
-                "closed pattern in the args model, or a maxLength under 'where' in the policy"
-            )
-
-
-def _unbounded(
-    schema: Mapping[str, Any], definitions: Mapping[str, Any], path: str, seen: tuple[str, ...]
-) -> Iterator[str]:
-    if reference := schema.get("$ref"):
-        name = reference.rsplit("/", 1)[-1]
-        if name not in seen:
-            yield from _unbounded(definitions[name], definitions, path, (*seen, name))
+    if not _has_dictionaries(model):
         return
-    choices = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf") or []
-    for choice in choices:
-        yield from _unbounded(choice, definitions, path, seen)
-    if schema.get("type") == "string" and not _bounded(schema):
-        yield path
-    if not choices and not ({"type", "enum", "const"} & schema.keys()):
-        yield path  # any value at all
-    for items in (schema.get("items"), *schema.get("prefixItems", ())):
-        if isinstance(items, Mapping):
-            yield from _unbounded(items, definitions, f"{path}[]", seen)
-    if schema.get("type") == "object" and "properties" not in schema:  # a dict, whose keys are text as well
-        keys = {"type": "string"} | schema.get("propertyNames", {})
-        yield from _unbounded(keys, definitions, f"{path}.*", seen)
-    if isinstance(extra := schema.get("additionalProperties"), Mapping):
-        yield from _unbounded(extra, definitions, f"{path}.*", seen)
-    for name, part in schema.get("properties", {}).items():
-        yield from _unbounded(part, definitions, f"{path}.{name}", seen)
+    try:
+        model.model_validate_json(text, strict=True, extra="forbid")
+    except ValidationError as error:
+        yield from map(_problem, error.errors(include_input=False, include_context=False))
 
 
-def _bounded(schema: Mapping[str, Any]) -> bool:
-    pattern = schema.get("pattern", "")
-    closed = pattern.startswith("^") and pattern.endswith("$") and not re.search(r"[*+|]|\{\d+,\}|\(\?|\\\$$", pattern)
-    return (
-        "maxLength" in schema
-        or "enum" in schema
-        or "const" in schema
-        or schema.get("format") in _BOUNDED_FORMATS
-        or closed
-    )
+@lru_cache(maxsize=256)
+def _has_dictionaries(model: type[BaseModel]) -> bool:
+    """Whether a typed dictionary or a data class is somewhere in an args model."""
+    waiting: list[Any] = [model.__pydantic_core_schema__]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Mapping):
+            if part.get("type") in ("typed-dict", "dataclass"):
+                return True
+            waiting += part.values()
+        elif isinstance(part, (list, tuple)):
+            waiting += part
+    return False
+
+
+@lru_cache(maxsize=256)
+def _fields(model: type[BaseModel]) -> Mapping[str, str]:
+    """What a call may name -> the field that it is."""
+    fields = {field.alias or name: name for name, field in model.model_fields.items()}
+    return fields | {name: name for name in model.model_fields}

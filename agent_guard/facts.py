@@ -16,6 +16,7 @@ from agent_guard.types import JSON, Code, Origin
 
 __all__ = [
     "AMOUNT_SCALE",
+    "ANOTHER_COMPANY",
     "RENDERED",
     "Facts",
     "LimitFact",
@@ -29,6 +30,9 @@ __all__ = [
 
 RENDERED = "(text)"
 """Stands where an argument's name does, for the text that a tool would send; a part's name follows after a dot."""
+
+ANOTHER_COMPANY = "(another company)"
+"""Stands for the company of a record that is not the subject's company's: which one it is, is not told either."""
 
 AMOUNT_SCALE = 10_000
 """Running totals are kept in ten-thousandths, rounded up."""
@@ -45,7 +49,13 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class RecordFact:
-    """What is known of the record that an argument names; ``name`` is a pseudonym."""
+    """What is known of the record that an argument names.
+
+    Args:
+        name: a pseudonym.
+        tenant: the company whose record it is, or None where the system of record serves one company and in records of
+            before. Of another company's record this is ``ANOTHER_COMPANY``, and nothing else of it is known.
+    """
 
     ref: str
     found: bool
@@ -54,6 +64,7 @@ class RecordFact:
     responsible: str | None = None
     region: str | None = None
     name: str | None = None
+    tenant: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from hashlib import sha256 as _sha256
 from agent_guard.arguments import TOKEN, Arguments, has_audience, read, screen, strings, tokens
 from agent_guard.credentials import Keys
 from agent_guard.errors import ToolError
-from agent_guard.facts import Facts, Problem, RecordFact
+from agent_guard.facts import ANOTHER_COMPANY, Facts, Problem, RecordFact
 from agent_guard.masking import Masker
 from agent_guard.masking.tokens import defuse
 from agent_guard.policy import Policy, ToolRule
@@ -133,9 +133,12 @@ def remote(
                 word = error.code if isinstance(error, ToolError) else type(error).__name__
                 problems.append(_silent(name, f"the system of record does not answer ({word})"))
                 continue
+            shown = Ref(kind=kind, id=str(arguments.masked[name]))  # an id may be somebody's address
+            if found is not None and found.tenant not in (None, thread.subject.tenant):
+                records[name] = RecordFact(ref=str(shown), found=True, tenant=ANOTHER_COMPANY)
+                continue
             if found is not None:
                 descriptions[name] = found
-            shown = Ref(kind=kind, id=str(arguments.masked[name]))  # an id may be somebody's address
             records[name] = _record(shown, found, sources.masker, vault)
     roles, region, found_person = _rights(thread, sources, problems)
     version = "|".join(f"{item.ref}@{item.version}" for item in records.values())
@@ -231,6 +234,7 @@ def _record(ref: Ref, found: Description | None, masker: Masker, vault: Pseudony
         responsible=found.responsible,
         region=found.region,
         name=masked.get("name"),
+        tenant=found.tenant,
     )
 
 

@@ -162,7 +162,7 @@ def _whose(given: SystemUnderTest) -> None:
     mine, other = _described(system, given.record), _described(system, given.other)
     for ref, seen in ((given.record, mine), (given.other, other)):
         _hold(isinstance(seen.party, str) and bool(seen.party), f"{ref} names no party, so nothing binds it to anybody")
-        for name in ("responsible", "region", "name"):
+        for name in ("responsible", "region", "name", "tenant"):
             value = getattr(seen, name)
             _hold(value is None or (isinstance(value, str) and bool(value)), f"{ref}: {name} is no text and not None")
     _hold(mine.party != other.party, f"{given.record} and {given.other} are of one party, and should be of two")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from agent_guard.arguments import refuse_free_text
 from agent_guard.errors import ConfigError
+from agent_guard.free_text import refuse_free_text
 from agent_guard.guards.binding import bound_to
 from agent_guard.policy import Policy, ToolRule
 from agent_guard.tool import RESERVED, Tool

@@ -7,14 +7,11 @@ a compromised model that browses the CRM does not make its finds trustworthy by 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+import unicodedata
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
-from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
-
-from pydantic import BaseModel, TypeAdapter
+from typing import Any, get_args, get_origin
 
 from agent_guard.arguments import TOKEN
 from agent_guard.facts import Facts, ValueFact
@@ -25,8 +22,9 @@ from agent_guard.text.atoms import words
 from agent_guard.text.domains import hosts, refused
 from agent_guard.trail import Seen, Sighting, Trail
 from agent_guard.types import JSON, Origin
+from agent_guard.usual import decisions, defaults, free_keys, inside, usually
 
-__all__ = ["HOST", "defaults", "shown_values", "sightings", "values"]
+__all__ = ["HOST", "shown_values", "sightings", "values"]
 
 HOST = "host"
 """First word of the source of values that the host itself vouches for when it opens a thread."""
@@ -36,7 +34,14 @@ ITEMS_MAX = 200
 
 _ADDRESS = re.compile(rf"<(?:{'|'.join(sorted(ADDRESSES))})_[0-9]+>")
 _AT = re.compile(r"(?<!\s)\s*[\[({<]\s*(?:at|@|собака|małpa)\s*[\])}>]\s*", re.IGNORECASE)
+_BRACKET = re.compile(r"[\[({<]")
 _DOT = re.compile(r"(?<!\s)\s*[\[({<]\s*(?:dot|\.|точка|kropka)\s*[\])}>]\s*", re.IGNORECASE)
+_SIGNS = re.compile(r"[^\w\s.,;:!?'\"()\[\]&–—…«»„”“’<>-]|^\s*[.-]+\w")
+"""Signs that are no prose: they make another value of a text."""
+_HOLE = "\x1a"
+_GLUED = re.compile(rf"\w[.@_%+~&=?#/\\*-]*{_HOLE}|{_HOLE}[.@_%+~&=?#/\\*-]*\w")
+_RUN = re.compile(r"[^\s<>\"'«»()\[\]]+")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _EVERYDAY = frozenset(
     (
         "write", "mail", "email", "send", "short", "note", "reply", "call", "with", "that", "this", "from", "about",
@@ -51,6 +56,9 @@ _CALLED = frozenset(
 )
 """Words of a field's name that say that it holds what a record is called."""
 
+_LOOKED_UP = frozenset(("id", "ids", "code", "codes", "key", "uuid", "guid", "nr", "no", "login", "username", "slug"))
+"""Last words of an argument's name by which one record is looked up, however short the value is."""
+
 _RELIABLE = frozenset({"user", "trusted"})
 
 
@@ -63,17 +71,16 @@ def values(gathered: Gathered, facts: Facts, trail: Trail) -> tuple[ValueFact, .
     if not judged and not tool.writes:
         return ()
     found: list[ValueFact] = []
-    usual = defaults(tool.args_model)
     for name, value in gathered.arguments.masked.items():
         if name in tool.refs and name in judged and value is not None:
             found.append(_named(name, str(value), _record_seen(gathered, facts, trail, name), "text"))
             continue
-        if name in judged and isinstance(value, str) and not value.strip() and value != usual.get(name):
-            found.append(_named(name, "(empty)", {}, "text"))  # emptying a field is a decision, and nobody said it
-        if name in judged and isinstance(value, bool) and value != usual.get(name):
-            found.append(_named(name, "yes" if value else "no", {}, "text"))
-        keys = isinstance(getattr(gathered.arguments.model, name, None), dict)
-        for leaf in _leaves(value, keys=keys):
+        whole = inside(gathered.arguments.model, name)
+        if name in judged:  # a switch that is turned and a field that is emptied are decisions, and nobody said them
+            usual = usually(gathered.arguments.model, name)
+            found += [_named(name, shown, {}, "text") for shown in decisions(value, whole, usual)]
+        chosen = frozenset(free_keys(whole)) if isinstance(value, (dict, list)) else frozenset()
+        for leaf in _leaves(value, keys=chosen):
             found += _leaf(gathered, trail, name, leaf, judged=name in judged)
     for where, text in gathered.text.items():
         found += _rendered(gathered, trail, rule, where, text)
@@ -97,15 +104,35 @@ def sightings(gathered: Gathered, facts: Facts, trail: Trail, content: JSON, sou
         elif tool.writes and (name not in tool.result_refs or _repeats(gathered, value)):  # what it was given
             made.append(Sighting(origin="trusted", source=f"{source} {name}", text=_text(value), linked=False))
         else:
-            items = list(_items(value, listed=False))
+            items = list(_items(_records_in(gathered, name, value, evidence), listed=False))
             named = _named_items(gathered, trail, [item for item, listed in items[:ITEMS_MAX] if listed])
             for index, (item, listed) in enumerate(items):
                 alone = not listed or (evidence is True and (len(items) == 1 or bool(tool.refs)))
                 led = evidence is not False and (alone or id(item) in named)
-                linked = led and index < ITEMS_MAX
+                text = _text(item, tool.ids)
+                several = evidence is None and len(set(_ADDRESS.findall(text))) > 1  # and nobody says whose
+                linked = led and not several and index < ITEMS_MAX
                 where = f"{source} {index}" if listed else f"{source} {name}"
-                made.append(Sighting(origin="trusted", source=where, text=_text(item, tool.ids), linked=linked))
+                made.append(Sighting(origin="trusted", source=where, text=text, linked=linked))
     return [item for item in made if item.text]
+
+
+def _records_in(gathered: Gathered, name: str, value: JSON, evidence: bool | None) -> JSON:
+    """A field of a result, as a list where it holds records that a list would hold: a dictionary by person, and the
+    lines of a text that nobody asked anything of.
+    """
+    field = gathered.tool.result_model.model_fields.get(name) if gathered.tool else None
+    if isinstance(value, Mapping) and field is not None and _is_dictionary(field.annotation):
+        rows = {key: item if isinstance(item, Mapping) else {"value": item} for key, item in value.items()}
+        return [{"name": key, **row} for key, row in rows.items()]
+    if isinstance(value, str) and evidence is None and len(lines := value.splitlines()) > 1:
+        return lines
+    return value
+
+
+def _is_dictionary(annotation: Any) -> bool:
+    kind = get_origin(annotation) or annotation
+    return kind in (dict, Mapping) or any(map(_is_dictionary, get_args(annotation)))
 
 
 def _repeats(gathered: Gathered, value: JSON) -> bool:
@@ -152,7 +179,8 @@ def _evidence(gathered: Gathered, facts: Facts, trail: Trail) -> bool | None:
         if name in tool.refs:
             found = [_record_seen(gathered, facts, trail, name)]
         else:  # of a search only words lead anywhere: a page's size or a switch says nothing
-            leaves = [leaf for leaf in _leaves(value) if tool.writes or _searching(leaf)]
+            looked_up = _CAMEL.sub("_", name).lower().rsplit("_", 1)[-1] in _LOOKED_UP
+            leaves = [leaf for leaf in _leaves(value) if tool.writes or looked_up or _searching(leaf)]
             if not leaves:
                 continue
             found = [_seen(gathered, trail, name, leaf) for leaf in leaves]
@@ -186,7 +214,7 @@ def _leaf(gathered: Gathered, trail: Trail, name: str, leaf: Any, *, judged: boo
         yield _named(name, leaf, trail.seen(amount), "number")
         return
     found = TOKEN.findall(leaf)
-    whole = trail.seen(leaf, _cues(name)) if judged and not TOKEN.fullmatch(leaf) else {}
+    whole = _said(trail, leaf, _cues(name)) if judged and not TOKEN.fullmatch(leaf) else {}
     if _RELIABLE & set(whole):
         yield _named(name, leaf, whole, "text")
         judged = False  # what it is made of was said together
@@ -194,13 +222,43 @@ def _leaf(gathered: Gathered, trail: Trail, name: str, leaf: Any, *, judged: boo
         kind = token[1:].rsplit("_", 1)[0]
         if judged or kind in ADDRESSES | SECRETS:
             yield _named(name, token, _token_seen(gathered, trail, token), kind)
+    for glued in _glued(leaf, TOKEN if judged else _ADDRESS) if found else ():
+        yield _named(name, glued, trail.seen(glued, exact=True), "URL")
     rest = TOKEN.sub(" ", leaf)
     if judged:
-        if any(letter.isalnum() for letter in rest):
-            yield _named(name, " ".join(rest.split()), whole if not found else trail.seen(rest), "text")
+        if not found and rest.strip():
+            yield _named(name, leaf, whole, "text")
+        elif any(letter.isalnum() for letter in rest) or _SIGNS.search(rest):
+            yield _named(name, " ".join(rest.split()), _said(trail, rest), "text")
         return
-    for host in hosts(_spoken(gathered.reveal(_ADDRESS.sub(" ", leaf)))):  # of an address not known for one
-        yield _named(name, leaf, trail.seen(host, exact=True), "URL")
+    for link in _links(_spoken(gathered.reveal(_ADDRESS.sub(" ", leaf)))):  # of an address not known for one
+        yield _named(name, leaf, trail.seen(link, exact=True), "URL")
+
+
+def _said(trail: Trail, text: str, cues: Sequence[str] = ()) -> Seen:
+    """Where a text was seen. Commas and the like do not count, as between people; other signs make another value of
+    it, and so do wide letters: ``blue*`` is not ``blue``.
+    """
+    bare = TOKEN.sub("", text)
+    return trail.seen(text, cues, exact=bool(_SIGNS.search(bare)) or not unicodedata.is_normalized("NFKC", bare))
+
+
+def _glued(text: str, token: re.Pattern[str]) -> Iterator[str]:
+    """Words that a pseudonym is only a part of: ``<EMAIL_1>.it`` is another address than ``<EMAIL_1>``."""
+    for run in text.split():
+        if _GLUED.search(TOKEN.sub(lambda found: _HOLE if token.fullmatch(found[0]) else found[0], run)):
+            yield run
+
+
+def _links(text: str) -> Iterator[str]:
+    """The hosts that a text names, with the page where it names one: anybody may have a page on a known host."""
+    for host in hosts(text):
+        pages = [
+            run.strip(".,;:!?")
+            for run in _RUN.findall(text)
+            if re.search(rf"{re.escape(host)}(?::\d+)?[/?#]\w", run.casefold())
+        ]
+        yield from pages or [host]
 
 
 def _rendered(gathered: Gathered, trail: Trail, rule: ToolRule, where: str, text: str) -> Iterator[ValueFact]:
@@ -223,7 +281,7 @@ def _rendered(gathered: Gathered, trail: Trail, rule: ToolRule, where: str, text
 
 def _spoken(text: str) -> str:
     """An address as it would be typed: ``eve(at)evil[.]example``."""
-    return _DOT.sub(".", _AT.sub("@", text))
+    return _DOT.sub(".", _AT.sub("@", text)) if _BRACKET.search(text) else text
 
 
 def _seen(gathered: Gathered, trail: Trail, name: str, leaf: Any) -> Seen:
@@ -243,7 +301,7 @@ def _searching(leaf: Any) -> bool:
     if not isinstance(leaf, str):
         return False
     return bool(TOKEN.search(leaf)) or any(
-        word.isdigit() or (len(word) > 3 and word not in _EVERYDAY) for word in words(leaf)
+        (len(word) > 3 and word not in _EVERYDAY) or any(map(str.isdigit, word)) for word in words(leaf)
     )
 
 
@@ -296,11 +354,11 @@ def _named(argument: str, shown: str, seen: Seen, kind: str) -> ValueFact:
     )
 
 
-def _leaves(value: JSON, *, keys: bool = False) -> Iterator[Any]:
-    """Texts and numbers at the ends; a key too where it may hold an address, or where the caller chooses the keys."""
+def _leaves(value: JSON, *, keys: Collection[str] = ()) -> Iterator[Any]:
+    """Texts and numbers at the ends; a key too where it may hold an address, or is one of ``keys``."""
     if isinstance(value, Mapping):
         for key, item in value.items():
-            if keys or TOKEN.search(key):
+            if key in keys or TOKEN.search(key):
                 yield key
             yield from _leaves(item, keys=keys)
     elif isinstance(value, (list, tuple)):
@@ -323,18 +381,6 @@ def _objects(value: JSON) -> Iterator[Mapping[str, JSON]]:
         yield value
     for item in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
         yield from _objects(item)
-
-
-@lru_cache(maxsize=256)
-def defaults(model: type[BaseModel]) -> Mapping[str, JSON]:
-    """What each argument is that a call leaves out, as JSON; without those that depend on others."""
-    found: dict[str, JSON] = {}
-    for name, field in model.model_fields.items():
-        if not field.is_required():
-            with suppress(Exception):  # a default that is made of other arguments is nobody's usual value
-                value = field.get_default(call_default_factory=True, validated_data={})
-                found[name] = TypeAdapter(Any).dump_python(value, mode="json")
-    return found
 
 
 def shown_values(facts: Sequence[ValueFact]) -> list[dict[str, JSON]]:

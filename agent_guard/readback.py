@@ -12,9 +12,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from agent_guard.gather import Gathered
-from agent_guard.provenance import defaults
 from agent_guard.text.spelling import skeleton
 from agent_guard.types import JSON, Description, Differs
+from agent_guard.usual import defaults
 
 __all__ = ["compared", "differing"]
 

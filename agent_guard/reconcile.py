@@ -263,7 +263,7 @@ def _record_named(core: Core, case: _Case, word: Word, reference: str | None) ->
     except Exception as error:  # an adapter may fail in any way
         words = f"the system of record does not answer ({word_of(error)}); say so again later"
         raise ApprovalError(words, code=Code.TOOL_UNAVAILABLE) from None
-    if record is None:
+    if record is None or record.tenant not in (None, thread.subject.tenant):
         raise ApprovalError(f"the system of record has no such {ref.kind}", code=Code.RECORD_NOT_FOUND)
     if thread.party is not None and record.party not in (None, thread.party):
         raise ApprovalError(f"this {ref.kind} is another customer's", code=Code.BINDING)

@@ -240,8 +240,9 @@ class Tool:
             tool: the LangChain tool; it is copied, and its ``handle_tool_error`` does not apply: an error is no result.
             name: by default the tool's own, where it has the form of one of ours.
             description: by default the tool's own.
-            text_limit: the most letters of every text argument that the tool does not bound itself. Without it a tool
-                that takes text of any length is refused by the gateway.
+            text_limit: the most letters of every text argument that the tool does not bound itself. A list or a dict of
+                texts that the tool does not bound has at most 100 items then. Without it a tool that takes text of any
+                length, or any number of texts, is refused by the gateway.
             untrusted_output: what it returns was written by outsiders; False for a system of record.
             inject: argument that LangGraph would inject (state, store, runtime) -> the gateway's resource that is given
                 instead. The id of the call is filled with the idempotency key.

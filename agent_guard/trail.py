@@ -7,6 +7,7 @@ reading the texts again; so a call costs the same after ten messages and after t
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -91,7 +92,8 @@ class Trail:
     """The index of one thread's texts. Made of masked texts alone; safe for several threads of execution.
 
     ``user_text`` is the subject's newest words with their place, ``outside`` tells whether anybody else has spoken
-    since, ``outside_ever`` whether anybody ever has; ``plan`` is the newest plan.
+    since, in a record that nobody asked about too, ``outside_ever`` whether anybody ever has; ``plan`` is the newest
+    plan.
     """
 
     def __init__(self) -> None:
@@ -142,8 +144,9 @@ class Trail:
         self.n = n
         if sighting.origin == "user":
             self.user_text, self.outside = (n, sighting.text), False
-        elif sighting.origin in ("untrusted", "party"):
-            self.outside = self.outside_ever = True
+        elif sighting.counts_as in ("untrusted", "party"):
+            self.outside = True
+            self.outside_ever = self.outside_ever or sighting.origin != "trusted"
         self._seen.add((sighting.origin, sighting.source, sighting.text))
         read, origin, index = atoms(sighting.text), sighting.counts_as, len(self._rows)
         self._rows.append((sighting, read.words))
@@ -180,10 +183,11 @@ class Trail:
         if not phrase or any(word not in self._words for word in phrase):
             return {}
         for origin in self._words[phrase[0]]:
-            places = self._places(phrase, origin, None)
-            index = next((at for at in places if _stands_alone(wanted, plain(self._rows[at][0].text))), None)
-            if index is not None:
-                found[origin] = index
+            for index in self._places(phrase, origin, None):
+                said = self._rows[index][0].text
+                if _stands_alone(wanted, plain(said)) and _written(value, said):
+                    found[origin] = index
+                    break
         return self._named(found)
 
     def _seen_at(self, value: JSON, cues: Collection[str]) -> Seen:
@@ -198,8 +202,9 @@ class Trail:
         phrase = [word for word in words(text) if word != BREAK]
         short = len(phrase) == 1 and phrase[0].isdigit() and len(phrase[0]) < LONG
         found = self._phrase(phrase, {plain(cue) for cue in cues} | CUES if short else None)
-        day = day_of(text)
-        return found if found or day is None else self._named(self._moment(day, time_of(text) or (0, 0)))
+        if not found and (day := day_of(text)):
+            return self._named(self._moment(day, time_of(text) or (0, 0)))
+        return found
 
     def _phrase(self, phrase: Sequence[str], cues: Collection[str] | None) -> dict[Origin, str]:
         if not phrase or any(word not in self._words for word in phrase):
@@ -246,6 +251,14 @@ def _stands_alone(address: str, text: str) -> bool:
             return True
         start = text.find(address, start + 1)
     return False
+
+
+def _written(value: str, text: str) -> bool:
+    """Whether a value is written in a text as it is: in a path a capital is another letter, and so is a wide one."""
+    if not unicodedata.is_normalized("NFKC", value):
+        return value in text
+    start = value.find("/", value.find("://") + 3 if "://" in value else 0)
+    return start < 0 or value[start:] in text
 
 
 def _goes_on(letter: str, signs: str = "") -> bool:

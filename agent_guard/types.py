@@ -91,7 +91,8 @@ class Subject:
 
     Args:
         id: the user's id in your directory; staff, so it may stand in the audit.
-        tenant: the company; no value ever crosses from one to another.
+        tenant: the company; no value ever crosses from one to another. A record is compared with it where the system
+            of record says whose company's it is (``Description.tenant``).
         roles: used where the gateway has no ``Directory``; with one, the directory is asked at every decision.
         region: the data region the user may work in, or None for one that has no regions.
     """
@@ -292,6 +293,8 @@ class Description:
         responsible: the staff member who owns it, compared with ``Subject.id``.
         region: the data region it is stored in.
         name: what a human would call it.
+        tenant: the company whose record it is, compared with ``Subject.tenant``: another company's record is not there
+            for this one. None: this system of record serves one company, whose gateway this is.
         snapshot: the fields an auditor may compare before and after.
         fields: for each snapshot field ``"plain"`` (numbers, dates, ids, closed words), ``"text"`` (analysed),
             ``"drop"``, or the entity type it holds. A field that is not named is treated as personal.
@@ -302,6 +305,7 @@ class Description:
     responsible: str | None = None
     region: str | None = None
     name: str | None = None
+    tenant: str | None = None
     snapshot: Mapping[str, JSON] = field(default_factory=dict)
     fields: Mapping[str, str] = field(default_factory=dict)
 

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from agent_guard.credentials import Secrets
 from agent_guard.errors import ToolRejected
-from agent_guard.text.domains import hosts
+from agent_guard.text.domains import refused
 from agent_guard.text.spelling import invisible
 from agent_guard.tool import tool
 from tools.contacts import Contacts
@@ -50,7 +50,7 @@ def _a_name(name: str | None) -> str | None:
         raise ValueError(f"a name has letters and any of {' '.join(BETWEEN.split())} between them")
     if invisible(name) or "^" * (MARKS_MAX + 1) in marks:
         raise ValueError("a name has no sign that nobody sees, and no pile of accents")
-    if hosts(name):
+    if refused(name, ()):  # "Login.Top" too
         raise ValueError("a name is no address")
     return name
 

@@ -1,4 +1,4 @@
-"""The user's rights, not the model's: role and region, as the directory has them now (A10, B5)."""
+"""The user's rights, not the model's: role, company and region, as the directory has them now (A10, B5)."""
 
 from __future__ import annotations
 
@@ -39,6 +39,8 @@ def _check(call: ToolCall, tool: Tool | None, policy: Policy, facts: Facts) -> O
     for argument, record in facts.records.items():
         if not record.found:
             return deny(Code.RECORD_NOT_FOUND, NOT_FOUND, f"{argument}: no record {record.ref}.")
+        if record.tenant is not None and record.tenant != facts.tenant:
+            return deny(Code.RECORD_NOT_FOUND, NOT_FOUND, f"{argument}: {record.ref} is another company's.")
         allowed = (facts.region,) if rule.region == "own" else rule.region
         if allowed is not None and (record.region is None or record.region not in allowed):
             return deny(

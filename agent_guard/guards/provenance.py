@@ -50,7 +50,8 @@ def _check(call: ToolCall, tool: Tool | None, policy: Policy, facts: Facts) -> O
     doubtful: list[ValueFact] = []
     for value in facts.values:
         said = value.argument.startswith(RENDERED)
-        leaves = tool.effect in ("send", "egress") or said
+        told = bool(tool.audience) and facts.audience  # whoever is invited reads it
+        leaves = tool.effect in ("send", "egress") or told or said
         if value.kind in (SECRETS | {"IBAN"} if said else SECRETS) and leaves and "user" not in value.origins:
             return deny(
                 Code.VALUE_SECRET,

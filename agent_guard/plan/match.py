@@ -10,6 +10,7 @@ from typing import Any, Literal
 from agent_guard.plan import Const, Expr, Extract, Late, Lit, Obj, Plan, Rec, Sel, Selection, Step, Tmpl, leaves
 from agent_guard.plan.values import Known, Results, looked_up, one, tied, worked_out
 from agent_guard.types import JSON
+from agent_guard.usual import inside, usually
 
 __all__ = ["Match", "Open", "Unmatched", "match"]
 
@@ -49,7 +50,7 @@ def match(
     reveal: Callable[[str], str] = str,
     doubtful: Collection[str] = (),
     unseen: Sequence[JSON] = (),
-    free: Collection[str] = (),
+    typed: object = None,
 ) -> Match | Unmatched:
     """Finds the unused step that a call is. Where several fit, the one with the fewest open values.
 
@@ -62,9 +63,9 @@ def match(
         reveal: puts values for pseudonyms: a name may have been known for one only after the plan was made.
         doubtful: steps that ran with open values which nobody was asked about: what they returned determines nothing.
         unseen: what such steps returned that made something: to find it again by another step determines nothing.
-        free: arguments that are objects of any keys: there a key that was not planned is never a default.
+        typed: the arguments as the args model holds them: it knows the defaults of what stands inside of them.
     """
-    seen = Known(results=results, reveal=reveal, doubtful=frozenset(doubtful), unseen=unseen, free=frozenset(free))
+    seen = Known(results=results, reveal=reveal, doubtful=frozenset(doubtful), unseen=unseen)
     why = f"the plan has no step that calls {tool}"
     found: list[Match] = []
     for step in plan.steps:
@@ -73,7 +74,7 @@ def match(
         if used.get(step.id, 0) >= step.times:
             why = f"step {step.id} was planned {step.times} time(s) and has been used"
             continue
-        outcome = _step(step, args, defaults, sensitive, seen)
+        outcome = _step(step, args, defaults, sensitive, seen, typed)
         if isinstance(outcome, Match):
             found.append(outcome)
         else:
@@ -87,6 +88,7 @@ def _step(
     defaults: Mapping[str, JSON],
     sensitive: Collection[str],
     seen: Known,
+    typed: object,
 ) -> Match | Unmatched:
     still: list[Open] = []
     for name, value in args.items():
@@ -94,7 +96,7 @@ def _step(
             if not seen.same(value, defaults.get(name)):
                 return Unmatched(why=f"step {step.id} does not set {name}")
             continue
-        outcome = _value(name, step.args[name], value, seen)
+        outcome = _value(name, step.args[name], value, seen, inside(typed, name))
         if outcome is None:
             return Unmatched(why=f"{name} is not what step {step.id} says")
         still += outcome
@@ -103,7 +105,7 @@ def _step(
     return Match(step=step.id, open=tuple(dict.fromkeys(still)))
 
 
-def _value(name: str, source: Any, value: JSON, seen: Known) -> list[Open] | None:
+def _value(name: str, source: Any, value: JSON, seen: Known, typed: object) -> list[Open] | None:
     """The open parts of a value that fits its source; None where it does not fit."""
     match source:
         case Lit():
@@ -122,36 +124,37 @@ def _value(name: str, source: Any, value: JSON, seen: Known) -> list[Open] | Non
             too_long = source.late.max is not None and sum(map(len, _texts(value))) > source.late.max
             return None if too_long else [Open(argument=name, kind="late")]
         case Obj():
-            return _object(name, source, value, seen)
+            return _object(name, source, value, seen, typed)
         case list() | tuple():
-            return _exact_set(name, source, value, seen)
+            return _exact_set(name, source, value, seen, typed)
     return None
 
 
-def _object(name: str, source: Obj, value: JSON, seen: Known) -> list[Open] | None:
+def _object(name: str, source: Obj, value: JSON, seen: Known, typed: object) -> list[Open] | None:
+    """What was not planned is at its default; a key that the contract does not have has none."""
     if not isinstance(value, Mapping) or source.obj.keys() - value.keys():
         return None
     still: list[Open] = []
     for key, item in value.items():
         if key not in source.obj:
-            if name.split(".", maxsplit=1)[0] in seen.free or item not in (None, [], ""):
+            if not seen.same(item, usually(typed, key)):
                 return None
             continue
-        outcome = _value(f"{name}.{key}", source.obj[key], item, seen)
+        outcome = _value(f"{name}.{key}", source.obj[key], item, seen, inside(typed, key))
         if outcome is None:
             return None
         still += outcome
     return still
 
 
-def _exact_set(name: str, sources: Sequence[Any], value: JSON, seen: Known) -> list[Open] | None:
+def _exact_set(name: str, sources: Sequence[Any], value: JSON, seen: Known, typed: object) -> list[Open] | None:
     """Each source is one item, each item has one source; sources that say most are tried first."""
     if not isinstance(value, (list, tuple)) or len(value) != len(sources):
         return None
-    left, still = list(value), []
+    left, still = [(item, inside(typed, place)) for place, item in enumerate(value)], []
     for source in sorted(sources, key=lambda item: isinstance(item, (Late, Extract))):
-        for index, item in enumerate(left):
-            outcome = _value(name, source, item, seen)
+        for index, (item, whole) in enumerate(left):
+            outcome = _value(name, source, item, seen, whole)
             if outcome is not None:
                 del left[index]
                 still += outcome

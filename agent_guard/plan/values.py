@@ -20,7 +20,8 @@ __all__ = ["RECORDS_MAX", "Known", "Results", "looked_up", "one", "tied", "worke
 RECORDS_MAX = 1000
 """How many records of earlier steps are looked through; where there are more, the value counts as not determined."""
 
-_CODE = re.compile(r"(?=\S*[\d/])\S+")
+_CODE = re.compile(r"(?=\S*[\d/]|\S*[^\W\d_A-ZА-ЯЁ]\S*[A-ZА-ЯЁ])\S+")
+"""An id or a link: a digit, a stroke, or a capital behind a small letter."""
 
 Results = Mapping[str, Sequence[JSON]]
 """Step -> the results of its calls so far, masked."""
@@ -39,7 +40,6 @@ class Known:
     reveal: Callable[[str], str]
     doubtful: frozenset[str] = frozenset()
     unseen: Sequence[JSON] = ()
-    free: frozenset[str] = frozenset()
 
     def unsure(self, value: JSON) -> bool:
         """Whether a value names what a call has made that nobody looked at, by whatever way it is found again."""

@@ -20,13 +20,13 @@ from agent_guard.guards.provenance import ADDRESSES, SECRETS
 from agent_guard.policies.bounds import Known, bounds
 from agent_guard.policies.tallies import Tallies
 from agent_guard.policy import Policy, Requires, ToolRule
-from agent_guard.provenance import defaults
 from agent_guard.recall import missing
 from agent_guard.rulebook import KnownPolicy
 from agent_guard.text import stop_words
 from agent_guard.text.domains import refused
 from agent_guard.tool import Tool
 from agent_guard.types import JSON, Code, ToolCall
+from agent_guard.usual import defaults
 from agent_guard.where import failures
 
 __all__ = ["Doubt", "Earlier", "Supposed", "supposed"]

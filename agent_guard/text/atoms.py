@@ -89,6 +89,8 @@ class Atoms:
 
 def plain(text: str) -> str:
     """One form for comparison: NFKC, casefolded, lines ended alike."""
+    if text.isascii() and text.isprintable():
+        return text.casefold()
     return _LINES.sub(BREAK, unicodedata.normalize("NFKC", unpiled(text)).casefold())
 
 

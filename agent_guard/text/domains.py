@@ -10,7 +10,13 @@ and with ``\`` as ``/``; what any reading names counts. A host counts in these p
 - as a bare ``x.y`` only where the last label is a known top-level domain, is not a common file extension as well
   (``notes.md``), and the whole is no everyday abbreviation (``m.in.``, ``ref.no``, ``г.Москва``, ``10.am``: one letter
   or digits before a country's or a non-Latin domain) and no seam of two sentences (``done.It was``: a capitalised last
-  word, the most used domains apart).
+  word, the most used domains apart). With a path each of these is a host (``4815.ru/login``); a number behind
+  ``ref.no:`` is none.
+
+Held against a list (:func:`refused`), less passes for prose: of the abbreviations a short closed list and an hour
+(``9.am``) do, and a seam is a host (``login.Top``, ``done.It``), since a mail program makes a link of it. Whoever wrote
+an honest one is told the word and adds a space. Without a list (:func:`hosts`: who said this address first?) they stay
+prose: ``Acme.Inc`` and ``J.Li`` stand in many notes, and nobody could add a space to a customer's name.
 
 A path is not searched, a query is. Hosts are lower-case A-labels (``xn--...``) without a trailing dot; an IP address is
 written in its usual form. What no allowlist can hold is reported as a pseudo host: ``javascript:``, ``data:``,
@@ -47,10 +53,13 @@ _EXTENSIONS = _words("""
 # Suffixes so common that a capital letter does not make them the first word of a sentence.
 _COMMON = _words("com biz ru su pl kz ua uk eu io xyz cn")
 _LOCAL = _words("local localhost localdomain internal intranet corp lan home test example invalid onion")
+# Each is one host at most, and an attacker cannot choose it.
 _ABBREVIATIONS = _words("""
+    m.in m.st m.sc b.sc d.sc г.москва
     ref.no inv.no invoice.no art.no tel.no item.no order.no reg.no acc.no account.no cat.no part.no fax.no doc.no po.no
     vat.no serial.no customer.no ph.no mob.no sr.no sl.no
 """)
+_HOUR = re.compile(r"(?:0?[1-9]|1[0-2])\.[ap]m")
 _IGNORED = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"
@@ -81,10 +90,7 @@ _PERCENT = re.compile("%[0-9a-fA-F]{2}")
 
 def hosts(text: str) -> tuple[str, ...]:
     """Returns every host that a text names, once each, in the order found. Never raises; touches no network."""
-    found: dict[str, None] = {}
-    for reading in _readings(text):
-        found.update(dict.fromkeys(_scan(reading)))
-    return tuple(found)
+    return _hosts(text, listed=False)
 
 
 def refused(value: Any, allowed: Iterable[str]) -> tuple[str, ...]:
@@ -92,6 +98,8 @@ def refused(value: Any, allowed: Iterable[str]) -> tuple[str, ...]:
 
     Args:
         allowed: ``acme.example`` is that host; ``.acme.example`` is that host and all below it.
+
+    A text is read more strictly than by :func:`hosts`: see above.
     """
     exact: set[str] = set()
     below: list[str] = []
@@ -101,7 +109,7 @@ def refused(value: Any, allowed: Iterable[str]) -> tuple[str, ...]:
             exact.add(host)
             if entry.startswith("."):
                 below.append(f".{host}")
-    named = dict.fromkeys(host for text in _strings(value) for host in hosts(text))
+    named = dict.fromkeys(host for text in _strings(value) for host in _hosts(text, listed=True))
     return tuple(host for host in named if host not in exact and not host.endswith(tuple(below)))
 
 
@@ -157,6 +165,13 @@ def _strings(value: Any) -> Iterator[str]:
             waiting.extend(reversed(item))
 
 
+def _hosts(text: str, *, listed: bool) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for reading in _readings(text):
+        found.update(dict.fromkeys(_scan(reading, listed=listed)))
+    return tuple(found)
+
+
 def _readings(text: str) -> list[str]:
     """Returns the ways to read a text, without repetitions; the first is the plain one."""
     readings = [_plain(text)]
@@ -184,12 +199,12 @@ def _plain(text: str) -> str:
     return unicodedata.normalize("NFKC", unpiled(text)).translate(DOTS)
 
 
-def _scan(text: str) -> Iterator[str]:
-    if start := _PSEUDO_START.match(text):
-        yield f"{start[1].lower()}:"
-    for found in _PSEUDO.finditer(text):
-        yield f"{(found[1] or found[2] or found[3] or found[4]).lower()}:"
+def _scan(text: str, *, listed: bool) -> Iterator[str]:
     if ":" in text:
+        if start := _PSEUDO_START.match(text):
+            yield f"{start[1].lower()}:"
+        for found in _PSEUDO.finditer(text):
+            yield f"{(found[1] or found[2] or found[3] or found[4]).lower()}:"
         for found in _SCHEME.finditer(text):
             yield from _authority(text, found)
     if "@" in text:
@@ -197,9 +212,9 @@ def _scan(text: str) -> Iterator[str]:
             yield from _mail_domain(found[1])
         for found in _ROUTE.finditer(text):
             yield strict_host(found[1].strip(".")) or UNREADABLE
-    if _ENCODED_WORD.search(text) or _MAILTO.search(text):
+    if ("=?" in text and _ENCODED_WORD.search(text)) or (":" in text and _MAILTO.search(text)):
         yield UNREADABLE
-    yield from _runs(text)
+    yield from _runs(text, listed=listed)
 
 
 def _authority(text: str, scheme: re.Match[str]) -> Iterator[str]:
@@ -246,7 +261,7 @@ def _mail_domain(raw: str) -> Iterator[str]:
         yield strict_host(name) or UNREADABLE
 
 
-def _runs(text: str) -> Iterator[str]:
+def _runs(text: str, *, listed: bool = False) -> Iterator[str]:
     """Yields hosts that stand without a scheme; a path of a URL is not searched."""
     path_end, slashed = 0, "//" in text
     for found in _RUN.finditer(text) if slashed or "." in text else ():
@@ -261,25 +276,31 @@ def _runs(text: str) -> Iterator[str]:
             continue
         if before[-1:] == "@" and _MAIL.match(text, start - 1):
             continue
-        with_path = bool(_ENDS_HOST.match(text, end))
+        ends = _ENDS_HOST.match(text, end)
+        behind = ends[0] if ends else ""
         sign = before[: len(before) - slashes][-1:]
-        host = _after_slashes(name, sign, with_path=with_path) if slashes > 1 else _alone(name, with_path=with_path)
+        if slashes > 1 and sign != ":":
+            host = _after_slashes(name, sign, behind)
+        else:  # what has a scheme is read already; before an @ it only looks like a host
+            host = _alone(name, behind, listed=listed)
         if host:
             yield host
         if (host or (slashes > 1 and sign == ":")) and (path := _PATH.match(text, end)):
             path_end = path.end()
 
 
-def _after_slashes(name: str, sign: str, *, with_path: bool) -> str | None:
-    if sign == ":":
-        return _alone(name, with_path=with_path)  # read with its scheme already; before an @ it only looks like a host
-    if sign.isalnum() or ("." not in name and not with_path):
+def _after_slashes(name: str, sign: str, behind: str) -> str | None:
+    if sign.isalnum() or ("." not in name and not behind):
         return None  # either//or; a comment
     return strict_host(name) or UNREADABLE
 
 
-def _alone(name: str, *, with_path: bool) -> str | None:
-    """Returns the host that a run of letters, digits, dots and dashes is, if it is one by the rules above."""
+def _alone(name: str, behind: str, *, listed: bool) -> str | None:
+    """Returns the host that a run of letters, digits, dots and dashes is, if it is one by the rules above.
+
+    Args:
+        behind: ``/`` before a path, ``:443`` for a port, else nothing.
+    """
     name = name.rsplit("_", 1)[-1].lstrip("-.")
     labels = name.split(".")
     if len(labels) < 2 or not all(labels):
@@ -287,34 +308,37 @@ def _alone(name: str, *, with_path: bool) -> str | None:
     if labels[0].lower() == "www":
         return strict_host(name) or UNREADABLE
     if all(label.isdigit() for label in labels):
-        return ip_address(name) if len(labels) == 4 and with_path else None
-    return strict_host(name) if (_with_path if with_path else _bare)(labels) else None
+        return ip_address(name) if len(labels) == 4 and behind else None
+    if not behind:
+        is_one = _bare(labels, listed=listed)
+    elif behind != "/" and not listed and ".".join(labels).lower() in _ABBREVIATIONS:
+        is_one = False  # Tel.no:12345
+    else:
+        is_one = _with_path(labels)
+    return strict_host(name) if is_one else None
 
 
 def _with_path(labels: list[str]) -> bool:
-    last, before = labels[-1], labels[-2]
-    if is_suffix(last):
-        is_short = len(labels) == 2 and len(before) == 1 and not last.isascii()
-        return not (is_short or _is_abbreviation(labels, shortest=0))
-    if last in _LOCAL:
+    last = labels[-1]
+    if is_suffix(last) or last in _LOCAL:
         return True
     plain = all(label.isascii() and label == label.lower() for label in labels)
     return len(labels) > 2 and plain and last.isalpha() and len(last) > 1 and last not in _EXTENSIONS
 
 
-def _bare(labels: list[str]) -> bool:
-    last = labels[-1]
-    if not is_suffix(last) or last.lower() in _EXTENSIONS or _is_abbreviation(labels, shortest=1):
+def _bare(labels: list[str], *, listed: bool) -> bool:
+    last, whole = labels[-1], ".".join(labels).lower()
+    if not is_suffix(last) or last.lower() in _EXTENSIONS or whole in _ABBREVIATIONS or _HOUR.fullmatch(whole):
         return False
+    if listed:
+        return True
     seam = last[0].isupper() and last[1:].islower()
-    return not seam or last.lower() in _COMMON
+    return not _is_abbreviation(labels) and (not seam or last.lower() in _COMMON)
 
 
-def _is_abbreviation(labels: list[str], *, shortest: int) -> bool:
-    """Tells m.in., ref.no, г.москва and 10.am from hosts: what stands before a country's domain says too little."""
+def _is_abbreviation(labels: list[str]) -> bool:
+    """Tells г.москва and 10.am from hosts: what stands before a country's domain says too little."""
     last, before = labels[-1], labels[-2]
     if last.isascii() and len(last) > 2:
         return False
-    if ".".join(labels).lower() in _ABBREVIATIONS or all(label.isdigit() for label in labels[:-1]):
-        return True
-    return len(labels) == 2 and len(before) <= shortest
+    return all(label.isdigit() for label in labels[:-1]) or (len(labels) == 2 and len(before) == 1)

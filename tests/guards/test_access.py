@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from agent_guard.facts import ANOTHER_COMPANY
 from agent_guard.guards.access import ACCESS, NOT_FOUND
 from agent_guard.types import Code
 from tests.samples import TOOL, call, contract, facts, policy, record, rule
@@ -56,6 +57,29 @@ def test_a_record_must_lie_in_a_permitted_region(region, mine, theirs, expected)
     assert (objection and objection.code) == expected
 
 
+@pytest.mark.req("B5")
+@pytest.mark.parametrize(
+    ("mine", "theirs", "expected"),
+    [
+        ("acme", None, None),
+        ("acme", "acme", None),
+        ("acme", "other", Code.RECORD_NOT_FOUND),
+        ("acme", "Acme", Code.RECORD_NOT_FOUND),
+        ("acme", "acme ", Code.RECORD_NOT_FOUND),
+        ("acme", "", Code.RECORD_NOT_FOUND),
+        ("acme", ANOTHER_COMPANY, Code.RECORD_NOT_FOUND),
+    ],
+)
+@pytest.mark.parametrize("region", [None, "own", ["kz"]])
+def test_a_record_of_another_company_is_not_there(mine, theirs, expected, region):
+    """A record that names a company is found for that company's users alone, and whose it is, is told to nobody else."""
+    objection = judged(rule(region=region), tenant=mine, records={"deal_id": record(tenant=theirs)})
+    assert (objection and objection.code) == expected
+    if objection:
+        assert objection.for_model == NOT_FOUND
+        assert objection.for_human == "deal_id: deal:42 is another company's."
+
+
 @pytest.mark.req("A10")
 def test_every_record_is_judged():
     """One foreign record among several denies the call."""
@@ -63,6 +87,8 @@ def test_every_record_is_judged():
     objection = judged(rule(region="own"), records=records)
     assert objection.code is Code.REGION
     assert "deal:7" in objection.for_human
+    records = {"a": record(tenant="acme"), "b": record(ref="deal:7", tenant="other"), "c": record()}
+    assert "deal:7" in judged(rule(region="own"), records=records).for_human
 
 
 @pytest.mark.req("A10")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
+from pydantic import BaseModel
 
 from agent_guard.plan import Plan
 from agent_guard.plan.match import Match, Open, Unmatched, match
@@ -402,7 +403,8 @@ def test_the_item_that_was_matched_is_taken(sources: list[JSON], value: JSON, fi
         ({"id": lit(1)}, {"id": 1}, True),
         ({"id": lit(1)}, {"id": 2}, False),
         ({"id": lit(1)}, {}, False),
-        ({"id": lit(1)}, {"id": 1, "x": None, "y": [], "z": ""}, True),
+        ({"id": lit(1)}, {"id": 1, "x": None}, False),
+        ({"id": lit(1)}, {"id": 1, "y": []}, False),
         ({"id": lit(1)}, {"id": 1, "x": 0}, False),
         ({"id": lit(1)}, {"id": 1, "x": False}, False),
         ({"id": lit(1)}, {"id": 1, "x": {}}, False),
@@ -415,8 +417,31 @@ def test_the_item_that_was_matched_is_taken(sources: list[JSON], value: JSON, fi
     ],
 )
 def test_an_object_is_its_parts(parts: dict[str, Any], value: JSON, found: bool) -> None:
-    """Each part is what its source says, a part without a source is empty, and none is missing."""
+    """Each part is what its source says, there is no part without a source, and none is missing."""
     assert isinstance(one({"obj": parts}, value), Match) is found
+
+
+class Item(BaseModel):
+    id: int
+    team: str | None = "all"
+    loud: bool = False
+    tags: list[str] = []
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize(
+    ("changed", "found"),
+    [({}, True), ({"team": None}, False), ({"team": "red"}, False), ({"loud": True}, False), ({"tags": ["x"]}, False)],
+)
+def test_a_part_that_was_not_planned_is_at_its_default(changed: dict[str, Any], found: bool, deep: bool) -> None:
+    """An object of the contract's has parts that nobody planned: each as it is when nobody says anything of it."""
+    item = Item.model_validate({"id": 1} | changed)
+    source: Any = {"obj": {"id": lit(1)}}
+    value: Any = item.model_dump(mode="json")
+    typed: Any = {"to": [Item(id=2), item] if deep else item}
+    if deep:
+        source, value = [{"obj": {"id": lit(2)}}, source], [Item(id=2).model_dump(mode="json"), value]
+    assert isinstance(one(source, value, typed=typed), Match) is found
 
 
 def test_the_open_part_of_an_object_is_named() -> None:

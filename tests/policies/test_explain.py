@@ -13,7 +13,7 @@ from hypothesis import given, settings, strategies as st
 from agent_guard.arguments import read
 from agent_guard.decide import decide
 from agent_guard.errors import ConfigError
-from agent_guard.facts import Facts, LimitFact, OpenFact, PlanFact, Problem, Twin, ValueFact
+from agent_guard.facts import ANOTHER_COMPANY, Facts, LimitFact, OpenFact, PlanFact, Problem, Twin, ValueFact
 from agent_guard.guards import GUARDS
 from agent_guard.guards.base import Guard, deny
 from agent_guard.policies.explain import explain
@@ -261,6 +261,8 @@ def test_an_objection_says_what_was_found_and_what_would_have_to_change(language
         ({"roles": ("sales", "intern")}, "access", "The user u1 has the role sales, which is enough"),
         ({"records": {"deal_id": record(found=False)}}, "access", "there is no record deal:42"),
         ({"records": {"deal_id": record(found=False)}}, "binding", "There is no record deal:42"),
+        ({"records": {"deal_id": record(tenant=ANOTHER_COMPANY)}}, "access", "the record deal:42 is another company's"),
+        ({"records": {"deal_id": record(tenant=ANOTHER_COMPANY)}}, "binding", "The record deal:42 is another company's"),
         ({"records": {"deal_id": record()}, "party": None}, "binding", "this conversation is about no customer"),
         ({"records": {"deal_id": record()}}, "binding", "belongs to the customer of this conversation"),
         ({"plan": PlanFact(step="s1")}, "plan", "The call is the step s1 of the plan."),

@@ -21,7 +21,7 @@ BOB = "bob@firm.example"
 
 
 class Payouts(BaseModel):
-    payouts: dict[Annotated[str, Field(max_length=40)], int | None]
+    payouts: dict[Annotated[str, Field(max_length=40)], int | None] = Field(max_length=5)
 
 
 @tool(name="pay.many", effect="write", timeout_s=2, sensitive={"payouts"})

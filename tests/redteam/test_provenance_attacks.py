@@ -28,11 +28,11 @@ BOB = "bob@firm.example"
 class Listing(BaseModel):
     archived: bool = False
     limit: int = 10
-    flags: dict[Annotated[str, Field(max_length=10)], bool] = {}
+    flags: Annotated[dict[Annotated[str, Field(max_length=10)], bool], Field(max_length=5)] = {}
 
 
 class Payouts(BaseModel):
-    payouts: dict[Annotated[str, Field(max_length=40)], int | None]
+    payouts: dict[Annotated[str, Field(max_length=40)], int | None] = Field(max_length=5)
     everybody: bool = False
 
 

@@ -159,6 +159,61 @@ def test_ordinary_text_names_no_host(text):
     assert hosts(text) == ()
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("see 4815.ru/login or acc.no/pay", ["4815.ru", "acc.no"]),
+        ("acc.no:8080/pay", ["acc.no"]),
+        ("t.me/evil and 4815.ru:8080", ["t.me", "4815.ru"]),
+        ("<a href='evil.Dev'>here</a>", ["evil.dev"]),
+        ("login.Top", ["login.top"]),
+        ("The work is done.It was late", ["done.it"]),
+        ("CRM.In addition", ["crm.in"]),
+        ("mail/login.Top, foo:///login.Top", ["login.top"]),
+        ("4815.ru 13.am x.ai J.Li", ["4815.ru", "13.am", "x.ai", "j.li"]),
+        ("Tel.no:12345", ["tel.no"]),
+        ("<login。Top>", ["login.top"]),
+    ],
+)
+@pytest.mark.req("B13")
+def test_less_passes_for_prose_under_a_list(text, expected):
+    """A mail program makes a link of a capitalised or a short name too: held against a list each of them is a host."""
+    assert sorted(refused(text, ["firm.example"])) == sorted(expected)
+    assert refused(text, expected) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Acme Sp. z o.o., e.g. this, i.e. that, a.m./p.m., at 9.am or 12.pm, m.in. klienci, m.st. Warszawa",
+        "v1.2.3, 2.0.1, 12.05.2024, 12/05/2024, 10.30-11.00, 1.2.3.4, 3.5% p.a., art.5, §12.3/4",
+        "и т.д., т.е./т.к., г.Москва, ул.Мира, д.5/1, тыс.руб/мес",
+        "file.txt, report.pdf, notes.md, data.zip, main.py",
+        "Dr. J. Li, M.Sc., U.S. and U.K., Ph.D., Acme Inc. and Smith Co. Ltd.",
+        "Ref.no: 12, Inv.no 5, art.no 7",
+        "The work is done. It was late. Is it fine? CRM. In addition, revenue. Net profit",
+    ],
+)
+@pytest.mark.req("B13")
+def test_honest_prose_passes_a_list(text):
+    """With a space after the full stop, and in the usual abbreviations, nothing is taken for a host."""
+    assert refused(text, ["firm.example"]) == ()
+
+
+@pytest.mark.req("B13")
+@pytest.mark.parametrize("text", ["4815.ru/login", "acc.no/pay", "x.ai/pay", "a.рф/pay", "acc.no:8080/pay"])
+def test_a_path_makes_a_host_of_an_abbreviation(text):
+    """Only a bare abbreviation is prose, with a list or without; a number behind a colon may be an order's."""
+    assert len(refused(text, ())) == 1
+    assert len(hosts(text)) == (0 if ":" in text else 1)
+
+
+@given(st.text() | st.lists(PARTS, max_size=12).map("".join))
+def test_nothing_that_is_a_host_passes_a_list(text):
+    """A list is held against all that is a host without one."""
+    assert set(hosts(text)) <= set(refused(text, ()))
+
+
 @given(st.text() | st.lists(PARTS, max_size=12).map("".join))
 def test_any_text_is_read(text):
     """Nothing raises; hosts are lower case, without spaces, once each, and are read the same again after a scheme."""

@@ -233,6 +233,9 @@ class CRM(Protocol):
     def describe(self, ref: Ref) -> Description | None:
         """Describes a record of a kind of ``FIELDS``, with the fields named there; None for anything else.
 
+        ``tenant`` is None, as in the embedded CRM, where all records are one company's. An adapter of a CRM that holds
+        several companies' records gives each record's.
+
         Raises:
             ToolUnavailable: the system cannot be asked.
         """

@@ -18,7 +18,7 @@ __all__ = ["access", "binding"]
 
 
 def access(case: Case) -> Told:
-    """The user's roles, and the regions of the records."""
+    """The user's roles, and the companies and regions of the records."""
     say, facts, rule, tool = case.speech.say, case.facts, case.rule, case.tool
     if rule is None or tool is None:
         return Told([])
@@ -31,6 +31,9 @@ def access(case: Case) -> Told:
         if not record.found:
             told.clauses.append(say("access.missing", record=record.ref))
             told.changes.append(say("access.change_missing"))
+        elif record.tenant not in (None, facts.tenant):
+            told.clauses.append(say("access.other_company", record=record.ref))
+            told.changes.append(say("access.change_other_company"))
         elif rule.region is not None and (record.region is None or not _passes(ACCESS, case, tool, rule, {"": record})):
             told.clauses.append(say("access.region", **words))
             nowhere = rule.region == "own" and facts.region is None
@@ -71,6 +74,9 @@ def binding(case: Case) -> Told:
         if not record.found:
             told.clauses.append(say("access.missing", record=record.ref))
             told.changes.append(say("access.change_missing"))
+        elif record.tenant not in (None, facts.tenant):
+            told.clauses.append(say("access.other_company", record=record.ref))
+            told.changes.append(say("access.change_other_company"))
         elif _passes(BINDING, case, tool, rule, {argument: record}):
             told.clauses.append(say(f"binding.{bind}", record=shown(record), subject=facts.subject))
         elif bind == "party" and not facts.party:
