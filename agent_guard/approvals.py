@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
-from agent_guard.query import Query
+from agent_guard.query import Command, Query
 from agent_guard.store import Store, metadata
 from agent_guard.types import JSON
 
@@ -82,7 +82,7 @@ sa.Index("approvals_thread", APPROVALS.c.thread)
 sa.Index("approvals_due", APPROVALS.c.resumed, APPROVALS.c.expires)
 sa.Index("approvals_untold", APPROVALS.c.expires)
 
-_INSERT = APPROVALS.insert()
+_INSERT = Command(APPROVALS.insert())
 _FIND = Query(sa.select(APPROVALS).where(APPROVALS.c.id == sa.bindparam("approval")))
 _WAITING = Query(
     sa.select(APPROVALS).where(
@@ -122,7 +122,7 @@ _DUE = Query(
 )
 _OF = APPROVALS.c.thread == sa.bindparam("of")
 _ENDED_OF = Query(sa.select(APPROVALS).where(_OF, _ENDED))
-_RESUMED = APPROVALS.update().where(_OF, _ENDED).values(resumed=sa.bindparam("now"))
+_RESUMED = Command(APPROVALS.update().where(_OF, _ENDED).values(resumed=sa.bindparam("now")))
 
 _UNTOLD = Query(
     sa.select(APPROVALS)
@@ -141,7 +141,32 @@ _NOTIFIED = (
     .values(notified=sa.bindparam("now"))
 )
 
-_UNCOVER = APPROVALS.update().where(APPROVALS.c.thread == sa.bindparam("of")).values(plan=None)
+_UNCOVER = Command(APPROVALS.update().where(_OF, APPROVALS.c.plan.is_not(None)).values(plan=None))
+
+_ANSWER = Command(
+    APPROVALS.update()
+    .where(APPROVALS.c.id == sa.bindparam("approval"), APPROVALS.c.answer.is_(None))
+    .values(
+        answer=sa.bindparam("word"),
+        answered_by=sa.bindparam("by"),
+        answered=sa.bindparam("now"),
+        message=sa.bindparam("words"),
+        edited_call=sa.bindparam("edited"),
+        resumed=sa.bindparam("taken"),
+    )
+)
+
+_USE = Command(
+    APPROVALS.update()
+    .where(
+        APPROVALS.c.id == sa.bindparam("approval"),
+        APPROVALS.c.answer == "approve",
+        APPROVALS.c.digest == sa.bindparam("of"),
+        APPROVALS.c.expires > sa.bindparam("now"),
+        APPROVALS.c.used.is_(None),
+    )
+    .values(used=sa.bindparam("now"))
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,7 +256,7 @@ def insert(connection: sa.Connection, approval: Approval) -> None:
         "edited_call": None,
         "covers": json.dumps(approval.covers),
     }
-    connection.execute(_INSERT, values)
+    _INSERT.run(connection, values)
 
 
 def find(connection: sa.Connection, approval_id: str) -> Approval | None:
@@ -262,19 +287,16 @@ def answer(
     Args:
         taken: whoever gives the answer lets the thread go on, so that no worker has to.
     """
-    changed = connection.execute(
-        APPROVALS.update()
-        .where(APPROVALS.c.id == approval_id, APPROVALS.c.answer.is_(None))
-        .values(
-            answer=word,
-            answered_by=by,
-            answered=now_ms,
-            message=message,
-            edited_call=None if edited_call is None else json.dumps(edited_call, ensure_ascii=False),
-            resumed=now_ms if taken else None,
-        )
-    )
-    return changed.rowcount == 1
+    given = {
+        "approval": approval_id,
+        "word": word,
+        "by": by,
+        "now": now_ms,
+        "words": message,
+        "edited": None if edited_call is None else json.dumps(edited_call, ensure_ascii=False),
+        "taken": now_ms if taken else None,
+    }
+    return _ANSWER.run(connection, given) == 1
 
 
 def due(connection: sa.Connection, *, now_ms: int) -> dict[str, int]:
@@ -293,23 +315,12 @@ def ended(connection: sa.Connection, thread: str, *, now_ms: int) -> list[Approv
 
 def resumed(connection: sa.Connection, thread: str, *, now_ms: int) -> None:
     """Notes that somebody lets the thread go on after all its questions that were answered or have expired."""
-    connection.execute(_RESUMED, {"of": thread, "now": now_ms})
+    _RESUMED.run(connection, {"of": thread, "now": now_ms})
 
 
 def use(connection: sa.Connection, approval_id: str, *, digest: str, now_ms: int) -> bool:
     """Uses an ``approve`` for this digest once; false where it was used, has expired or binds something else."""
-    changed = connection.execute(
-        APPROVALS.update()
-        .where(
-            APPROVALS.c.id == approval_id,
-            APPROVALS.c.answer == "approve",
-            APPROVALS.c.digest == digest,
-            APPROVALS.c.expires > now_ms,
-            APPROVALS.c.used.is_(None),
-        )
-        .values(used=now_ms)
-    )
-    return changed.rowcount == 1
+    return _USE.run(connection, {"approval": approval_id, "of": digest, "now": now_ms}) == 1
 
 
 def covers(connection: sa.Connection, approval_id: str, *, digest: str, now_ms: int) -> bool:
@@ -357,7 +368,7 @@ def mark_notified(connection: sa.Connection, approval_id: str, *, now_ms: int) -
 
 def uncover(connection: sa.Connection, thread: str) -> None:
     """Ends what approved questions cover: a newer message took the place of the one that announced the calls."""
-    connection.execute(_UNCOVER, {"of": thread})
+    _UNCOVER.run(connection, {"of": thread})
 
 
 def close(connection: sa.Connection, approval_id: str, *, now_ms: int) -> None:

@@ -47,7 +47,7 @@ _HEAD = Query(
     sa.select(AUDIT.c.seq, AUDIT.c.hash)
     .where(AUDIT.c.thread == sa.bindparam("thread"))
     .order_by(AUDIT.c.seq.desc())
-    .limit(1)
+    .limit(sa.literal_column("1"))
 )
 
 
@@ -197,8 +197,9 @@ class Audit:
         rows = []
         for event in events:
             seq += 1
-            data = {name: getattr(event, name) for name in _NAMES}
-            data |= {"v": FORMAT, "key": self._keys.name, "seq": seq, "at": now_ms, "prev_hash": previous}
+            data = vars(event) | {
+                "v": FORMAT, "key": self._keys.name, "seq": seq, "at": now_ms, "prev_hash": previous,
+            }  # fmt: skip
             check_event(data)
             body = orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
             previous = self._keys.hash(body)

@@ -186,11 +186,14 @@ class Core:
             row = threads.find(connection, thread_id)
         if row is None:
             raise UnknownThread(f"there is no thread {thread_id!r}; open it with Session.start or Gateway.open")
-        if self.at_desk(row):
-            return row
-        if len(self._rows) >= ROWS_MAX:
-            self._rows.clear()
-        self._rows[thread_id] = row
+        return self.remembered(row)
+
+    def remembered(self, row: ThreadRow) -> ThreadRow:
+        """A stored thread, which is not read again."""
+        if not self.at_desk(row):
+            if len(self._rows) >= ROWS_MAX:
+                self._rows.clear()
+            self._rows[row.id] = row
         return row
 
     def at_desk(self, row: ThreadRow) -> bool:

@@ -8,6 +8,7 @@ master key: what was sealed under it stays its own.
 from __future__ import annotations
 
 import secrets
+from functools import lru_cache
 from urllib.parse import quote
 
 import sqlalchemy as sa
@@ -86,12 +87,18 @@ class Wrapping:
 
 def party_key_id(tenant: str, party: str) -> str:
     """Which data key the values of a party's threads are under."""
-    return f"{quote(tenant, safe='')}/party/{party}"
+    return f"{_quoted(tenant)}/party/{party}"
 
 
 def thread_key_id(tenant: str, thread: str) -> str:
     """Which data key the values of a thread without a party are under."""
-    return f"{quote(tenant, safe='')}/thread/{thread}"
+    return f"{_quoted(tenant)}/thread/{thread}"
+
+
+@lru_cache(maxsize=256)
+def _quoted(tenant: str) -> str:
+    """A tenant's id without the signs that part it from what follows."""
+    return quote(tenant, safe="")
 
 
 def generation(key_id: str, wrapped: bytes) -> str:
@@ -105,7 +112,7 @@ def label(tenant: str, thread: str, token: str, origin: str) -> str:
     Args:
         origin: where the value was seen first.
     """
-    return f"2|{quote(tenant, safe='')}|{thread}|{token}|{origin}"
+    return f"2|{_quoted(tenant)}|{thread}|{token}|{origin}"
 
 
 def add(connection: sa.Connection, wrapping: Wrapping, key_id: str, key: bytes) -> bytes:

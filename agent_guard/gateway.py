@@ -10,7 +10,6 @@ A call reads from top to bottom here; what each step needs stands in the module 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,32 +17,27 @@ from typing import Any
 from agent_guard import approvals, calls, meter, threads
 from agent_guard.answer import Answered, answer
 from agent_guard.approvals import Answer
-from agent_guard.audit import AuditEvent, system_thread
+from agent_guard.audit import AuditEvent
 from agent_guard.button import set_flag
 from agent_guard.core import ENVIRONMENTS, Core
-from agent_guard.errors import ApprovalError, ConfigError, ErasedThread
-from agent_guard.events import thread_event
+from agent_guard.errors import ApprovalError, ConfigError
 from agent_guard.execution import execute, executing
 from agent_guard.guarded import GuardedThread
 from agent_guard.judging import judge
 from agent_guard.kill_switch import EVERYTHING
-from agent_guard.locks import chain_lock, data_key_lock, meter_lock
-from agent_guard.policy import Policy
+from agent_guard.locks import chain_lock, meter_lock
+from agent_guard.opening import begin, is_stored, open_thread, scoped, thread_of
 from agent_guard.propose import Proposal, cancel, propose
-from agent_guard.provenance import HOST
 from agent_guard.recall import token_keys
 from agent_guard.reconcile import Word, reconciling, resolve
 from agent_guard.reveal import reveal
 from agent_guard.runtime.waits import adrive, aside, drive, twin
 from agent_guard.suggestions import Suggestion, Verdict
 from agent_guard.threads import ThreadRow
-from agent_guard.types import ENTITY_TYPES, JSON, Code, Party, Subject, ToolCall, ToolResult
+from agent_guard.types import JSON, Code, Origin, Party, Subject, ToolCall, ToolResult
 from agent_guard.undoing import UNDO, Inverse, carried, derive
-from agent_guard.vault import ThreadVault, data_key_id
 
 __all__ = ["ENVIRONMENTS", "Gateway", "Proposal"]
-
-_ID = re.compile(r"[\w.:@/-]{1,100}")
 
 
 class Gateway(Core):
@@ -105,46 +99,40 @@ class Gateway(Core):
             ErasedThread: it is stored, and the data of its customer was erased.
             StoreError: the database cannot be used.
         """
-        policy = self.policy_of(scenario)
-        if scenario is None and None not in self.policies:
-            scenario = next(iter(self.policies))  # the only one; its red button must cover the thread
-        if thread_id is not None and not _ID.fullmatch(thread_id):
-            raise ConfigError("a thread's id is 1 to 100 letters, digits and any of _ . : @ / -")
-        if thread_id is not None and thread_id.startswith(system_thread("")):
-            words = f"a thread's id does not begin with {system_thread('')}"
-            raise ConfigError(f"{words}: there the record keeps what belongs to no conversation")
-        row = ThreadRow(
-            id=thread_id or self._ids(),
-            subject=subject,
-            party=party.id if party else None,
-            refs=dict(party.refs) if party else {},
-            scenario=scenario,
-            scope=_scoped(scope, policy),
-        )
-        with self.store.write(locks=[chain_lock(row.id), data_key_lock(data_key_id(row))]) as connection:
-            stored = threads.find(connection, row.id)
-            if stored is None:
-                threads.insert(connection, row, now_ms=self.now_ms())
-                self.audit.append(connection, [self._opened(row)], now_ms=self.now_ms())
-            elif (stored.subject.id, stored.subject.tenant) != (subject.id, subject.tenant) or (
-                _opened_as(stored) != (row.party, row.scenario, row.scope)
-            ):
-                raise ConfigError(f"the thread {row.id!r} belongs to another conversation; choose another id")
-            elif stored.erased is not None:
-                raise ErasedThread(f"the data of the customer of thread {row.id!r} was erased; open a new conversation")
-            row = stored or row
-            vault = self.vault.read(connection, row)
-            for name, values in (party.known if party else {}).items():
-                self._learn(vault, name, values, f"{HOST} party")
-            for word, others in (trusted or {}).items():
-                self._learn(vault, word, others, f"{HOST} {word}")
-            vault.flush(connection)
-        guarded = GuardedThread(self, row)
+        row = thread_of(self, subject, thread_id=thread_id, scenario=scenario, scope=scope, party=party)
+        guarded = GuardedThread(self, open_thread(self, row, party=party, trusted=trusted))
         if user_text is not None:
             guarded.text = guarded.observe(user_text, origin="user", source="user")
         return guarded
 
     aopen = twin(open)  # noqa: A003 - the method above
+
+    def begin(
+        self,
+        subject: Subject,
+        text: str,
+        *,
+        origin: Origin,
+        thread_id: str | None = None,
+        scenario: str | None = None,
+        scope: set[str] | None = None,
+        party: Party | None = None,
+    ) -> tuple[GuardedThread, str, str] | None:
+        """Opens a new conversation with its first message, as :meth:`open` and ``GuardedThread.hear``, in one
+        transaction. Returns the masked text and its id as well; None where a conversation of this id is stored.
+
+        Raises:
+            ConfigError: as :meth:`open`.
+            TextTooLong: as ``GuardedThread.observe``; no conversation is opened.
+            StoreError: the database cannot be used; nothing is kept.
+        """
+        row = thread_of(self, subject, thread_id=thread_id, scenario=scenario, scope=scope, party=party)
+        if thread_id is not None and is_stored(self, thread_id):
+            return None
+        heard = begin(self, row, text, origin=origin, party=party)
+        return None if heard is None else (self.thread(row.id), *heard)
+
+    abegin = twin(begin)
 
     def thread(self, thread_id: str) -> GuardedThread:
         """The stored conversation of this id.
@@ -183,24 +171,10 @@ class Gateway(Core):
                 return stored
             if not self.at_desk(stored) or stored.scope is not None or not policy.tools:
                 raise ConfigError(f"a thread of {stored.scenario!r} cannot be sent into {scenario!r}")
-            moved = replace(stored, scenario=scenario, scope=_scoped(scope, policy), via=stored.scenario)
+            moved = replace(stored, scenario=scenario, scope=scoped(scope, policy), via=stored.scenario)
             threads.send_on(connection, moved)
             self.audit.append(connection, [record(moved)], now_ms=self.now_ms())
         return moved
-
-    def _learn(self, vault: ThreadVault, name: str, values: Collection[str], source: str) -> None:
-        type_ = next((known for known in ENTITY_TYPES if known == name.upper()), None)
-        if type_ is None or isinstance(values, str):
-            raise ConfigError(f"known values are given as {{type: [texts]}} with the types {', '.join(ENTITY_TYPES)}")
-        present = {(entry.type, entry.value): entry.token for entry in vault.entries()}
-        for value in values:
-            if value and (type_, value) in present:
-                vault.saw(present[type_, value], "trusted", source)
-            elif value:
-                vault.mint(type_, value, "trusted", source)
-
-    def _opened(self, row: ThreadRow) -> AuditEvent:
-        return thread_event("opened", row, at=self.now(), environment=self.environment, agent=self.agent)
 
     # ---- a call
 
@@ -394,22 +368,3 @@ class Gateway(Core):
             tenant=tenant,
             alerts=self.alerts,
         )
-
-
-def _scoped(scope: Collection[str] | None, policy: Policy) -> tuple[str, ...] | None:
-    """A scope as it is stored.
-
-    Raises:
-        ConfigError: it names a tool that the policy does not.
-    """
-    if scope is None:
-        return None
-    unknown = sorted(set(scope) - set(policy.tools))
-    if unknown:
-        raise ConfigError(f"scope names {unknown[0]!r}, which the policy {policy.name!r} does not")
-    return tuple(sorted(scope))
-
-
-def _opened_as(row: ThreadRow) -> tuple[str | None, str | None, tuple[str, ...] | None]:
-    """Party, scenario and scope that a thread was opened with; at a front desk there is no scope."""
-    return (row.party, row.scenario, row.scope) if row.via is None else (row.party, row.via, None)

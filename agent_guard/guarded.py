@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -32,7 +33,7 @@ from agent_guard.types import JSON, Code, Decision, Entry, Origin, Subject, Tool
 from agent_guard.units import storable
 from agent_guard.vault import ThreadVault
 
-__all__ = ["TEXT_MAX", "GuardedThread", "rejection", "settled"]
+__all__ = ["TEXT_MAX", "GuardedThread", "rejection", "settled", "taken"]
 
 TEXT_MAX = 20_000
 """Longest text that a conversation takes at once, in characters."""
@@ -132,7 +133,7 @@ class GuardedThread:
         reason: str | None,
         along: Sequence[Mapping[str, Any]],
     ) -> Waits[ToolResult]:
-        call, vault = self._masked(tool, args, call_id or self.gateway.new_id(), reason)
+        call, vault = self._masked(tool, args, call_id or None, reason)
         others = [self._masked(item["tool"], item["args"], item["call_id"], None)[0] for item in along]
         known = None if others else vault  # they may have made pseudonyms of their own
         proposal = propose(self.gateway, self.row, call, others, claiming=True, vault=known)
@@ -219,9 +220,7 @@ class GuardedThread:
             TextTooLong: more than ``TEXT_MAX`` characters, or more than ``NEW_MAX`` people and values at once; nothing
                 is kept of it.
         """
-        if len(text) > TEXT_MAX:
-            raise TextTooLong(f"the text has {len(text)} characters; at most {TEXT_MAX} are taken at once")
-        text = storable(text) if masked else defuse(storable(text))
+        text = taken(text) if masked else defuse(taken(text))
 
         def keep(connection: sa.Connection, seen: str) -> None:
             sighting = Sighting(origin=origin, source=source[:200], text=seen)
@@ -280,32 +279,60 @@ class GuardedThread:
         Raises:
             ErasedThread: the data of the thread's customer was erased; nothing is kept of the text.
         """
+        said = defuse(taken(text))
+        with self.gateway.store.read() as connection:
+            number = threads.next_message(connection, self.id)
+            vault = self.gateway.vault.read(connection, self.row, keep=True)
+        source = f"m{number}"
+
+        def keep(connection: sa.Connection, seen: str) -> None:
+            self._refuse_erased(connection)
+            if not threads.heard(connection, self.id, number):
+                raise _Overtaken
+            trail.append(connection, self.id, [Sighting(origin=origin, source=source, text=seen)])
+
+        with suppress(_Overtaken):
+            masker = self.gateway.masker
+            return minting(
+                self.gateway, self.row, lambda vault: masker.mask(said, vault, origin, source), vault=vault, keep=keep
+            ), source
+        # somebody spoke in the same moment: this message takes its number first, which nobody can take from it
         with self.gateway.store.write(locks=[chain_lock(self.id)]) as connection:
-            if threads.erased(connection, self.id) is not None:
-                raise ErasedThread(
-                    f"the data of the customer of thread {self.id!r} was erased; open a new conversation"
-                )
-            message_id = f"m{threads.hear(connection, self.id)}"
-        return self.observe(text, origin=origin, source=message_id), message_id
+            self._refuse_erased(connection)
+            source = f"m{threads.hear(connection, self.id)}"
+        return self.observe(text, origin=origin, source=source), source
 
     ahear = twin(hear)
+
+    def _refuse_erased(self, connection: sa.Connection) -> None:
+        if threads.erased(connection, self.id) is not None:
+            raise ErasedThread(f"the data of the customer of thread {self.id!r} was erased; open a new conversation")
 
     def restore(self, text: str, *, reader: Origin | None) -> str:
         """Puts values back for a reader: the subject may read all of them, the customer its own words alone, and
         anybody else (None) nothing. Where the customer's data was erased, pseudonyms stay and are marked so.
         """
-        if reader is None or "<" not in text:
-            return text
+        return self.restorer(reader=reader)(text)
+
+    arestore = twin(restore)
+
+    def restorer(self, *, reader: Origin | None) -> Callable[[str], str]:
+        """:meth:`restore` for several texts of one moment: the pseudonyms are read once, where the first one stands."""
+        vault: ThreadVault | None = None
 
         def may_read(entry: Entry) -> bool:
             return reader == "user" or reader in entry.origins
 
-        vault = self.vault()
-        if vault.erased:
-            return PSEUDONYM.sub(lambda found: f"{found[0]} (erased)", text)
-        return self.gateway.masker.restore(text, vault, may_read)
+        def restore(text: str) -> str:
+            nonlocal vault
+            if reader is None or "<" not in text:
+                return text
+            vault = vault or self.vault()
+            if vault.erased:
+                return PSEUDONYM.sub(lambda found: f"{found[0]} (erased)", text)
+            return self.gateway.masker.restore(text, vault, may_read)
 
-    arestore = twin(restore)
+        return restore
 
     def restoring(self, *, reader: Origin | None) -> Streamed:
         """:meth:`restore` for a text that comes in pieces: give each to ``feed`` and show what it returns, then what
@@ -331,7 +358,7 @@ class GuardedThread:
         """A call whose arguments and reason are masked, its new pseudonyms stored."""
         return self._masked(tool, args, call_id, reason)[0]
 
-    def _masked(self, tool: str, args: Any, call_id: str, reason: str | None) -> tuple[ToolCall, ThreadVault]:
+    def _masked(self, tool: str, args: Any, call_id: str | None, reason: str | None) -> tuple[ToolCall, ThreadVault]:
         """A masked call, and the pseudonyms that it was masked with."""
         return minting(
             self.gateway,
@@ -360,6 +387,21 @@ class GuardedThread:
             ]
 
         return minting(self.gateway, self.row, work, vault=vault)
+
+
+class _Overtaken(Exception):
+    """Another message of the thread took the number."""
+
+
+def taken(text: str) -> str:
+    """A text that a conversation takes at once, as it may be stored.
+
+    Raises:
+        TextTooLong: it has more than ``TEXT_MAX`` characters.
+    """
+    if len(text) > TEXT_MAX:
+        raise TextTooLong(f"the text has {len(text)} characters; at most {TEXT_MAX} are taken at once")
+    return storable(text)
 
 
 def settled(core: Core, proposal: Proposal, call: ToolCall) -> ToolResult:

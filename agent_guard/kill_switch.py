@@ -89,8 +89,7 @@ class KillSwitch:
         Raises:
             StoreError: the flags cannot be read; the caller must not run anything.
         """
-        with self._store.read() as connection:
-            return covering(connection, scopes)
+        return self._store.ask(lambda connection: covering(connection, scopes))
 
     def flags(self) -> frozenset[str]:
         """Every pressed flag, read now in one query; ``*`` also where its row is missing.
@@ -98,8 +97,7 @@ class KillSwitch:
         Raises:
             StoreError: the flags cannot be read; the caller must let nothing run.
         """
-        with self._store.read() as connection:
-            rows = _COVERING.all(connection, {})
+        rows = self._store.ask(lambda connection: _COVERING.all(connection, {}))
         lost = () if any(row.scope == EVERYTHING for row in rows) else (EVERYTHING,)
         return frozenset((*lost, *(row.scope for row in rows if row.pressed)))
 

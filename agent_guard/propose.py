@@ -154,8 +154,8 @@ def _decide_and_store(
         facts = facts.without_names()
     events = decided(gathered, trace_id, facts, decision, preview.change)
     plan, said = trail.plan_n, trail.said
-    row = new_row(core, gathered, trace_id, decision, step=_step(facts, decision), plan=plan)
-    row = replace(row, unasked=bool(facts.plan and facts.plan.open) and decision.outcome == "allow")
+    unasked = bool(facts.plan and facts.plan.open) and decision.outcome == "allow"
+    row = new_row(core, gathered, trace_id, decision, step=_step(facts, decision), plan=plan, unasked=unasked)
     approval, taking = None, {f"attempts|{gathered.thread.id}": 1}
     if claiming and decision.outcome == "allow":
         row = leased(core, gathered, row)
@@ -197,6 +197,7 @@ def new_row(
     *,
     step: str | None = None,
     plan: int | None = None,
+    unasked: bool | None = None,
 ) -> CallRow:
     """A new row for a gathered call, with the step of the plan that it takes."""
     return CallRow(
@@ -219,6 +220,7 @@ def new_row(
         approval_id=None,
         plan=plan if step is not None else None,
         step=step,
+        unasked=unasked,
         created=core.now_ms(),
     )
 

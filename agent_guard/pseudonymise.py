@@ -47,6 +47,7 @@ def minting(
     *,
     vault: ThreadVault | None = None,
     keep: Callable[[sa.Connection, T], None] | None = None,
+    known: int = 0,
 ) -> T:
     """Masks with no transaction open and stores the new pseudonyms; done again where another process was first, and the
     last time in this thread's own turn, so that many processes that talk at once all come to an end.
@@ -54,6 +55,7 @@ def minting(
     Args:
         vault: the thread's pseudonyms where they were just read.
         keep: stores what was made, in the transaction of the pseudonyms in it.
+        known: how many values the host gives with it, which do not count as new.
 
     Raises:
         StoreError: the database cannot be used; what was masked must not be used either.
@@ -65,20 +67,20 @@ def minting(
         if not vault.changed and keep is None:
             return done
         with suppress(IntegrityError), core.store.write(locks=locks) as connection:
-            _kept(connection, vault, done, keep)
+            _kept(connection, vault, done, keep, known)
             return done
         vault = None
     with core.store.write(locks=[*locks, data_key_lock(data_key_id(thread))]) as connection:
         vault = core.vault.read(connection, thread)
         done = work(vault)
-        _kept(connection, vault, done, keep)
+        _kept(connection, vault, done, keep, known)
     return done
 
 
 def _kept(
-    connection: sa.Connection, vault: ThreadVault, done: T, keep: Callable[[sa.Connection, T], None] | None
+    connection: sa.Connection, vault: ThreadVault, done: T, keep: Callable[[sa.Connection, T], None] | None, known: int
 ) -> None:
-    if vault.minted > NEW_MAX:
+    if vault.minted - known > NEW_MAX:
         raise TextTooLong(TOO_MANY)
     vault.flush(connection)
     if keep is not None:
@@ -86,9 +88,13 @@ def _kept(
 
 
 def masked_call(
-    core: Core, thread: ThreadRow, tool: str, args: Any, call_id: str, reason: str | None, vault: ThreadVault
+    core: Core, thread: ThreadRow, tool: str, args: Any, call_id: str | None, reason: str | None, vault: ThreadVault
 ) -> ToolCall:
-    """A call with pseudonyms for values, its texts bounded; arguments that are no sane JSON are left out and noted."""
+    """A call with pseudonyms for values, its texts bounded; arguments that are no sane JSON are left out and noted.
+
+    Args:
+        call_id: the caller's, or None for a new one.
+    """
     problem, masked, mark = screen(args), {}, vault.mark  # what other calls of the message made stays theirs
     if problem is None:
         try:
@@ -99,7 +105,7 @@ def masked_call(
             problem, masked = Code.ARGUMENTS_TOO_LARGE, {}
             vault.forget(mark)
     return ToolCall(
-        id=_label(call_id, ID_MAX, vault),
+        id=core.new_id() if call_id is None else _label(call_id, ID_MAX, vault),
         tool=tool if tool in core.tools else _label(tool, NAME_MAX, vault),
         args=masked,
         thread=thread.id,
@@ -176,4 +182,6 @@ def _label(text: object, most: int, vault: ThreadVault) -> str:
 def _bounded(text: object, most: int) -> str:
     """Text of the model as it may be stored: no lone surrogates, no control characters, not longer than ``most``."""
     clean = str(text).encode("utf-8", "replace").decode("utf-8")
+    if clean.isprintable():
+        return clean[:most]
     return "".join(letter if letter.isprintable() else " " for letter in clean)[:most]

@@ -18,11 +18,12 @@ from agent_guard.guards.loops import REJECTIONS_MAX
 from agent_guard.kill_switch import covering
 from agent_guard.plan.match import Unmatched, match
 from agent_guard.policy import Requires
-from agent_guard.provenance import defaults, values
+from agent_guard.provenance import values
 from agent_guard.threads import ThreadRow
 from agent_guard.trail import Trail
 from agent_guard.types import JSON, Code
 from agent_guard.units import parse_duration, sha256
+from agent_guard.usual import defaults
 
 __all__ = ["among", "amount", "missing", "places", "recall", "token_keys", "whose"]
 
@@ -64,9 +65,7 @@ def recall(
         since = None if tool.key_window is None else now_ms - int(tool.key_window.total_seconds() * 1000)
         row = calls.twin(connection, thread.subject.tenant, gathered.key, since_ms=since, but=trace_id)
         twin = Twin(state=row.state, trace_id=row.trace_id, reference=row.reference) if row else None
-    loops = gathered.policy.loops
-    most = max(4 * loops.cycle, loops.same_call * loops.cycle, loops.same_call)
-    history = calls.recent(connection, thread.id, most=most, but=trace_id)
+    history = _history(connection, gathered, trace_id)
     return replace(
         gathered.facts,
         pressed=covering(connection, kill_scopes(gathered)),
@@ -83,6 +82,16 @@ def recall(
     )
 
 
+def _history(connection: sa.Connection, gathered: Gathered, trace_id: str | None) -> list[calls.Past]:
+    """The calls before this one, as far as the loop guard looks; further back only while nothing was changed."""
+    loops, thread = gathered.policy.loops, gathered.thread.id
+    near, far = max(4 * loops.cycle, loops.same_call), loops.same_call * loops.cycle
+    found = calls.recent(connection, thread, most=near, but=trace_id)
+    if far <= near or len(found) < near or any(item.changed for item in found):
+        return found
+    return calls.recent(connection, thread, most=far, but=trace_id)
+
+
 def places(gathered: Gathered) -> dict[str, int]:
     """The meters on which an executed call takes its place, and how much of each."""
     bounds = _bounds(gathered, stored=True)
@@ -96,13 +105,14 @@ def token_keys(thread: ThreadRow, day: str) -> tuple[str, str]:
 
 
 def _limits(connection: sa.Connection, gathered: Gathered, now_ms: int, *, stored: bool) -> list[LimitFact]:
-    found = []
-    for item in _bounds(gathered, stored=stored):
-        used = None
+    found, bounds = [], _bounds(gathered, stored=stored)
+    newest = meter.newest(connection, {item.key for item in bounds})
+    for item in bounds:
+        used, last = None, newest[item.key]
         if item.code is Code.LIMIT_RATE and item.most > _COUNTED:
-            full = meter.reached(connection, item.key, item.most, now_ms=now_ms, window_s=item.window_s)
+            full = meter.reached(connection, item.key, item.most, now_ms=now_ms, window_s=item.window_s, last=last)
         else:
-            used = meter.used(connection, item.key, now_ms=now_ms, window_s=item.window_s)
+            used = meter.used(connection, item.key, now_ms=now_ms, window_s=item.window_s, last=last)
             full = item.takes < 0 or used + item.takes > item.most
         found.append(LimitFact(limit=item.text, code=item.code, count=item.most, reached=full, used=used))
     return found
@@ -223,7 +233,6 @@ def _planned(
             results.setdefault(row.step, []).append(believed)
             if row.unasked and row.made:
                 unseen.append(believed)
-    model = gathered.arguments.model
     found = match(
         trail.plan,
         tool.name,
@@ -235,7 +244,7 @@ def _planned(
         reveal=gathered.reveal,
         doubtful=doubtful,
         unseen=unseen,
-        free={name for name in tool.args_model.model_fields if isinstance(getattr(model, name, None), dict)},
+        typed=gathered.arguments.model,
     )
     if isinstance(found, Unmatched):
         return PlanFact(step=None, why=found.why, outside_read=trail.outside_ever)

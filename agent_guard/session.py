@@ -162,8 +162,13 @@ class Session:
         scenario: str | None,
         scope: set[str] | None,
     ) -> Asks[Reply]:
-        guarded = self.gateway.open(subject, thread_id=thread_id, scenario=scenario, party=party, scope=scope)
-        return (yield from self._say(guarded.id, text, speaker, new=thread_id is None))
+        options: dict[str, Any] = {"scenario": scenario, "party": party, "scope": scope}
+        begun = self.gateway.begin(subject, text, origin=_ORIGINS[speaker], thread_id=thread_id, **options)
+        if begun is None:
+            thread = self.gateway.open(subject, thread_id=thread_id, **options)
+            return (yield from self._say(thread.id, text, speaker))
+        thread, masked, message_id = begun
+        return (yield from self._tell(thread.id, masked, message_id, speaker))
 
     def send(self, thread_id: str, text: str, *, speaker: Speaker, by: Subject) -> Reply:
         """Says the next message of a thread.
@@ -305,10 +310,13 @@ class Session:
             raise UnknownThread(f"there is no thread {thread_id!r}; open it with Session.start or Gateway.open")
         return row
 
-    def _say(self, thread_id: str, text: str, speaker: Speaker, *, new: bool = False) -> Asks[Reply]:
-        if not new:
-            yield from self._make_way(thread_id)
+    def _say(self, thread_id: str, text: str, speaker: Speaker) -> Asks[Reply]:
+        yield from self._make_way(thread_id)
         masked, message_id = self.gateway.thread(thread_id).hear(text, origin=_ORIGINS[speaker])
+        return (yield from self._tell(thread_id, masked, message_id, speaker))
+
+    def _tell(self, thread_id: str, masked: str, message_id: str, speaker: Speaker) -> Asks[Reply]:
+        """Has the graph answer a message that was heard."""
         message = HumanMessage(masked, id=message_id, additional_kwargs={"speaker": speaker})
         out = yield from self._run(thread_id, {"messages": [message]})
         return self._reply(thread_id, out)

@@ -242,5 +242,6 @@ def _visible(
     trusted = {name: value for name, value in shown.items() if name not in tool.untrusted}
     outside = {name: value for name, value in shown.items() if name in tool.untrusted}
     masked = dict(masker.mask_record(trusted, classes, vault, "trusted", source=source))
-    masked |= masker.mask_record(outside, classes, vault, "untrusted", source=source)
+    if outside:
+        masked |= masker.mask_record(outside, classes, vault, "untrusted", source=source)
     return {name: masked[name] for name in shown if name in masked}

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
@@ -23,6 +24,8 @@ from agent_guard.errors import StoreError
 from agent_guard.locks import SCHEMA
 
 __all__ = ["LOCK_WAIT_S", "REVISION", "VERSION_TABLE", "Store", "metadata"]
+
+T = TypeVar("T")
 
 metadata = sa.MetaData()
 """Every table of the guard; ``agent_guard.schema`` imports all owners."""
@@ -141,6 +144,19 @@ class Store:
         """
         with self._explained(), self._database.reading() as connection:
             yield connection
+
+    def ask(self, question: Callable[[sa.Connection], T]) -> T:
+        """The answer to a question that is one SELECT of ``agent_guard.query``; on a server it needs no transaction.
+
+        Args:
+            question: asked again where a server has dropped the connection before it answered.
+
+        Raises:
+            StoreError: the database cannot be used; nothing was read.
+            RuntimeError: as :meth:`read`.
+        """
+        with self._explained():
+            return self._database.ask(question)
 
     @contextmanager
     def write(self, *, locks: Collection[str], durable: bool = False, alone: bool = False) -> Iterator[sa.Connection]:

@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
-from agent_guard.query import Query
+from agent_guard.errors import UnknownThread
+from agent_guard.query import Command, Query
 from agent_guard.store import metadata
 from agent_guard.types import Subject
 
-__all__ = ["THREADS", "ThreadRow", "erased", "find", "hear", "insert", "send_on", "set_replaced"]
+__all__ = [
+    "THREADS", "ThreadRow", "erased", "find", "hear", "heard", "insert", "next_message", "send_on", "set_replaced",
+]  # fmt: skip
 
 
 class _Columns(TypedColumns):
@@ -36,17 +39,23 @@ class _Columns(TypedColumns):
 THREADS = sa.Table("threads", metadata, _Columns)
 sa.Index("threads_party", THREADS.c.tenant, THREADS.c.party)
 
-_INSERT = THREADS.insert()
+_INSERT = Command(THREADS.insert())
 _FIND = Query(sa.select(THREADS).where(THREADS.c.id == sa.bindparam("thread")))
-_HEAR = THREADS.update().where(THREADS.c.id == sa.bindparam("thread")).values(heard=THREADS.c.heard + 1)
-_HEARD = sa.select(THREADS.c.heard).where(THREADS.c.id == sa.bindparam("thread"))
+_HEAR = Command(
+    THREADS.update()
+    .where(THREADS.c.id == sa.bindparam("thread"), THREADS.c.heard == sa.bindparam("before"))
+    .values(heard=sa.bindparam("now"))
+)
+_HEARD = Query(sa.select(THREADS.c.heard).where(THREADS.c.id == sa.bindparam("thread")))
 _ERASED = Query(sa.select(THREADS.c.erased).where(THREADS.c.id == sa.bindparam("thread")))
-_SEND_ON = (
+_SEND_ON = Command(
     THREADS.update()
     .where(THREADS.c.id == sa.bindparam("thread"))
     .values(scenario=sa.bindparam("into"), scope=sa.bindparam("tools"), via=sa.bindparam("desk"))
 )
-_REPLACED = THREADS.update().where(THREADS.c.id == sa.bindparam("thread")).values(replaced=sa.bindparam("flag"))
+_REPLACED = Command(
+    THREADS.update().where(THREADS.c.id == sa.bindparam("thread")).values(replaced=sa.bindparam("flag"))
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +91,7 @@ class ThreadRow:
 
 
 def insert(connection: sa.Connection, row: ThreadRow, *, now_ms: int) -> None:
-    """Stores a new thread; an id that is taken raises ``sqlalchemy.exc.IntegrityError``."""
+    """Stores a new thread with what it has heard; an id that is taken raises ``sqlalchemy.exc.IntegrityError``."""
     values = {
         "id": row.id,
         "tenant": row.subject.tenant,
@@ -94,10 +103,10 @@ def insert(connection: sa.Connection, row: ThreadRow, *, now_ms: int) -> None:
         "scenario": row.scenario,
         "scope": None if row.scope is None else _words(row.scope),
         "created": now_ms,
-        "heard": 0,
+        "heard": row.heard,
         "replaced": False,
     }
-    connection.execute(_INSERT, values)
+    _INSERT.run(connection, values)
 
 
 def find(connection: sa.Connection, thread: str) -> ThreadRow | None:
@@ -127,21 +136,41 @@ def erased(connection: sa.Connection, thread: str) -> int | None:
     return None if row is None else row.erased
 
 
+def next_message(connection: sa.Connection, thread: str) -> int:
+    """The number that the next message of a stored thread would have, from 1.
+
+    Raises:
+        UnknownThread: it is not stored any more.
+    """
+    row = _HEARD.first(connection, {"thread": thread})
+    if row is None:
+        raise UnknownThread(f"there is no thread {thread!r}; open it with Session.start or Gateway.open")
+    return int(row.heard) + 1
+
+
 def hear(connection: sa.Connection, thread: str) -> int:
-    """Counts one more message of a stored thread and returns its number, from 1."""
-    connection.execute(_HEAR, {"thread": thread})
-    return int(connection.execute(_HEARD, {"thread": thread}).scalar_one())
+    """Counts one more message of a stored thread, whose lock the caller holds, and returns its number, from 1. Raises
+    as :func:`next_message`.
+    """
+    number = next_message(connection, thread)
+    heard(connection, thread, number)
+    return number
+
+
+def heard(connection: sa.Connection, thread: str, number: int) -> bool:
+    """Counts the message of this number; false where it is not the next one."""
+    return _HEAR.run(connection, {"thread": thread, "before": number - 1, "now": number}) == 1
 
 
 def send_on(connection: sa.Connection, row: ThreadRow) -> None:
     """Stores where a front desk has sent a thread: scenario, scope, and whose desk it was."""
     scope = None if row.scope is None else _words(row.scope)
-    connection.execute(_SEND_ON, {"thread": row.id, "into": row.scenario, "tools": scope, "desk": row.via})
+    _SEND_ON.run(connection, {"thread": row.id, "into": row.scenario, "tools": scope, "desk": row.via})
 
 
 def set_replaced(connection: sa.Connection, thread: str, flag: bool) -> None:
     """Notes that a pending question was replaced, or that one was answered since."""
-    connection.execute(_REPLACED, {"thread": thread, "flag": flag})
+    _REPLACED.run(connection, {"thread": thread, "flag": flag})
 
 
 def _words(names: Collection[str]) -> str:

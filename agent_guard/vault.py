@@ -9,8 +9,9 @@ sealed under a key that is thrown away.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -109,12 +110,18 @@ class _Sealed:
     Args:
         entries: token, type, data key and sealed value, the oldest first.
         sources: token -> origin and source of each sighting.
+        origins: token -> every origin of these, in the order of sight.
         sightings: how many there are in all.
     """
 
     entries: Sequence[tuple[str, EntityType, str, bytes]]
     sources: Mapping[str, tuple[tuple[Origin, str], ...]]
+    origins: Mapping[str, tuple[Origin, ...]]
     sightings: int
+
+    def is_whole(self, head: Any) -> bool:
+        """Whether there are as many in the database."""
+        return (len(self.entries), self.sightings) == (head.entries, head.sightings)
 
 
 class Vault:
@@ -133,6 +140,11 @@ class Vault:
         Raises:
             StoreError: the database cannot be read, or was written under another master key.
         """
+        kept = self._kept.get(thread.id)
+        if kept is not None:
+            head = self._store.ask(partial(_head, thread=thread))
+            if kept.is_whole(head):
+                return self._opened(thread, head, kept)
         with self._store.read() as connection:
             return self.read(connection, thread, keep=True)
 
@@ -142,11 +154,17 @@ class Vault:
         Args:
             keep: the transaction has written nothing that could yet be undone.
         """
+        head, kept = _head(connection, thread), self._kept.get(thread.id)
+        stored = kept if kept is not None and kept.is_whole(head) else _sealed(connection, thread.id)
+        opened = self._opened(thread, head, stored)
+        if keep and stored is not kept:
+            if len(self._kept) >= THREADS_MAX:
+                self._kept.clear()
+            self._kept[thread.id] = stored
+        return opened
+
+    def _opened(self, thread: ThreadRow, head: Any, stored: _Sealed) -> ThreadVault:
         key_id = data_key_id(thread)
-        head = _HEAD.first(connection, {"thread": thread.id, "id": key_id})
-        stored = self._kept.get(thread.id)
-        if stored is None or (len(stored.entries), stored.sightings) != (head.entries, head.sightings):
-            stored = _sealed(connection, thread.id)
         # without entries the key is looked for when one is written
         wrapped = head.wrapped if stored.entries and head.erased is None else None
         cipher = None if wrapped is None else AESGCM(unseal(self._wrapping, wrapped, key_id))
@@ -155,24 +173,26 @@ class Vault:
         for token, type_, sealed_under, sealed in stored.entries:
             # a row whose data key was destroyed keeps its place, so that its pseudonym is never given to another
             readable = cipher is not None and sealed_under == made_under
-            origins = tuple(dict.fromkeys([origin for origin, _ in stored.sources.get(token, ())]))
-            value = _opened(cipher, sealed, thread, token, origins) if cipher and readable else ""
+            origins = stored.origins.get(token, ())
+            value = _unsealed(cipher, sealed, thread, token, origins) if cipher and readable else ""
             entries[token] = Entry(token=token, type=type_, value=value, origins=origins)
-        if keep and self._kept.get(thread.id) is not stored:
-            if len(self._kept) >= THREADS_MAX:
-                self._kept.clear()
-            self._kept[thread.id] = stored
         opened = ThreadVault(thread, key_id, cipher, self._wrapping, made_under, entries, stored)
         opened.erased = head.erased is not None
         return opened
 
 
-def _opened(cipher: AESGCM, sealed: bytes, thread: ThreadRow, token: str, origins: Sequence[Origin]) -> str:
+def _head(connection: sa.Connection, thread: ThreadRow) -> Any:
+    """How many rows a thread has, its data key, and whether it was erased."""
+    return _HEAD.first(connection, {"thread": thread.id, "id": data_key_id(thread)})
+
+
+def _unsealed(cipher: AESGCM, sealed: bytes, thread: ThreadRow, token: str, origins: Sequence[Origin]) -> str:
     """A value, with what is authenticated beside it: whose it is, and where it came from first."""
-    with suppress(StoreError):
-        first = origins[0] if origins else ""
+    first = origins[0] if origins else ""
+    try:
         return unseal(cipher, sealed, label(thread.subject.tenant, thread.id, token, first)).decode()
-    return unseal(cipher, sealed, f"{thread.id}|{token}").decode()  # written before the origin was authenticated
+    except StoreError:  # written before the origin was authenticated
+        return unseal(cipher, sealed, f"{thread.id}|{token}").decode()
 
 
 def _sealed(connection: sa.Connection, thread: str) -> _Sealed:
@@ -180,7 +200,8 @@ def _sealed(connection: sa.Connection, thread: str) -> _Sealed:
     sources: dict[str, tuple[tuple[Origin, str], ...]] = {}
     for token, origin, source in seen:
         sources[token] = (*sources.get(token, ()), (origin, source))
-    return _Sealed(_ENTRIES.all(connection, {"thread": thread}), sources, len(seen))
+    origins = {token: tuple(dict.fromkeys(origin for origin, _ in known)) for token, known in sources.items()}
+    return _Sealed(_ENTRIES.all(connection, {"thread": thread}), sources, origins, len(seen))
 
 
 class ThreadVault:

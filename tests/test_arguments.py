@@ -5,10 +5,11 @@ from __future__ import annotations
 import ipaddress
 import json
 import time
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 import pytest
 from hypothesis import given, strategies as st
@@ -27,9 +28,11 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict
 
-from agent_guard.arguments import MAX_BYTES, MAX_DEPTH, TOKEN, has_audience, read, refuse_free_text, screen, tokens
+from agent_guard.arguments import MAX_BYTES, MAX_DEPTH, TOKEN, has_audience, read, screen, tokens
 from agent_guard.errors import ConfigError
+from agent_guard.free_text import refuse_free_text
 from agent_guard.policy import ToolRule
 from agent_guard.types import ENTITY_TYPES, Code, Entry
 from tests.samples import TaskArgs, contract, rule
@@ -495,11 +498,51 @@ class Tight(BaseModel):
     text: str = Field(max_length=9)
 
 
+class Counts(BaseModel):
+    n: int
+    days: list[date] = []
+
+
+class Texts(BaseModel):
+    texts: list[Annotated[str, Field(max_length=9)]]
+
+
+class Tree(BaseModel):
+    word: str = Field(max_length=9)
+    children: list[Tree] = []
+
+
+class Named(TypedDict):
+    a: int
+    b: NotRequired[Annotated[str, Field(max_length=9)]]
+
+
+class Kept(TypedDict, total=False):
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    a: Annotated[str, Field(max_length=9)]
+
+
+class Listed(TypedDict):
+    b: list[Annotated[str, Field(max_length=9)]]
+
+
+@dataclass
+class Record:
+    a: int = 1
+
+
 Short = Annotated[str, Field(max_length=9)]
+FEW = Field(max_length=3)
 BOUNDED = [
     int, float, bool, None, date, Decimal, Colour, Loop, Tight, Short, Literal["a", "b"], Literal["a"] | None,
-    list[Short], tuple[Short, int], tuple[Short, ...], dict[Literal["a"], int], dict[Short, Short],
-    list[Tight] | None, Annotated[Loop | Tight, Field(description="either")], ipaddress.IPv4Address,
+    Annotated[list[Short], FEW], tuple[Short, int], Annotated[tuple[Short, ...], FEW], dict[Literal["a"], int],
+    Annotated[dict[Short, Short], FEW], Annotated[list[Tight], FEW] | None, Annotated[list[Short | int], FEW],
+    Annotated[list[Annotated[list[Short], FEW]], FEW], Annotated[dict[Short, Annotated[list[Short], FEW]], FEW],
+    list[int], list[list[float]], list[Colour], list[Literal["a", "b"] | None], list[date], tuple[int, ...], list[Counts],
+    dict[int, int], dict[Colour, Short], dict[date, int], dict[Literal["a", "b"], Short], dict[Colour, Counts],
+    Annotated[dict[int, Short], FEW], Annotated[dict[Annotated[str, Field(pattern="^[a-z]{1,5}$")], int], FEW],
+    Named, Kept, Record, Annotated[list[Kept], FEW],
+    Annotated[Loop | Tight, Field(description="either")], ipaddress.IPv4Address,
     Annotated[str, Field(pattern="^[A-Z]{2}[0-9]{4}$")],
 ]  # fmt: skip
 UNBOUNDED = [
@@ -508,6 +551,12 @@ UNBOUNDED = [
     (list, "a"), (dict, "a"), (tuple, "a"), (list[str], "a"), (list[list[str]], "a"),
     (list[str | None], "a"), (list[Any], "a"), (tuple[str, int], "a"), (tuple[int, ...] | tuple[int, str], "a"),
     (dict[str, str], "a"), (dict[str, int], "a"), (dict[str, Any], "a"), (dict[Short, str], "a"),
+    (list[Short], "a"), (tuple[Short, ...], "a"), (list[Short] | None, "a"), (list[Short | int], "a"),
+    (list[Tight], "a"), (list[tuple[int, Short]], "a"), (Annotated[list[list[Short]], FEW], "a[]"),
+    (list[Annotated[list[Short], FEW]], "a"), (dict[Short, int], "a"), (dict[int, Short], "a"), (dict[date, Short], "a"),
+    (dict[Colour, list[Short]], "a.*"), (Annotated[dict[Short, list[Short]], FEW], "a.*"), (list[dict[Short, int]], "a"),
+    (Annotated[list[dict[Short, int]], FEW], "a[]"), (Texts, "a.texts"), (Tree, "a.children"), (list[Kept], "a"),
+    (dict[Annotated[str, Field(pattern="^[a-z]{1,5}$")], str], "a"), (Listed, "a.b"), (list[Annotated[str, Field(pattern="^[A-Z]{2}$")]], "a"),
     (dict[Short, list[str]], "a"), (Loose, "a.text"), (Loose | None, "a.text"), (list[Loose], "a"),
     (Tight | Loose, "a.text"), (Endless, "a.word"), (Annotated[str, Field(min_length=1)], "a"),
     (Annotated[str, Field(pattern="^[a-z]+$")], "a"), (Annotated[str, Field(pattern="^[a-z]{2,}$")], "a"),
@@ -573,6 +622,104 @@ def test_the_policy_may_bound_what_the_contract_does_not(entry, fine):
         return
     with pytest.raises(ConfigError, match="'text'"):
         refuse_free_text(tool, permission)
+
+
+@pytest.mark.req("B12", "B18")
+@pytest.mark.parametrize(
+    ("kind", "where", "fine"),
+    [
+        (list[Short], {"maxItems": 5}, True),
+        (list[Short] | None, {"maxItems": 5}, True),
+        (list[Short], {"type": "array"}, False),
+        (list[str], {"maxItems": 5}, False),
+        (list[list[Short]], {"maxItems": 5}, False),
+        (list[Texts], {"maxItems": 5}, False),
+        (Texts, {"maxItems": 5}, False),
+        (dict[Short, int], {"maxItems": 5}, False),
+    ],
+    ids=str,
+)
+def test_the_policy_may_bound_how_many_texts_a_list_has(kind, where, fine):
+    """``maxItems`` bounds the argument's own list, and no list inside it."""
+    tool = contract("a.b", args=create_model("Args", a=(kind, ...)))
+    permission = ToolRule.model_validate(rule(where={"properties": {"a": where}}))
+    if fine:
+        refuse_free_text(tool, permission)
+        return
+    with pytest.raises(ConfigError, match="'a"):
+        refuse_free_text(tool, permission)
+
+
+@pytest.mark.req("B12")
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [(list[Short], "max_length in the args model, or a maxItems"), (dict[Short, int], "the dict a max_length")],
+)
+def test_what_has_no_number_is_told_how_to_get_one(kind, words):
+    """The error says which bound is missing, in the words of the args model and of the policy."""
+    with pytest.raises(ConfigError, match=f"'a' is text of any length.*{words}"):
+        refuse_free_text(contract("a.b", args=create_model("Args", a=(kind, ...))), ToolRule.model_validate(rule()))
+
+
+# ---- keys that the contract does not have
+
+
+class Deep(BaseModel):
+    named: Named | None = None
+    kept: Kept | None = None
+    record: Record | None = None
+    several: list[Kept] = Field(default_factory=list, max_length=3)
+    by_name: dict[Short, Kept] = Field(default_factory=dict, max_length=3)
+    either: Named | Tight | None = None
+    free: dict[Short, int] = Field(default_factory=dict, max_length=3)
+    numbers: dict[int, int] = {}
+    days: dict[date, Colour] = {}
+    words: dict[Colour, int] = {}
+
+
+@pytest.mark.req("B12")
+@pytest.mark.parametrize(
+    ("args", "path"),
+    [
+        ({"named": {"a": 1}}, None),
+        ({"named": {"a": 1, "b": "x"}}, None),
+        ({"kept": {"a": "x"}}, None),
+        ({"record": {"a": 2}}, None),
+        ({"either": {"text": "x"}}, None),
+        ({"free": {"any": 1, "name": 2}}, None),
+        ({"numbers": {"7": 1}}, None),
+        ({"days": {"2026-01-05": "red"}}, None),
+        ({"words": {"red": 1}}, None),
+        ({"named": {"a": 1, "c": 1}}, "named.c"),
+        ({"kept": {"c": "x" * 1000}}, "kept.c"),
+        ({"record": {"a": 2, "c": 3}}, "record.c"),
+        ({"several": [{"a": "x"}, {"c": 1}]}, "several.1.c"),
+        ({"by_name": {"x": {"c": 1}}}, "by_name.x.c"),
+        ({"kept": {"a": "x"}, "more": 1}, "more"),
+    ],
+)
+def test_no_key_is_taken_that_the_contract_does_not_have(args, path):
+    """Typed dictionaries and data classes are closed too, whatever they do with other keys themselves; a dict's keys are
+    free, and of its type."""
+    found = look(Deep, args)
+    assert codes(found) == (set() if path is None else {(Code.ARGUMENT_UNKNOWN, path)})
+    assert (found.model is None) == (path is not None)
+
+
+@pytest.mark.req("B12")
+@pytest.mark.parametrize("args", [{"either": {"text": "x", "c": 1}}, {"either": {"a": 1, "c": 1}}])
+def test_no_key_is_added_to_either_of_two(args):
+    """Of two forms none has the key."""
+    found = look(Deep, args)
+    assert Code.ARGUMENT_UNKNOWN in {code for code, _ in codes(found)}
+    assert found.model is None
+
+
+@pytest.mark.req("B12")
+@pytest.mark.parametrize("args", [{"free": {"x" * 10: 1}}, {"free": dict.fromkeys("abcd", 1)}, {"numbers": {"x": 1}}])
+def test_free_keys_are_bounded_texts(args):
+    """A key that is too long or of another type, and one too many, is refused as a value is."""
+    assert {code for code, _ in codes(look(Deep, args))} == {Code.ARGUMENTS_INVALID}
 
 
 def test_a_pseudonym_is_one_of_the_known_types_and_a_plain_number():

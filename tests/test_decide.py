@@ -248,6 +248,15 @@ def test_facts_that_were_added_later_are_read_without_them(name):
     assert getattr(back, name) == ADDED[name]
 
 
+def test_a_recorded_record_without_a_company_is_read():
+    """Before records named a company every one was this company's; such a record is decided as it was then."""
+    known = facts(records={"deal_id": record()})
+    data = known.as_json()
+    del data["records"]["deal_id"]["tenant"]
+    assert Facts.from_json(data) == known
+    assert decide(call(), contract(), policy(), Facts.from_json(data)).outcome == "allow"
+
+
 @given(st.sampled_from([None, TOOL]), FACTS, RULES)
 def test_an_unknown_tool_is_always_denied(tool, known, permission):
     """No facts and no rule make a call of a tool that is not there anything but denied."""

@@ -183,6 +183,35 @@ def test_a_thread_is_nobody_elses(world: World, change: dict[str, Any]) -> None:
     assert gateway.thread("t1").row.scope == ("crm.read_deal",)
 
 
+@pytest.mark.req("A20")
+def test_a_first_message_opens_no_thread_that_is_stored(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a new id begins a conversation, also where somebody opens it while the text is masked; nothing of the text
+    is kept then.
+    """
+    gateway = world.gateway()
+    begun = gateway.begin(world.sdr, "Call me.", origin="user", thread_id="t1", party=world.anna)
+    assert begun is not None
+    assert (begun[0].row, begun[1:]) == (gateway.thread_row("t1", fresh=True), ("Call me.", "m1"))
+    stored = world.dump(gateway)
+    assert gateway.begin(world.sdr, "And write.", origin="user", thread_id="t1", party=world.anna) is None
+    assert world.dump(gateway) == stored
+    real = world.masker.mask
+
+    def mask(*given: Any, **options: Any) -> str:
+        monkeypatch.undo()
+        gateway.open(world.sdr, thread_id="t2", party=world.anna)
+        stored.update(world.dump(gateway))
+        return real(*given, **options)
+
+    monkeypatch.setattr(world.masker, "mask", mask)
+    assert gateway.begin(world.sdr, "Call new@mail.example.", origin="user", thread_id="t2", party=world.anna) is None
+    assert world.dump(gateway) == stored
+    many = Party(id="contact:18", known={"EMAIL": [f"a{n}@mail.example" for n in range(250)]})
+    assert gateway.begin(world.sdr, "Hello.", origin="party", party=many) is not None, "what the host knows is not new"
+    with pytest.raises(ConfigError, match="1 to 100 letters"):
+        gateway.begin(world.sdr, "Call me.", origin="user", thread_id="a b")
+
+
 def test_the_stored_roles_are_those_of_the_opening(world: World) -> None:
     """Opening a thread again with more roles gives it none: the roles of the first opening count."""
     gateway = world.gateway()
@@ -365,6 +394,34 @@ def test_a_denied_record_leaves_no_pseudonym(world: World, name: str, deal: str)
     assert gateway.propose(thread, call(tool=name, **args)).row.state == "denied"
     values = [entry.value for entry in gateway.vault.of(thread).entries()]
     assert sorted(values) == ["+48 512 345 678", "Anna Kowalska", "anna@kowalska.example"]
+
+
+@pytest.mark.databases
+@pytest.mark.req("B5", "A5")
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [("crm.read_deal", {}), ("crm.create_task", {"subject": "Call"}), ("crm.set_stage", {"stage": "won"})],
+)
+def test_one_gateway_serves_two_companies(world: World, name: str, more: dict[str, str]) -> None:
+    """Where records name a company, each company's users reach its own; of the other's not even the party is recorded."""
+    world.desk.deals |= {
+        id: replace(world.desk.deals["42"], tenant=tenant, party=f"contact:{tenant}", name=f"Deal of {tenant}")
+        for id, tenant in (("42", "acme"), ("43", "globex"))
+    }
+    whose = {"bind": {"deal_id": "subject"}}
+    policy = world.policy({"crm.create_task": whose, "crm.set_stage": whose})
+    gateway = world.gateway(policy)
+    users = {tenant: Subject(id="u1", tenant=tenant, roles={"sdr"}, region="kz") for tenant in ("acme", "globex")}
+    for deal, mine, theirs in (("42", "acme", "globex"), ("43", "globex", "acme")):
+        allowed = gateway.open(users[mine], user_text=f"Look at deal {deal}")
+        assert allowed.check(name, {"deal_id": deal, **more}).outcome != "deny"
+        stranger = gateway.open(users[theirs], user_text=f"Look at deal {deal}")
+        missing = stranger.invoke(name, {"deal_id": "999", **more})
+        result = stranger.invoke(name, {"deal_id": deal, **more})
+        assert (result.status, result.code, result.content) == ("denied", Code.RECORD_NOT_FOUND, missing.content)
+        recorded = str([event.body for event in gateway.audit.events(thread=stranger.id)])
+        assert mine not in recorded
+    assert world.desk.effects == []
 
 
 @pytest.mark.req("A5", "B8", "B16")

@@ -377,6 +377,42 @@ def test_each_reader_gets_its_own_values(world: World) -> None:
     assert thread.restore(text, reader="party") == "<EMAIL_1> or me@home.example of <PERSON_7>"
 
 
+def test_several_texts_of_one_moment_are_restored_with_one_look(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of texts is put back as each would be; the pseudonyms are read once, and not for a text without one."""
+    thread = world.thread()
+    looks: list[None] = []
+    read = thread.vault
+    monkeypatch.setattr(thread, "vault", lambda: looks.append(None) or read())
+    back = thread.restorer(reader="user")
+    assert (back("Hello."), looks) == ("Hello.", [])
+    assert [back(text) for text in ("<PERSON_1>", "To <EMAIL_1>.")] == ["Anna Kowalska", "To anna@kowalska.example."]
+    assert len(looks) == 1
+    assert thread.restorer(reader=None)("<PERSON_1>") == "<PERSON_1>"
+
+
+@pytest.mark.req("A20")
+def test_the_messages_of_a_thread_have_numbers_of_their_own(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that another one overtakes gets the next number; each text is kept once, under its own."""
+    thread, real = world.thread(), world.masker.mask
+    between = ["And I."]
+
+    def mask(*given: Any, **options: Any) -> str:
+        if between:  # somebody speaks while the first text is masked
+            assert thread.hear(between.pop(), origin="party") == ("And I.", "m1")
+        return real(*given, **options)
+
+    monkeypatch.setattr(world.masker, "mask", mask)
+    assert thread.hear("Call new@mail.example.", origin="user") == ("Call <EMAIL_2>.", "m2")
+    assert thread.hear("Soon.", origin="user") == ("Soon.", "m3")
+    assert [(row["source"], row["text"]) for row in world.rows(thread.gateway, "trail")] == [
+        ("m1", "And I."),
+        ("m2", "Call <EMAIL_2>."),
+        ("m3", "Soon."),
+    ]
+    (sighting,) = [row for row in world.rows(thread.gateway, "vault_sightings") if row["token"] == "<EMAIL_2>"]
+    assert (sighting["origin"], sighting["source"]) == ("user", "m2")
+
+
 def test_only_executed_calls_are_listed(world: World) -> None:
     """``calls`` holds what ran to its end: no denied, pending, failed or duplicate call."""
     thread = world.thread()

@@ -102,6 +102,12 @@ class Nobodys(Shelf):
         return found and replace(found, party=None)
 
 
+class NamelessCompany(Shelf):
+    def describe(self, ref: Ref) -> Description | None:
+        found = super().describe(ref)
+        return found and replace(found, tenant="")
+
+
 class OneParty(Shelf):
     def describe(self, ref: Ref) -> Description | None:
         found = super().describe(ref)
@@ -242,6 +248,7 @@ def test_a_sound_system_keeps_all_ten() -> None:
         ("told", lambda: new(Everything), "names nothing and is described"),
         ("told", lambda: new(Trimming), "the id ' 1' of the kind 'deal' names nothing"),
         ("whose", lambda: new(Nobodys), "names no party"),
+        ("whose", lambda: new(NamelessCompany), "tenant is no text"),
         ("whose", lambda: new(OneParty), "are of one party"),
         ("fields", lambda: new(Unnamed), "is said to hold None"),
         ("fields", lambda: new(Odd), "is not plain JSON"),

@@ -622,11 +622,13 @@ def test_the_directory_is_asked(world: World) -> None:
         ({"reference": "task:anna@kowalska.example"}, Code.RECORD_NOT_FOUND),
         ({"reference": "note:1"}, Code.RECORD_NOT_FOUND),
         ({"reference": "deal:43"}, Code.BINDING),
+        ({"reference": "deal:44"}, Code.RECORD_NOT_FOUND),
     ],
     ids=repr,
 )
 def test_what_cannot_be_so_is_refused(world: World, given: dict[str, Any], code: Code) -> None:
     """A word, a reason or a record that is none is refused by name and without its value; the call stays unknown."""
+    world.desk.deals["44"] = replace(world.desk.deals["44"], tenant="other")
     thread = opened(world, world.create_task)
     trace = lost(world, thread, done=True)
     more = {"word": "done", "reason": "I looked"} | given

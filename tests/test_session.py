@@ -19,7 +19,7 @@ import pytest
 import sqlalchemy as sa
 from langgraph.checkpoint.memory import InMemorySaver
 
-from agent_guard.errors import ApprovalError, ConfigError, PendingApproval, StoreError, UnknownThread
+from agent_guard.errors import ApprovalError, ConfigError, PendingApproval, StoreError, TextTooLong, UnknownThread
 from agent_guard.nodes import guarded_agent
 from agent_guard.session import Session
 from agent_guard.testing import ScriptedModel, assert_no_personal_data, call
@@ -83,6 +83,31 @@ def test_a_conversation_from_start_to_end(bench: Bench, world: World) -> None:
     last = session.send(first.thread_id, "Thank you", speaker="user", by=world.sdr)
     assert last.text == "You are welcome."
     assert session.state(first.thread_id, by=world.boss) == last
+
+
+@pytest.mark.req("A20", "B6")
+def test_a_conversation_is_opened_with_its_first_message(bench: Bench, world: World) -> None:
+    """Thread, event, pseudonyms and text are stored as one, as ``open`` and ``hear`` would have stored them; of a text
+    that is refused nothing is.
+    """
+    session = bench.session("Hello.")
+    with pytest.raises(TextTooLong):
+        session.start("x" * 20_001, world.sdr, speaker="user", party=world.anna)
+    with pytest.raises(TextTooLong):
+        session.start(" ".join(f"a{n}@mail.example" for n in range(500)), world.sdr, speaker="user", party=world.anna)
+    empty = world.dump(session.gateway)
+    assert not any(empty[name] for name in ("threads", "trail", "vault_entries", "vault_sightings", "vault_keys"))
+    reply = session.start(RAW, world.sdr, speaker="party", party=world.anna, scope={"crm.create_task"})
+    begun = world.dump(session.gateway)
+    other = world.gateway()
+    thread = other.open(world.sdr, thread_id=reply.thread_id, party=world.anna, scope={"crm.create_task"})
+    thread.hear(RAW, origin="party")
+    apart = world.dump(other)
+    for name in ("threads", "trail", "vault_sightings"):
+        assert begun[name] == apart[name]
+    assert [row["token"] for row in begun["vault_entries"]] == [row["token"] for row in apart["vault_entries"]]
+    assert world.kinds(session.gateway.thread(reply.thread_id)) == world.kinds(thread) == ["opened"]
+    assert session.gateway.thread(reply.thread_id).row == session.gateway.thread_row(reply.thread_id, fresh=True)
 
 
 @pytest.mark.parametrize("word", ["reject", "respond"])

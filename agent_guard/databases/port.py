@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import sqlalchemy as sa
 
 __all__ = ["UNCOMMITTED", "Database"]
+
+T = TypeVar("T")
 
 UNCOMMITTED = "agent_guard.uncommitted"
 """In a connection's ``info``: the threads whose trails were written in its transaction, and may yet be undone. A
@@ -48,6 +50,10 @@ class Database(Protocol):
 
     def reading(self) -> AbstractContextManager[sa.Connection]:
         """A transaction that sees one state and changes nothing."""
+        ...
+
+    def ask(self, question: Callable[[sa.Connection], T]) -> T:
+        """The answer to a question that is one SELECT: it sees one state without a transaction around it."""
         ...
 
     def writing(

@@ -7,26 +7,30 @@ statement then sees what whoever held the lock before has committed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import blake2b
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.base import PGTypeCompiler
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import IntegrityError
 
 from agent_guard.databases.port import UNCOMMITTED
 from agent_guard.errors import ConfigError, StoreError
 from agent_guard.folder import FOLDER
+from agent_guard.query import RUNNER
 
 if TYPE_CHECKING:
     import psycopg
 
 __all__ = ["Postgres", "lock_number", "meaning"]
+
+T = TypeVar("T")
 
 POOL = 8
 MORE = 8
@@ -101,6 +105,8 @@ class Postgres:
     def __init__(self, url: sa.URL, *, lock_wait_s: float) -> None:
         try:
             import psycopg
+
+            from agent_guard.databases.prepared import Prepared
         except ImportError:
             raise ConfigError("PostgreSQL needs: pip install 'langgraph-agent-guard[postgres]'") from None
         self._url = url.set(drivername="postgresql+psycopg")
@@ -108,7 +114,7 @@ class Postgres:
         self._closed = False
         if not url.database:
             raise ConfigError(f"{self.name} names no database; write e.g. 'postgresql+psycopg://user@host/guard'")
-        self.errors = psycopg.Error
+        self.errors, self._prepared = psycopg.Error, Prepared
         self._engine = sa.create_engine(
             self._url,
             connect_args={
@@ -123,8 +129,9 @@ class Postgres:
             hide_parameters=True,
             use_native_hstore=False,
         )
-        dialect = self._engine.dialect
-        dialect.type_compiler = dialect.type_compiler_instance = _Types(dialect)
+        self._numbered = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+        for dialect in (self._engine.dialect, self._numbered):
+            dialect.type_compiler = dialect.type_compiler_instance = _Types(dialect)
         sa.event.listen(self._engine, "connect", self._connected)
         sa.event.listen(self._engine, "checkin", self._returned)
 
@@ -143,22 +150,23 @@ class Postgres:
         """In the folder of the guard's own files, by the database's name: there is no place beside a server."""
         return FOLDER / f"{quote(str(self._url.database), safe='')}.key"
 
-    def _connected(self, driver: psycopg.Connection[Any], _: object) -> None:
+    def _connected(self, driver: psycopg.Connection[Any], record: sa.pool.ConnectionPoolEntry) -> None:
         """What holds for a connection's whole life; nothing here waits for ever."""
         driver.adapters.register_dumper(str, _dumper())
-        driver.prepared_max = 500
+        driver.prepare_threshold = None  # after a ROLLBACK psycopg would take back what others have prepared, too
+        record.info[RUNNER] = self._prepared(driver, self._numbered)
         driver.execute(
             f"SET lock_timeout = {ceil(1000 * self._lock_wait_s)};"
             f"SET statement_timeout = {ceil(1000 * (self._lock_wait_s + STATEMENT_S))};"
             f"SET idle_in_transaction_session_timeout = {ceil(1000 * IDLE_S)};"
-            # a plan that was made while a table was empty is kept, and would read the whole table when it is full
-            "SET enable_seqscan = off; SET enable_bitmapscan = off; SET jit = off",
-            prepare=False,
+            # a plan is made once, maybe while a table is empty, and must not read the whole table when it is full
+            "SET enable_seqscan = off; SET enable_bitmapscan = off; SET jit = off;"
+            "SET plan_cache_mode = force_generic_plan"
         )
 
     def prepare(self) -> None:
         """Refuses a database that cannot hold every letter."""
-        with self._begun(_READ) as connection:
+        with self.reading() as connection:
             encoding = connection.exec_driver_sql("SHOW server_encoding").scalar()
         if encoding != "UTF8":
             raise StoreError(
@@ -171,7 +179,13 @@ class Postgres:
         """REPEATABLE READ, READ ONLY."""
         with self._begun(_READ) as connection:
             yield connection
-            _driver(connection).commit()  # a ROLLBACK would make psycopg forget every prepared statement
+            connection.info[RUNNER].commit()
+
+    def ask(self, question: Callable[[sa.Connection], T]) -> T:
+        """One round trip, where a transaction takes three."""
+        connection, answer = self._asked(question)
+        connection.close()
+        return answer
 
     @contextmanager
     def writing(
@@ -184,13 +198,13 @@ class Postgres:
         """READ COMMITTED behind the locks; ``synchronous_commit`` is on where it is durable."""
         taken = ", ".join(f"pg_advisory_xact_lock({number})" for number in sorted({lock_number(k) for k in locks}))
         with self._begun(_WRITE.format("on" if durable else "off", taken)) as connection:
-            connection.begin()
             yield connection
-            connection.commit()
+            connection.info[RUNNER].commit()
 
     @contextmanager
-    def _begun(self, begin: str) -> Iterator[sa.Connection]:
-        connection = self._begin(begin)
+    def _begun(self, words: str) -> Iterator[sa.Connection]:
+        connection, _ = self._asked(lambda connection: connection.info[RUNNER].begin(words))
+        connection.info[UNCOMMITTED] = set()
         driver = _driver(connection)
         with connection:
             try:
@@ -200,15 +214,15 @@ class Postgres:
                     connection.invalidate()  # it is given to nobody else
                 raise
 
-    def _begin(self, begin: str) -> sa.Connection:
-        """A connection on which a transaction has begun. One that the server has dropped since it was used last is
-        replaced by another, because nothing was asked of it yet.
+    def _asked(self, question: Callable[[sa.Connection], T]) -> tuple[sa.Connection, T]:
+        """A connection, and the answer to the first thing that is asked of it, which changes nothing. One that the
+        server has dropped since it was used last is replaced by another.
         """
         for left in reversed(range(POOL + MORE + 1)):
             connection = self._engine.connect()
             driver = _driver(connection)
             try:
-                driver.execute(begin, prepare=False)
+                return connection, question(connection)
             except BaseException as error:
                 dropped = driver.closed
                 if dropped:
@@ -216,9 +230,6 @@ class Postgres:
                 connection.close()
                 if not (dropped and left and isinstance(error, self.errors)):
                     raise
-            else:
-                connection.info[UNCOMMITTED] = set()
-                return connection
         raise AssertionError("unreachable")
 
     def told(self, error: Exception) -> Exception | None:
@@ -247,8 +258,8 @@ class Postgres:
         with self._engine.connect() as connection:
             driver = _driver(connection)
             try:
-                driver.execute("SET statement_timeout = 0", prepare=False)
-                driver.execute(f"VACUUM {', '.join(sorted(tables))}", prepare=False)
+                driver.execute("SET statement_timeout = 0")
+                driver.execute(f"VACUUM {', '.join(sorted(tables))}")
             except self.errors:
                 return False
             finally:

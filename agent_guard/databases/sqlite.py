@@ -8,19 +8,24 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool, StaticPool
 
 from agent_guard.databases.port import UNCOMMITTED
 from agent_guard.databases.writer import Writer
 from agent_guard.errors import StoreError
+from agent_guard.query import RUNNER
 
 __all__ = ["SQLite"]
+
+T = TypeVar("T")
 
 IDLE_MOST = 8
 """How many readers' connections are kept."""
@@ -116,6 +121,11 @@ class SQLite:
                 yield connection
             finally:
                 self._give_back(connection, idle)
+
+    def ask(self, question: Callable[[sa.Connection], T]) -> T:
+        """In a transaction: it costs nothing here."""
+        with self.reading() as connection:
+            return question(connection)
 
     def _give_back(self, connection: sa.Connection, idle: deque[sa.Connection]) -> None:
         if idle is not self._idle:
@@ -236,9 +246,29 @@ class SQLite:
         self._engine.dispose()
 
 
-def _connected(driver: sqlite3.Connection, _: object) -> None:
+class _Runner:
+    """Runs statements on one connection; see :class:`agent_guard.query.Runner`."""
+
+    dialect = SQLiteDialect_pysqlite()
+    refused: type[Exception] = sqlite3.IntegrityError
+
+    def __init__(self, driver: sqlite3.Connection) -> None:
+        self._driver = driver
+
+    def rows(self, text: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        return self._driver.execute(text, values).fetchall()
+
+    def run(self, text: str, values: Sequence[Any]) -> int:
+        return self._driver.execute(text, values).rowcount
+
+    def many(self, text: str, rows: Sequence[Sequence[Any]]) -> None:
+        self._driver.executemany(text, rows)
+
+
+def _connected(driver: sqlite3.Connection, record: sa.pool.ConnectionPoolEntry) -> None:
     """What is deleted is overwritten with zeros. Source: https://www.sqlite.org/pragma.html#pragma_secure_delete"""
     driver.execute("PRAGMA secure_delete=ON")
+    record.info[RUNNER] = _Runner(driver)
 
 
 def _driver(connection: sa.Connection) -> sqlite3.Connection:

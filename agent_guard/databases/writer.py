@@ -30,6 +30,9 @@ BATCH_S = 0.02
 
 UNATTENDED_S = 0.1
 
+LEAVES_MOST = 8
+"""How often a turn is given back anew where an interrupt came in between."""
+
 GIVEN_UP = "the transaction was given up, because a write in it failed"
 
 
@@ -88,6 +91,8 @@ class Writer:
         self._turn: _Turn | None = None
         self._waiting: set[_Turn] = set()
         self._connection: sa.Connection | None = None
+        self._driver: sqlite3.Connection | None = None
+        """The connection's own, which tells what stands also where an interrupt made SQLAlchemy give it up."""
         self._batch: _Batch | None = None
         self._parents = False
 
@@ -109,16 +114,16 @@ class Writer:
             self._take(turn)
             batch, connection = self._join(durable, alone)
             yield connection
-            self._keep(batch, connection)
+            self._keep(batch)
         except BaseException as error:
             if batch is not None and not self._parents:
-                self._undo(batch, connection, error)
+                self._undo(batch, error)
             raise
         finally:
             try:
-                self._leave(turn)
+                self._give_back(turn)
             finally:
-                self._leave(turn)  # where the first one was interrupted; else it does nothing
+                self._give_back(turn)  # where the first one was interrupted before it began; else it does nothing
         self._await(batch)
 
     @contextmanager
@@ -136,9 +141,9 @@ class Writer:
             yield
         finally:
             try:
-                self._leave(turn)
+                self._give_back(turn)
             finally:
-                self._leave(turn)
+                self._give_back(turn)
 
     def close(self) -> None:
         """Closes the connection, once whoever uses it is done."""
@@ -163,44 +168,65 @@ class Writer:
         batch = self._batch
         if batch is not None and (alone or not _is_whole(batch) or (durable and not batch.durable)):
             self._end()  # how it is flushed was settled when it began
-        if self._connection is None:
-            self._connection = self._connect()
-        if self._batch is None:
+        connection, driver = self._opened()
+        batch = self._batch
+        if batch is None:
+            batch = self._batch = _Batch(durable=durable, most=1 if alone else BATCH_MOST)
+            batch.open = True  # before it begins: whoever leaves ends it, however far it came
             try:
-                self._begin(self._connection, durable)
-                self._connection.begin()
+                self._begin(connection, durable)
+                connection.begin()
             except BaseException:
                 self._drop()
                 raise
-            self._batch = _Batch(durable=durable, most=1 if alone else BATCH_MOST)
-            self._batch.open = True
         else:
-            self._batch.open = True
-            _driver(self._connection).execute("SAVEPOINT member")
-        self._batch.members += 1
-        return self._batch, self._connection
+            batch.open = True
+            driver.execute("SAVEPOINT member")
+        batch.members += 1
+        return batch, connection
 
-    def _keep(self, batch: _Batch, connection: sa.Connection) -> None:
+    def _opened(self) -> tuple[sa.Connection, sqlite3.Connection]:
+        if self._connection is None or self._driver is None:
+            self._connection = self._connect()
+            self._driver = self._connection.connection.driver_connection
+        if self._driver is None:
+            raise sqlite3.OperationalError("no connection")
+        return self._connection, self._driver
+
+    def _keep(self, batch: _Batch) -> None:
         if self._parents:
             raise RuntimeError("this process was forked in the midst of a write, which is its parent's to end")
-        driver = _driver(connection)
-        if not driver.in_transaction:  # a statement failed so that SQLite undid all, and nobody noticed
+        driver = self._driver
+        if driver is None or not driver.in_transaction:  # SQLite undid all, and nobody noticed
             raise sqlite3.OperationalError(GIVEN_UP)
         if batch.members > 1:
             driver.execute("RELEASE member")
         batch.open = False
 
-    def _undo(self, batch: _Batch, connection: sa.Connection, error: BaseException) -> None:
+    def _undo(self, batch: _Batch, error: BaseException) -> None:
         """Undoes what this one wrote. What cannot be undone alone, because nobody else wrote or because SQLite gave the
         whole transaction up, stays open, and all of it is undone where it ends.
         """
-        if batch.members > 1:
+        if batch.members > 1 and self._driver is not None:
             try:
-                _driver(connection).execute("ROLLBACK TO member")
-                _driver(connection).execute("RELEASE member")
+                self._driver.execute("ROLLBACK TO member")
+                self._driver.execute("RELEASE member")
                 batch.open = False
             except sqlite3.Error:
                 batch.error = _words(error)
+
+    def _give_back(self, turn: _Turn) -> None:
+        """Leaves, again and again where an interrupt comes in between; it goes on when the turn is somebody else's."""
+        interrupt: BaseException | None = None
+        for _ in range(LEAVES_MOST):
+            try:
+                self._leave(turn)
+            except BaseException as error:
+                interrupt = error
+            else:
+                break
+        if interrupt is not None:
+            raise interrupt
 
     def _leave(self, turn: _Turn) -> None:
         """Leaves the transaction open where somebody waits who may join it; else ends it. The next one's turn comes,
@@ -236,23 +262,25 @@ class Writer:
         self._batch = None
 
     def _settle(self, batch: _Batch) -> None:
-        connection = self._connection
-        if batch.stands or connection is None:
+        connection, driver = self._connection, self._driver
+        if batch.stands or connection is None or driver is None:
             return
-        driver = _driver(connection)
         try:
             if batch.open:
-                connection.rollback()
+                driver.rollback()
+                connection.rollback()  # SQLAlchemy's notes, here and below
             else:
                 batch.committing = True
-                connection.commit()
+                driver.commit()
                 batch.stands = True
+                connection.commit()
         except BaseException as trouble:
-            if not isinstance(trouble, Exception) and batch.committing:
-                batch.stands = not driver.in_transaction  # interrupted before the commit, or behind it
+            interrupted = not isinstance(trouble, Exception)
+            if interrupted and batch.committing and not batch.stands:
+                batch.stands = not driver.in_transaction  # before the commit, or behind it
             batch.error = batch.error or _words(trouble)
             self._drop()
-            if not isinstance(trouble, Exception):
+            if interrupted:
                 raise
 
     def _await(self, batch: _Batch) -> None:
@@ -262,14 +290,16 @@ class Writer:
                 with self._lock:
                     if self._turn is None and not self._waiting:
                         self._turn = turn  # whoever was to come has been interrupted
-                self._leave(turn)
             finally:
-                self._leave(turn)
+                try:
+                    self._give_back(turn)
+                finally:
+                    self._give_back(turn)
         if not batch.stands:
             raise sqlite3.OperationalError(batch.error or GIVEN_UP)
 
     def _drop(self) -> None:
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._driver = self._connection, None, None
         if connection is not None:
             with suppress(Exception):
                 connection.close()
@@ -284,7 +314,3 @@ def _words(error: BaseException) -> str:
     """What may be told to others of the transaction: the driver's words hold no values, anybody else's might."""
     cause = getattr(error, "orig", error)
     return str(cause) if isinstance(cause, sqlite3.Error) else GIVEN_UP
-
-
-def _driver(connection: sa.Connection) -> sqlite3.Connection:
-    return connection.connection.driver_connection  # type: ignore[return-value]

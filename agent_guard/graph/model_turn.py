@@ -21,10 +21,10 @@ from agent_guard.graph.wire import answered, hide, is_masked, proposals, schema,
 from agent_guard.guarded import GuardedThread
 from agent_guard.masking.tripwire import leaks
 from agent_guard.tool import Tool
-from agent_guard.types import Code, Origin, ToolCall
+from agent_guard.types import Code, Origin, Span, ToolCall
 from agent_guard.vault import ThreadVault
 
-__all__ = ["WORDS", "ModelTurn", "Said", "Shown", "Stop", "check_region", "leak"]
+__all__ = ["WORDS", "ModelTurn", "Said", "Shown", "Stop", "Tripwire", "check_region"]
 
 WORDS = {
     Code.LIMIT_STEPS: "the thread has used its steps",
@@ -53,6 +53,7 @@ class Shown:
         tools: the schemas of the tools in scope.
         known: the conversation as it is known now, without the system message.
         changed: those of ``known`` that must be stored anew: something in them has become known since.
+        tripwire: what has looked at ``messages``.
     """
 
     messages: list[BaseMessage]
@@ -60,6 +61,7 @@ class Shown:
     known: list[AnyMessage]
     changed: list[AnyMessage]
     vault: ThreadVault
+    tripwire: Tripwire
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +89,33 @@ def check_region(gateway: Gateway, model_region: str | None) -> None:
             f"the model lies in {model_region or 'no known region'}, and the policy lets data go to "
             f"{', '.join(sorted(set().union(*regions)))} only; give model_region=... or another model"
         )
+
+
+class Tripwire:
+    """The last look at what is sent in one model call. A text is looked at once, however often it is about to be sent.
+
+    Args:
+        vault: the thread's pseudonyms, which the call does not add to.
+    """
+
+    def __init__(self, vault: ThreadVault) -> None:
+        self.vault = vault
+        self._found: dict[str, list[Span]] = {}
+
+    def found(self, text: str) -> list[Span]:
+        """The proven personal values of a text."""
+        if text not in self._found:
+            self._found[text] = leaks(text, self.vault)
+        return self._found[text]
+
+    def leak(self, shown: Sequence[BaseMessage]) -> str | None:
+        """What it finds in messages: its kind and its source, never the value; or None."""
+        found = []
+        for message in shown:
+            spans = [span for text in texts([message]) for span in self.found(text)]
+            # the prompt is the host's own text: a word of it that is also part of somebody's name is no leak
+            found += [span for span in spans if message.type != "system" or span.type != "PERSON" or span.score >= 1.0]
+        return f"a raw {found[0].type} ({found[0].source})" if found else None
 
 
 class ModelTurn:
@@ -129,14 +158,15 @@ class ModelTurn:
             if refused is not None:
                 return _stop(refused)
         vault = thread.vault()
-        known = [self._learnt(message, vault) for message in heard]
+        tripwire = Tripwire(vault)
+        known = [self._learnt(message, tripwire) for message in heard]
         changed = [new for new, old in zip(known, heard, strict=True) if new is not old and self._mine(old)]
         shown = view(f"{prompt}\n\nContext:\n```json\n{self._context(thread, vault)}\n```", known)
-        found = leak(shown, vault)
+        found = tripwire.leak(shown)
         if found is not None:
             return Stop(code=Code.INTERNAL, reason=f"the tripwire found {found} in what the model would be sent")
         tools = [self._schema(tool) for tool in thread.permitted()]
-        return Shown(messages=shown, tools=tools, known=known, changed=changed, vault=vault)
+        return Shown(messages=shown, tools=tools, known=known, changed=changed, vault=vault, tripwire=tripwire)
 
     def spend(self, thread: GuardedThread, message: AIMessage, shown: Shown) -> None:
         """Counts the tokens of what the model said."""
@@ -164,11 +194,12 @@ class ModelTurn:
             self._schemas[tool.name] = schema(tool)
         return self._schemas[tool.name]
 
-    def _learnt(self, message: AnyMessage, vault: ThreadVault) -> AnyMessage:
+    def _learnt(self, message: AnyMessage, tripwire: Tripwire) -> AnyMessage:
         """A message with what has become known since it was masked: a name that was missed in one message and found in
         a later one is masked in both from now on.
         """
-        return hide(message, lambda text: self._gateway.masker.mask_known(text, vault))
+        masker, vault = self._gateway.masker, tripwire.vault
+        return hide(message, lambda text: masker.mask_known(text, vault) if tripwire.found(text) else text)
 
     def _context(self, thread: GuardedThread, vault: ThreadVault) -> str:
         context: dict[str, Any] = {"refs": thread.row.refs, "now": self._gateway.now().isoformat(timespec="seconds")}
@@ -193,16 +224,6 @@ class ModelTurn:
         return hide(
             plain, lambda text: thread.observe(text, origin="untrusted", source=source, masked=not tool, once=True)
         )
-
-
-def leak(shown: Sequence[BaseMessage], vault: ThreadVault) -> str | None:
-    """What the tripwire finds in what a model would be sent: its kind and its source, never the value; or None."""
-    found = []
-    for message in shown:
-        spans = [span for text in texts([message]) for span in leaks(text, vault)]
-        # the prompt is the host's own text: a word of it that is also part of somebody's name is no leak
-        found += [span for span in spans if message.type != "system" or span.type != "PERSON" or span.score >= 1.0]
-    return f"a raw {found[0].type} ({found[0].source})" if found else None
 
 
 def _stop(code: Code) -> Stop:

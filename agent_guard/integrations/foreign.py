@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, Union
 
 from langchain_core.messages import ToolMessage
@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic_core import to_jsonable_python
 
 from agent_guard.errors import ConfigError, ToolRejected
-from agent_guard.integrations.json_models import json_model
+from agent_guard.integrations.json_models import ITEMS_MOST, json_model, wordless
 
 __all__ = ["Output", "contract_of"]
 
@@ -188,7 +188,9 @@ def _args_model(tool: BaseTool, label: str, has_injected: bool, text_limit: int 
 
 
 def _bounded(model: type[BaseModel], most: int, made: dict[type, type[BaseModel] | None]) -> type[BaseModel]:
-    """The same model with a bound on every text that has none; a model that is its own part is left as it is."""
+    """The same model with a bound on every text, and every list or dict of texts, that has none; a model that is its
+    own part is left as it is.
+    """
     if model in made:
         return made[model] or model
     made[model] = None
@@ -214,7 +216,10 @@ def _bound(kind: Any, most: int, made: dict[type, type[BaseModel] | None], *, bo
     if origin is Annotated:
         has = any(getattr(part, "max_length", None) is not None for part in inner[1:])
         return Annotated[(_bound(inner[0], most, made, bounded=has), *inner[1:])]
-    new = tuple(item if item is ... else _bound(item, most, made, bounded=bounded) for item in inner)
-    if new == inner:
-        return kind
-    return Union[new] if origin in (Union, types.UnionType) else origin[new]  # noqa: UP007
+    either = origin in (Union, types.UnionType)
+    new = tuple(item if item is ... else _bound(item, most, made, bounded=bounded and either) for item in inner)
+    if either:
+        return kind if new == inner else Union[new]  # noqa: UP007
+    same = kind if new == inner else origin[new]
+    counted = bounded or not issubclass(origin, Collection) or (origin is tuple and ... not in inner)
+    return same if counted or wordless(kind) else Annotated[same, Field(max_length=ITEMS_MOST)]

@@ -7,9 +7,13 @@ pydantic does not know.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
 from functools import reduce
 from operator import or_
-from typing import Annotated, Any, ClassVar, Literal
+from types import NoneType
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, create_model, model_serializer
 from pydantic.errors import PydanticUserError
@@ -17,7 +21,10 @@ from pydantic_core import SchemaError
 
 from agent_guard.errors import ConfigError
 
-__all__ = ["json_model"]
+__all__ = ["ITEMS_MOST", "json_model", "wordless"]
+
+ITEMS_MOST = 100
+"""Most items of a list or a dict of texts, where a tool with a ``text_limit`` does not say how many."""
 
 _SCALARS: Mapping[str, Any] = {"string": str, "integer": int, "number": float, "boolean": bool, "null": None}
 _BOUNDS: Mapping[str, str] = {
@@ -25,6 +32,7 @@ _BOUNDS: Mapping[str, str] = {
     "minLength": "min_length", "maxLength": "max_length", "pattern": "pattern",
 }  # fmt: skip
 _SIZES: Mapping[str, str] = {"minItems": "min_length", "maxItems": "max_length"}
+_KEYS: Mapping[str, str] = {"minProperties": "min_length", "maxProperties": "max_length"}
 
 
 class _Object(BaseModel):
@@ -44,13 +52,26 @@ def json_model(schema: Mapping[str, Any], name: str, *, text_limit: int | None) 
 
     Args:
         name: of the tool, for messages.
-        text_limit: the most letters of a text whose length the schema does not bound.
+        text_limit: the most letters of a text whose length the schema does not bound. With it, a list or a dict of
+            texts has at most ``ITEMS_MOST``, where the schema does not say how many.
 
     Raises:
         ConfigError: a part of the schema cannot be read; the message names it.
     """
     definitions = {**schema.get("definitions", {}), **schema.get("$defs", {})}
     return _Reader(definitions, name, text_limit).object(schema, "(all)", ())
+
+
+def wordless(kind: Any) -> bool:
+    """Whether a type has no room for anybody's own words: numbers, moments and closed words, in any nesting."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return wordless(inner[0])
+    if origin is Literal:
+        return True
+    if origin is not None:
+        return bool(inner) and all(item is ... or wordless(item) for item in inner)
+    return isinstance(kind, type) and issubclass(kind, (int, float, Decimal, Enum, date, time, timedelta, NoneType))
 
 
 class _Reader:
@@ -104,12 +125,16 @@ class _Reader:
         if kind == "array":
             items = part.get("items")
             inner = self._type(items, f"{path}[]", seen) if isinstance(items, Mapping) else Any
+            if self._limit is not None and not wordless(inner):
+                part = {"maxItems": ITEMS_MOST, **part}
             return self._with(list[inner], part, _SIZES)  # type: ignore[valid-type]
         if kind == "object" or (kind is None and "properties" in part):
             extra = part.get("additionalProperties")
             if "properties" not in part and isinstance(extra, Mapping):
                 keys = Annotated[str, Field(max_length=self._limit)]
-                return dict[keys, self._type(extra, f"{path}.*", seen)]  # type: ignore[misc]
+                if self._limit is not None:
+                    part = {"maxProperties": ITEMS_MOST, **part}
+                return self._with(dict[keys, self._type(extra, f"{path}.*", seen)], part, _KEYS)  # type: ignore[misc]
             return self.object(part, path, seen) if "properties" in part else dict[str, Any]
         if kind is None:
             return Any  # refused with the tool, because nothing bounds it

@@ -39,7 +39,7 @@ from langgraph.types import Command
 from agent_guard.errors import AgentGuardError, ConfigError, StoreError, UnknownThread
 from agent_guard.gateway import Gateway
 from agent_guard.graph.asking import Ask, Asks, aask, ask
-from agent_guard.graph.model_turn import ModelTurn, Shown, Stop, leak
+from agent_guard.graph.model_turn import ModelTurn, Shown, Stop, Tripwire
 from agent_guard.graph.questions import answer_of, ask_a_person
 from agent_guard.graph.state import STATE_VERSION, newer, refuse_newer
 from agent_guard.graph.wire import answered
@@ -50,7 +50,6 @@ from agent_guard.integrations.protected import ProtectedAgent, protect
 from agent_guard.nodes import DEFAULT_PROMPT
 from agent_guard.runtime.waits import aside
 from agent_guard.types import Code, ToolCall, ToolResult
-from agent_guard.vault import ThreadVault
 
 __all__ = ["GuardMiddleware", "GuardedAgentState", "ProtectedAgent", "protect"]
 
@@ -170,11 +169,11 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
         )
 
         def now() -> Any:
-            with _watched(shown.vault):
+            with _watched(shown.tripwire):
                 return handler(given)
 
         async def later() -> Any:
-            with _watched(shown.vault):
+            with _watched(shown.tripwire):
                 return await handler(given)
 
         return Ask(now=now, later=later)
@@ -343,10 +342,9 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
         if found is not None:
             for call in found[1].tool_calls:
                 if (call["id"], call["name"], call["args"]) == (data["id"], data["name"], data["args"]):
-                    return next(
-                        (ours for ours, call_id in calls_in(self._gateway, thread, found[1]) if call_id == data["id"]),
-                        self._other(thread, data),
-                    )
+                    pairs = calls_in(self._gateway, thread, found[1])
+                    ours = next((made for made, call_id in pairs if call_id == data["id"]), None)
+                    return ours or self._other(thread, data)
         return self._other(thread, data)
 
     def _other(self, thread: GuardedThread, data: Any) -> ToolCall:
@@ -401,14 +399,14 @@ class _Leak(Exception):
     """A raw value in what a model is about to be sent; the text says of which kind."""
 
 
-class _Tripwire(BaseCallbackHandler):
+class _AtTheModel(BaseCallbackHandler):
     """Looks at what any model is sent in our model call, at the last moment, and stops it."""
 
     raise_error = True
     run_inline = True
 
-    def __init__(self, vault: ThreadVault) -> None:
-        self._vault = vault
+    def __init__(self, tripwire: Tripwire) -> None:
+        self._tripwire = tripwire
 
     def on_chat_model_start(
         self,
@@ -421,15 +419,15 @@ class _Tripwire(BaseCallbackHandler):
         """Raises where the tripwire finds something."""
         del serialized, run_id
         for batch in messages:
-            found = leak(batch, self._vault)
+            found = self._tripwire.leak(batch)
             if found is not None:
                 raise _Leak(found)
 
 
 @contextmanager
-def _watched(vault: ThreadVault) -> Iterator[None]:
+def _watched(tripwire: Tripwire) -> Iterator[None]:
     """Model calls inside have no callbacks but the tripwire."""
-    config: Any = {**(var_child_runnable_config.get() or {}), "callbacks": [_Tripwire(vault)]}
+    config: Any = {**(var_child_runnable_config.get() or {}), "callbacks": [_AtTheModel(tripwire)]}
     token = var_child_runnable_config.set(config)
     try:
         yield

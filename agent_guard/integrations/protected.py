@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ from langchain_core.messages import BaseMessage, HumanMessage, convert_to_messag
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.types import Command
+from langgraph.types import Command, StateSnapshot
 
 from agent_guard.checkpoints import explained
 from agent_guard.errors import ApprovalError, ConfigError
@@ -137,7 +137,7 @@ class ProtectedAgent(Session):
             out = yield Ask(
                 now=lambda: graph.invoke(passed, **settings), later=lambda: graph.ainvoke(passed, **settings)
             )
-        answer: dict[str, Any] = restored(out, partial(thread.restore, reader=reader))
+        answer: dict[str, Any] = restored(out, thread.restorer(reader=reader))
         return answer
 
     def _prepared(
@@ -145,47 +145,57 @@ class ProtectedAgent(Session):
     ) -> Asks[tuple[GuardedThread, Any, Origin | None, dict[str, Any]]]:
         """The thread, the input as it may be stored, who reads the output, and what else the graph is given."""
         guard = context_of(context)
-        thread = thread_of(self.gateway, config, guard)
-        settings = {"durability": "sync", **options, "context": _masking(context, guard)}
-        settings["config"] = {"recursion_limit": self._config(thread.id)["recursion_limit"], **config}
-        reader: Origin | None
-        if isinstance(given, Command):
-            passed: Any
-            passed, at = yield from self._answer(thread, given, guard)
-            if at is not None:  # a client closed the question without an answer
-                settings["config"]["configurable"] = {**settings["config"]["configurable"], **at["configurable"]}
-            reader = yield from self._last_reader(thread)
-        elif given is None:
-            passed, reader = None, (yield from self._last_reader(thread))
+        masking = _masking(context, guard)
+        passed: Any = None
+        place: Mapping[str, Any] = {}
+        if given is None or isinstance(given, Command):
+            thread = thread_of(self.gateway, config, guard)
+            snapshot, at = yield from self._standing_at(thread.id)
+            reader = _last_reader(snapshot)
+            if given is not None:
+                passed = self._answer(given, guard, snapshot)
+                if at is not None:  # a client closed the question without an answer
+                    place = {"configurable": {**config["configurable"], **at["configurable"]}}
         else:
-            passed, reader = (yield from self._said(thread, given, guard)), reader_of(guard.speaker)
+            thread, passed = yield from self._said(_texts(given), config, guard)
+            reader = reader_of(guard.speaker)
+        settings = {"durability": "sync", **options, "context": masking}
+        settings["config"] = {"recursion_limit": self._config(thread.id)["recursion_limit"], **config, **place}
         return thread, passed, reader, settings
 
-    def _said(self, thread: GuardedThread, given: Any, guard: GuardContext) -> Asks[dict[str, Any]]:
-        if not isinstance(given, Mapping) or set(given) != {"messages"}:
-            raise ConfigError("protect() takes {'messages': ...} alone: nothing else of the input can be masked")
-        said: Any = given["messages"]
-        one = isinstance(said, (str, Mapping, BaseMessage))
-        messages = convert_to_messages([said] if one else list(said))
-        for message in messages:
-            if not isinstance(message, HumanMessage):
-                raise ConfigError(f"protect() takes new messages of people, not one of type {message.type!r}")
-            if not isinstance(message.content, str):
-                raise ConfigError("protect() takes texts: nothing else in a message can be masked")
-        yield from self._make_way(thread.id)
-        masked = []
-        for message in messages:
-            text, message_id = thread.hear(message.text, origin=origin_of(guard.speaker))
-            masked.append(HumanMessage(text, id=message_id, additional_kwargs={"speaker": guard.speaker}))
-        return {"messages": masked}
+    def _said(
+        self, texts: Sequence[str], config: RunnableConfig, guard: GuardContext
+    ) -> Asks[tuple[GuardedThread, dict[str, Any]]]:
+        """The thread, which the first message opens where it is new, and the messages as they may be stored."""
+        thread_id, origin = (config.get("configurable") or {}).get("thread_id"), origin_of(guard.speaker)
+        begun = None
+        if texts and thread_id and guard.subject is not None:
+            begun = self.gateway.begin(
+                guard.subject,
+                texts[0],
+                origin=origin,
+                thread_id=str(thread_id),
+                scenario=guard.scenario,
+                party=guard.party,
+                scope=None if guard.scope is None else set(guard.scope),
+            )
+        if begun is None:
+            thread, heard = thread_of(self.gateway, config, guard), []
+            yield from self._make_way(thread.id)
+        else:
+            thread, heard = begun[0], [begun[1:]]
+        heard += [thread.hear(text, origin=origin) for text in texts[len(heard) :]]
+        messages = [HumanMessage(text, id=id_, additional_kwargs={"speaker": guard.speaker}) for text, id_ in heard]
+        return thread, {"messages": messages}
 
-    def _answer(
-        self, thread: GuardedThread, given: Command[Any], guard: GuardContext
-    ) -> Asks[tuple[Command[Any], RunnableConfig | None]]:
-        """Records an answer before LangGraph stores anything of it; what the graph is given, and where it goes on."""
+    def _answer(self, given: Command[Any], guard: GuardContext, snapshot: StateSnapshot) -> Command[Any]:
+        """Records an answer before LangGraph stores anything of it; returns what the graph is given.
+
+        Args:
+            snapshot: where the thread stands.
+        """
         if given.resume is None or given.update is not None or given.goto or given.graph is not None:
             raise ConfigError("protect() takes Command(resume=...) alone: an update would be stored unmasked")
-        snapshot, at = yield from self._standing_at(thread.id)
         refuse_newer(snapshot.values)
         approval = self.gateway.approvals.get(asked_in(snapshot.interrupts) or "")
         if approval is None:
@@ -203,13 +213,32 @@ class ProtectedAgent(Session):
             self.gateway.answer(
                 approval.id, parsed.word, by=guard.approver, args=parsed.args, message=parsed.message, taken=True
             )
-        return Command(resume={"approval_id": approval.id}), at
+        return Command(resume={"approval_id": approval.id})
 
-    def _last_reader(self, thread: GuardedThread) -> Asks[Origin | None]:
-        """Whoever spoke last: the words are for them, also when somebody else's answer let the thread go on."""
-        snapshot = yield from self._snapshot(thread.id)
-        heard = [item for item in snapshot.values.get("messages", []) if isinstance(item, HumanMessage)]
-        return reader_of(heard[-1].additional_kwargs.get("speaker", "")) if heard else None
+
+def _texts(given: Any) -> list[str]:
+    """What people say in an input.
+
+    Raises:
+        ConfigError: there is something else in it, which could not be masked.
+    """
+    if not isinstance(given, Mapping) or set(given) != {"messages"}:
+        raise ConfigError("protect() takes {'messages': ...} alone: nothing else of the input can be masked")
+    said: Any = given["messages"]
+    one = isinstance(said, (str, Mapping, BaseMessage))
+    messages = convert_to_messages([said] if one else list(said))
+    for message in messages:
+        if not isinstance(message, HumanMessage):
+            raise ConfigError(f"protect() takes new messages of people, not one of type {message.type!r}")
+        if not isinstance(message.content, str):
+            raise ConfigError("protect() takes texts: nothing else in a message can be masked")
+    return [message.text for message in messages]
+
+
+def _last_reader(snapshot: StateSnapshot) -> Origin | None:
+    """Whoever spoke last: the words are for them, also when somebody else's answer let the thread go on."""
+    heard = [item for item in snapshot.values.get("messages", []) if isinstance(item, HumanMessage)]
+    return reader_of(heard[-1].additional_kwargs.get("speaker", "")) if heard else None
 
 
 def _masking(context: Any, guard: GuardContext) -> Any:

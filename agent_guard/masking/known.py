@@ -34,6 +34,12 @@ def _word_bases(word: str) -> frozenset[str]:
     return parts[0].bases | {parts[0].surface} if parts else frozenset()
 
 
+@lru_cache(maxsize=8192)
+def _spelled(value: str) -> str:
+    """The expression that finds a value, whatever spaces its words are parted by."""
+    return re.escape(value).replace(r"\ ", r"\s+")
+
+
 def is_everyday(word: str) -> bool:
     """Whether a part of a name is also an everyday word (Will, Вера, Mróz)."""
     return word.casefold() in _EVERYDAY
@@ -72,7 +78,7 @@ class Known:
                 kept.append(hint)
         self._hints = tuple(kept)
         self._types = {key: entry.type for key, entry in literals.items()}
-        alternatives = sorted((re.escape(key).replace(r"\ ", r"\s+") for key in literals), key=len, reverse=True)
+        alternatives = sorted(map(_spelled, literals), key=len, reverse=True)
         self._literals = (
             re.compile(rf"(?<!\w)(?:{'|'.join(alternatives)})(?!\w)", re.IGNORECASE) if alternatives else None
         )

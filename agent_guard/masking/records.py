@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from agent_guard.masking.words import words
 from agent_guard.types import ENTITY_TYPES, EntityType
@@ -30,6 +31,7 @@ def _normal(key: str) -> str:
     return "_".join(part for part in _BREAK.split(_CAMEL.sub("_", key)) if part).casefold().replace("ё", "е")
 
 
+@lru_cache(maxsize=4096)
 def sensitive_type(key: str) -> EntityType | None:
     """Returns the type a field's own name promises (``clientPhone``, ``фамилия``, ``kod_pocztowy``), or None."""
     name = _normal(key)

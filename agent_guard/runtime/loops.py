@@ -12,7 +12,7 @@ import contextvars
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 from weakref import WeakSet
@@ -98,14 +98,6 @@ class LoopThread:
         here.soon(job, context or contextvars.Context())
         return here.loop
 
-    def run(self, work: Callable[[], Coroutine[Any, Any, Any]], context: contextvars.Context) -> None:
-        """Starts a task of its own, whose outcome nobody waits for here."""
-
-        def start() -> None:
-            keep(asyncio.get_running_loop().create_task(work(), context=context))
-
-        self.soon(start, context)
-
     def _renewed(self) -> _Loop:
         with self._lock:
             here = self._here
@@ -148,8 +140,12 @@ class _Loop:
         if workers is not None:
             self.loop.set_task_factory(_task)
             self.loop.set_default_executor(_Executor(workers))
-        self._asked: deque[float] = deque()
-        """When each job was given that the loop has not come to yet."""
+        self._asked: deque[tuple[float, Callable[[], object], contextvars.Context]] = deque()
+        """The jobs that the loop has not come to yet, and when each was given."""
+        self._called = False
+        """Whether the loop was woken, or comes by itself: a system call for each of many jobs would cost more than
+        they do.
+        """
         self._over = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         try:
@@ -161,14 +157,27 @@ class _Loop:
     def late(self) -> float:
         """How long the oldest job has been left untouched, in seconds."""
         try:
-            return time.monotonic() - self._asked[0]
+            return time.monotonic() - self._asked[0][0]
         except IndexError:
             return 0.0
 
     def soon(self, job: Callable[[], object], context: contextvars.Context) -> None:
-        self._asked.append(time.monotonic())
-        self.loop.call_soon_threadsafe(self._asked.popleft)
-        self.loop.call_soon_threadsafe(job, context=context)
+        self._asked.append((time.monotonic(), job, context))
+        if not self._called or self.loop.is_closed():
+            self._called = True
+            self.loop.call_soon_threadsafe(self._come, context=contextvars.Context())
+
+    def _come(self) -> None:
+        """On the loop: does the oldest job, and comes again for the next."""
+        try:
+            _, job, context = self._asked.popleft()
+        except IndexError:  # called once more than there were jobs
+            return
+        self._called = False  # before it looks: whoever gives a job later calls
+        if self._asked:
+            self._called = True
+            self.loop.call_soon(self._come)
+        context.run(job)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)

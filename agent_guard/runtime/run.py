@@ -52,8 +52,12 @@ def run(
     """
     filled = _filled(tool.parameters, resources, idempotency_key, subject, secrets, rendered)
     kind, most = is_async(tool.run), tool.timeout_s if seconds is None else seconds
-    begin = partial(start, lambda: tool.run(args, **filled), tool.name, asynchronous=kind, watched=watched)
-    answer = yield from _answer(tool, begin, filled, secrets, most)
+    running = Running(tool.name)
+    begin = partial(
+        start, lambda: tool.run(args, **filled), tool.name, asynchronous=kind, watched=watched, running=running
+    )
+    request = Run(start=begin, seconds=most, running=running)
+    answer = yield from _answer(tool, request, filled, secrets)
     if answer is None:
         raise TypeError(f"{tool.name} returned NoneType, not {tool.result_model.__name__}")
     return answer
@@ -80,7 +84,7 @@ def look_up(
     filled = _filled(parameters_of(lookup), resources, idempotency_key, subject, secrets)
     name = f"look-up of {tool.name}"
     begin = partial(start, lambda: lookup(args, **filled), name, asynchronous=is_async(lookup))
-    return (yield from _answer(tool, begin, filled, secrets, tool.timeout_s))
+    return (yield from _answer(tool, Run(start=begin, seconds=tool.timeout_s), filled, secrets))
 
 
 def _filled(
@@ -99,13 +103,12 @@ def _filled(
 
 def _answer(
     tool: Tool,
-    begin: Callable[[], Running],
+    request: Run,
     filled: Mapping[str, Any],
     secrets: Secrets,
-    seconds: float,
 ) -> Waits[BaseModel | None]:
     try:
-        answer = yield Run(start=begin, seconds=seconds)
+        answer = yield request
     except ToolError as error:
         if secrets.told_in(error.code):  # the code goes into the record
             error.code = "tool_error"

@@ -124,6 +124,7 @@ def start(
     asynchronous: bool,
     workers: Workers | None = None,
     watched: Callable[[Running], object] | None = None,
+    running: Running | None = None,
 ) -> Running:
     """Starts a function without arguments and returns at once. Its answer, or what it gives to await, is the answer.
 
@@ -132,8 +133,9 @@ def start(
         asynchronous: it is a coroutine function, and begins on the event loop.
         workers: the threads for a sync function; by default those of the tools.
         watched: is told the run before it begins, so that somebody else can cut it. Where it raises nothing begins.
+        running: the run, of that name, where whoever waits must know it also when this function is interrupted.
     """
-    running = Running(name)
+    running = running or Running(name)
     if watched is not None:
         watched(running)
     try:

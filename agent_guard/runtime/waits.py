@@ -47,10 +47,13 @@ class Run:
     Args:
         start: starts it and returns at once.
         seconds: the most it may take; then it is cut.
+        running: what ``start`` returns, where it is known before: who is interrupted while it starts can tell from it
+            whether it began.
     """
 
     start: Callable[[], Running]
     seconds: float
+    running: Running | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +85,7 @@ def drive(work: Waits[T], *, sleep: Callable[[float], None] = time.sleep) -> T:
                 raise ended from None
             answer: T = done.value
             return answer
-        running = None
+        running = request.running if isinstance(request, Run) else None
         try:
             if ended is None and isinstance(request, Run):
                 running = request.start()
@@ -125,7 +128,7 @@ async def adrive(work: Waits[T]) -> T:
     second cancellation, or the end of the caller's loop, ends the waiting and not the work.
     """
     driven = _Driven(work)
-    HOUSE.run(driven.go, contextvars.copy_context())
+    HOUSE.soon(driven.begin)
     try:
         return await asyncio.wrap_future(driven.done)
     except asyncio.CancelledError:
@@ -136,46 +139,46 @@ async def adrive(work: Waits[T]) -> T:
 
 
 class _Driven(Generic[T]):
-    """Work on its way through the house's loop and threads."""
+    """Work on its way: its pieces are done in threads of the doors, what lies between them on the house's loop."""
 
     def __init__(self, work: Waits[T]) -> None:
         self._work = work
+        self._context = contextvars.copy_context()
         self._running: Running | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._stopped = False
         self.done: Future[T] = Future()
         self.done.set_running_or_notify_cancel()  # from now on nobody's cancellation reaches it
 
-    async def go(self) -> None:
+    def begin(self) -> None:
+        """On the house's loop."""
         _UNDER_WAY.add(self)
+        self._go_on(partial(next, self._work))
+
+    def _go_on(self, step: _Step) -> None:
+        """On the house's loop: has the next piece done."""
+        context = self._context.copy()
         try:
-            answer = await self._through()
+            DOORS.call(partial(self._piece, step), context)
+        except NoThread:
+            context.run(self._piece, step)  # the house's loop is held for a moment; no call is left half done
+
+    def _piece(self, step: _Step) -> None:
+        """In a thread: one piece of the work, and the start of what it waits for."""
+        try:
+            request = self._started(step)
+            HOUSE.soon(partial(self._wait, request))
+        except StopIteration as over:
+            self.done.set_result(over.value)
         except BaseException as error:
             self.done.set_exception(error)
         else:
-            self.done.set_result(answer)
-        finally:
-            _UNDER_WAY.discard(self)
+            return
+        _UNDER_WAY.discard(self)
 
-    async def _through(self) -> T:
-        step: _Step = partial(next, self._work)
+    def _started(self, step: _Step) -> Run | Pause:
         while True:
-            try:
-                request = await _in_a_thread(partial(self._piece, step))
-            except NoThread:
-                request = self._piece(step)  # the house's loop is held for a moment; no call is left half done
-            if isinstance(request, _Over):
-                answer: T = request.answer
-                return answer
-            await self._wait(request)
-            step = _resumed(self._work, self._running, stopped=self._stopped)
-
-    def _piece(self, step: _Step) -> Run | Pause | _Over:
-        """In a thread: one piece of the work, and the start of what it waits for."""
-        while True:
-            try:
-                request = step()
-            except StopIteration as done:
-                return _Over(done.value)
+            request = step()
             self._running = None
             try:
                 if isinstance(request, Run) and not self._stopped:
@@ -185,19 +188,23 @@ class _Driven(Generic[T]):
                 continue
             return request
 
-    async def _wait(self, request: Run | Pause) -> None:
-        running = self._running
+    def _wait(self, request: Run | Pause) -> None:
+        """On the house's loop: comes back with what the work waits for."""
+        loop, running = asyncio.get_running_loop(), self._running
         if running is None:
-            if not self._stopped:
-                await asyncio.sleep(request.seconds)
+            loop.call_later(0 if self._stopped else request.seconds, self._resume)
             return
         if self._stopped:  # while it was being started
             running.cut(_cancelled())
-        loop, ended = asyncio.get_running_loop(), asyncio.Event()
-        timer = loop.call_later(request.seconds, running.late, request.seconds)
-        running.answer.add_done_callback(lambda _: loop.call_soon_threadsafe(ended.set))
-        await ended.wait()  # not for the answer itself: asyncio takes some errors for its own
-        timer.cancel()
+        self._timer = loop.call_later(request.seconds, running.late, request.seconds)
+        running.answer.add_done_callback(lambda _: loop.call_soon_threadsafe(self._resume))
+
+    def _resume(self) -> None:
+        """On the house's loop."""
+        running, self._running = self._running, None  # it holds us: what it gave would stay until garbage is collected
+        if self._timer is not None:
+            self._timer.cancel()
+        self._go_on(_resumed(self._work, running, stopped=self._stopped))
 
     def stop(self) -> None:
         """Cuts what runs, and lets nothing more begin. From any thread."""
@@ -205,13 +212,6 @@ class _Driven(Generic[T]):
         running = self._running
         if running is not None:
             running.cut(_cancelled())
-
-
-@dataclass(frozen=True)
-class _Over:
-    """The work is done."""
-
-    answer: Any
 
 
 _UNDER_WAY: set[_Driven[Any]] = set()

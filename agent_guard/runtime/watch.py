@@ -25,6 +25,8 @@ IDLE_ROUNDS = 10
 
 EVERYTHING = "*"
 
+_NOTHING: frozenset[str] = frozenset()
+
 log = logging.getLogger("agent_guard")
 
 
@@ -78,7 +80,7 @@ class Watch:
         idle = 0
         while not self._closed.wait(self.interval_s):
             with self._lock:
-                running = list(self._running.items())
+                running = list(self._running)  # not the pairs: one may end while they are made, and none be listed
                 idle = 0 if running else idle + 1
                 if idle > IDLE_ROUNDS:
                     self._thread = None
@@ -86,16 +88,16 @@ class Watch:
             if running:
                 self._look(running)
 
-    def _look(self, running: list[tuple[Running, frozenset[str]]]) -> None:
+    def _look(self, running: list[Running]) -> None:
         try:
             pressed = frozenset(self._asked())
         except Exception as error:  # whatever it is, nobody can say that these may go on
             log.warning("the red button cannot be read, so what runs is cut: %s", type(error).__name__)
-            for item, _ in running:
+            for item in running:
                 item.cut(Cut(Code.KILLED, "unreadable"))
             return
-        for item, scopes in running:
-            found = sorted(pressed & scopes)
+        for item in running:
+            found = sorted(pressed & self._running.get(item, _NOTHING))
             if found:
                 item.cut(Cut(Code.KILLED, ", ".join(found)))
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
-from agent_guard.query import Query
+from agent_guard.query import Command, Query
 from agent_guard.store import metadata
 
 __all__ = [
@@ -35,11 +35,11 @@ class _Columns(TypedColumns):
 
 LEASES = sa.Table("leases", metadata, _Columns)
 
-_INSERT = LEASES.insert()
+_INSERT = Command(LEASES.insert())
 _FIND = Query(sa.select(LEASES).where(LEASES.c.thread == sa.bindparam("of")))
 _EVERY = Query(sa.select(LEASES).order_by(LEASES.c.until, LEASES.c.thread))
 _OWNED = (LEASES.c.thread == sa.bindparam("of"), LEASES.c.owner == sa.bindparam("by"))
-_DELETE = LEASES.delete().where(*_OWNED)
+_DELETE = Command(LEASES.delete().where(*_OWNED))
 _TAKE = LEASES.update().where(*_OWNED, LEASES.c.until == sa.bindparam("old"))
 
 
@@ -81,7 +81,7 @@ def take(connection: sa.Connection, thread: str, owner: str, *, until: int, now_
     old = find(connection, thread)
     if old is None:
         made = Lease(thread=thread, owner=owner, until=until, tries=1)
-        connection.execute(_INSERT, {"thread": thread, "owner": owner, "until": until, "tries": 1, "aside": None})
+        _INSERT.run(connection, {"thread": thread, "owner": owner, "until": until, "tries": 1, "aside": None})
         return made
     if old.held(now_ms) or (not again and (old.until > now_ms or old.aside is not None)):
         return None
@@ -114,7 +114,7 @@ def forgive(connection: sa.Connection, lease: Lease, *, now_ms: int) -> bool:
 
 def delete(connection: sa.Connection, lease: Lease) -> bool:
     """Ends it: the thread stands where it should."""
-    return connection.execute(_DELETE, {"of": lease.thread, "by": lease.owner}).rowcount == 1
+    return _DELETE.run(connection, {"of": lease.thread, "by": lease.owner}) == 1
 
 
 def every(connection: sa.Connection) -> list[Lease]:

@@ -123,6 +123,19 @@ def test_a_changed_fact_is_named(gateway: Gateway, facts: Any, words: tuple[str,
     assert found.as_json()["reached"]["outcome"] == "deny"
 
 
+@pytest.mark.databases
+@pytest.mark.req("B5")
+def test_records_without_a_company_are_replayed(gateway: Gateway) -> None:
+    """Records of before name no company, and reach the decision of then; one of another company is denied again."""
+    records = decided(gateway, "c1").data["facts"]["records"]
+    deal = {name: value for name, value in records["deal_id"].items() if name != "tenant"}
+    assert records["deal_id"] == deal | {"tenant": None}
+    forged(gateway, "c1", records={"deal_id": deal})
+    assert again(gateway).status == "agrees"
+    forged(gateway, "c1", records={"deal_id": deal | {"tenant": "other"}})
+    assert "reached is deny (record_not_found)" in " ".join(one(again(gateway)).words)
+
+
 def test_an_edit_that_changes_no_decision_is_named(gateway: Gateway) -> None:
     """A fact that decides nothing here, a decision's words and a proposal's arguments do not pass unnoticed."""
     forged(gateway, "c1", sign=False, idle=1)

@@ -7,13 +7,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import sqlalchemy as sa
 
 from agent_guard.databases.writer import BATCH_MOST
 from agent_guard.errors import StoreError
 from agent_guard.store import Store
 from tests.samples import opened
-from tests.stores import INSERT, flag, scopes
+from tests.stores import INSERT, flag, refuse_commits, scopes
 
 
 @pytest.fixture
@@ -135,18 +134,14 @@ def test_a_first_one_that_fails_takes_nobody_with_it(store):
 @pytest.mark.req("B7")
 def test_a_commit_that_fails_is_told_to_all_who_shared_it(store, monkeypatch):
     """Where the disk refuses the commit, nobody believes that its rows stand; the next writer works again."""
-    writer = store._database._writer
     broken = threading.Event()
-    commit = sa.Connection.commit
 
-    def refused(connection):
-        if broken.is_set() and connection is writer._connection:
-            broken.clear()
-            connection.rollback()
-            raise sqlite3.OperationalError("database or disk is full")
-        commit(connection)
+    def refuses():
+        refused = broken.is_set()
+        broken.clear()
+        return refused
 
-    monkeypatch.setattr(sa.Connection, "commit", refused)
+    refuse_commits(monkeypatch, refuses)
     monkeypatch.setattr("agent_guard.databases.writer.BATCH_S", 60.0)
     crowd = Crowd(store, [adds("tool:0"), adds("tool:1"), lambda _: broken.set()])
     with pytest.raises(StoreError, match="free some disk space"):

@@ -20,7 +20,7 @@ from agent_guard.errors import StoreError
 from agent_guard.kill_switch import SWITCHES
 from agent_guard.store import Store
 from tests.samples import opened
-from tests.stores import INSERT, flag, scopes
+from tests.stores import INSERT, flag, refuse_commits, scopes
 
 SEEDS = (1, 2, 3)
 
@@ -149,20 +149,6 @@ def test_an_interrupt_at_any_line_leaves_the_writer_free_and_everybody_told_the_
 KINDS = ("writes", "writes", "writes", "reads", "fails", "breaks", "gives up", "disk full", "interrupted")
 
 
-class Refusals:
-    """Commits that the disk refuses: at random, before they are done."""
-
-    def __init__(self, chance: random.Random, monkeypatch) -> None:
-        commit = sa.Connection.commit
-
-        def refused(connection):
-            if chance.random() < 0.05:
-                raise sqlite3.OperationalError("database or disk is full")
-            commit(connection)
-
-        monkeypatch.setattr(sa.Connection, "commit", refused)
-
-
 @pytest.mark.req("B7", "A8")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_crowd_that_fails_in_every_way_is_told_the_truth(file, monkeypatch, seed) -> None:
@@ -171,7 +157,8 @@ def test_a_crowd_that_fails_in_every_way_is_told_the_truth(file, monkeypatch, se
     """
     url, stands, lost = f"sqlite:///{file}", set(), set()
     with opened(url) as store:
-        Refusals(random.Random(seed), monkeypatch)
+        refusals = random.Random(seed)
+        refuse_commits(monkeypatch, lambda: refusals.random() < 0.05)
 
         def act(n: int) -> None:
             chance, name, known = random.Random(f"{seed} {n}"), f"tool:{n}", set(stands)

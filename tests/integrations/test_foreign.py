@@ -199,6 +199,59 @@ def test_without_a_limit_free_text_is_refused(doors: Doors) -> None:
         doors.thread(read(say, text_limit=None))
 
 
+class Lists(BaseModel):
+    paths: list[str]
+    few: list[str] = Field(default=[], max_length=3)
+    either: list[str] | None = None
+    nested: list[list[str]] = []
+    tags: dict[str, str] = {}
+    places: list[Place] = []
+    pair: tuple[str, int] = ("a", 1)
+    numbers: list[int] = []
+    shades: list[Shade | None] = []
+    days: dict[Shade, date] = {}
+
+
+@pytest.mark.req("B12", "B18")
+@pytest.mark.parametrize(
+    ("args", "fine"),
+    [
+        ({"paths": ["x"] * 100}, True),
+        ({"paths": ["x"] * 101}, False),
+        ({"paths": ["y" * 101]}, False),
+        ({"few": ["x"] * 3}, True),
+        ({"few": ["x"] * 4}, False),
+        ({"few": ["y" * 101]}, False),
+        ({"either": ["x"] * 101}, False),
+        ({"nested": [["x"] * 101]}, False),
+        ({"nested": [["x"]] * 101}, False),
+        ({"tags": {str(n): "x" for n in range(100)}}, True),
+        ({"tags": {str(n): "x" for n in range(101)}}, False),
+        ({"places": [{"street": "x"}] * 101}, False),
+        ({"pair": ["x", 2]}, True),
+        ({"numbers": [1] * 500}, True),
+        ({"shades": ["dark"] * 500}, True),
+        ({"days": {"dark": "2026-03-01"}}, True),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+@pytest.mark.parametrize("schema", [False, True], ids=["model", "schema"])
+def test_a_list_of_texts_has_a_number(doors: Doors, args: dict[str, Any], fine: bool, schema: bool) -> None:
+    """With a text's limit a list has one too, which is the tool's own where it has one; closed values need none."""
+
+    def gather(**given: Any) -> str:
+        """Gathers."""
+        return "done"
+
+    shown: Any = Lists.model_json_schema() if schema else Lists
+    if schema:
+        shown["properties"].pop("pair")  # a schema of places in a row is none that is read
+        args = {name: value for name, value in args.items() if name != "pair"}
+    made = read(StructuredTool(name="gather", description="Gathers.", args_schema=shown, func=gather))
+    result = doors.run(made, {"paths": []} | args)
+    assert (result.status, result.code) == (("executed", "allowed") if fine else ("denied", "arguments_invalid"))
+
+
 # ---- async
 
 

@@ -11,6 +11,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
 from agent_guard.errors import ApprovalError, ConfigError, PendingApproval, UnknownThread
+from agent_guard.guarded import GuardedThread
 from agent_guard.integrations.middleware import GuardMiddleware, ProtectedAgent, protect
 from agent_guard.nodes import GuardContext
 from agent_guard.testing import ScriptedModel, call
@@ -75,6 +76,25 @@ def test_the_forms_of_input_that_langchain_takes(world: World, messages: Any) ->
     """Texts, pairs, mappings and messages; one or several."""
     out = Safe(world, "Hello.").say(messages)
     assert (out["messages"][0].content, out["messages"][-1].content) == ("Hi.", "Hello.")
+
+
+def test_an_answer_reads_the_checkpoint_once_for_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The question, and who reads the reply, are found in one look at where the thread stands; the run looks again."""
+    safe = Safe(world, stage(), "Moved it for <PERSON_1>.")
+    safe.say()
+    looks: list[None] = []
+    read = safe.saver.get_tuple
+    monkeypatch.setattr(safe.saver, "get_tuple", lambda config: looks.append(None) or read(config))
+    assert safe.resume(APPROVE, world.boss)["messages"][-1].content == f"Moved it for {NAME}."
+    assert len(looks) == 2
+
+
+def test_a_call_is_masked_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the middleware masked and marked is executed as it stands."""
+    again: list[None] = []
+    monkeypatch.setattr(GuardedThread, "masked_call", lambda *_: again.append(None))
+    Safe(world, task(), "Done.").say()
+    assert (len(world.desk.effects), again) == (1, [])
 
 
 def test_a_customer_reads_its_own_words_alone(world: World) -> None:

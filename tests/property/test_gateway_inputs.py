@@ -35,7 +35,7 @@ class Order(BaseModel):
     urgent: bool = False
     due: str | None = Field(default=None, max_length=30)
     items: list[Item] = Field(default_factory=list, max_length=5)
-    labels: dict[Annotated[str, Field(max_length=20)], int] | None = None
+    labels: Annotated[dict[Annotated[str, Field(max_length=20)], int], Field(max_length=5)] | None = None
 
 
 class Query(BaseModel):

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from agent_guard.runtime.loops import LOOPS_MOST, LoopThread
+from agent_guard.runtime.loops import LOOPS_MOST, LoopThread, keep
 from agent_guard.runtime.workers import Workers
 
 CALLER = contextvars.ContextVar("CALLER", default="nobody")
@@ -61,7 +61,7 @@ def test_closing_cancels_what_runs(thread):
         finally:
             cancelled.set()
 
-    thread.run(waits, contextvars.Context())
+    thread.soon(lambda: keep(asyncio.get_running_loop().create_task(waits())))
     assert begun.wait(5)
     thread.close()
     assert cancelled.is_set()
@@ -111,6 +111,55 @@ def test_a_job_sees_no_context_of_whoever_hands_it_over(thread):
         assert heard(thread, CALLER.get)[1] == "nobody"
     finally:
         CALLER.reset(token)
+
+
+def test_of_jobs_from_many_threads_none_is_lost(thread):
+    """Each is done once, those of one thread in their order, also while others come."""
+    done, over = [], threading.Barrier(5)
+
+    def gives(who):
+        for n in range(500):
+            thread.soon(lambda n=n: done.append((who, n)))
+        over.wait(10)
+
+    threads = [threading.Thread(target=gives, args=(who,)) for who in range(4)]
+    for item in threads:
+        item.start()
+    over.wait(10)
+    heard(thread)
+    assert [[n for who, n in done if who == one] for one in range(4)] == [list(range(500))] * 4
+    for item in threads:
+        item.join()
+
+
+def test_jobs_that_come_at_once_wake_the_loop_once(thread, monkeypatch):
+    """A loop that is busy finds the next jobs by itself; waking it is a system call."""
+    held, end, woken = threading.Event(), threading.Event(), []
+    loop, _ = heard(thread)
+    thread.soon(lambda: (held.set(), end.wait(10)))
+    assert held.wait(5)
+    wake = loop.call_soon_threadsafe
+    monkeypatch.setattr(
+        loop, "call_soon_threadsafe", lambda *given, **options: woken.append(1) or wake(*given, **options)
+    )
+    done = []
+    for n in range(100):
+        thread.soon(lambda n=n: done.append(n))
+    end.set()
+    heard(thread)
+    assert done == list(range(100)) and len(woken) <= 2
+
+
+def test_a_job_that_raises_does_not_hold_the_next_ones(thread):
+    """Its error goes to the loop's handler, and what was given after it is done."""
+    loop, _ = heard(thread)
+    told, held = [], threading.Event()
+    loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+    thread.soon(held.wait)
+    thread.soon(lambda: int("x"))
+    held.set()
+    heard(thread)
+    assert [type(item) for item in told] == [ValueError]
 
 
 def test_without_workers_it_is_an_ordinary_loop():

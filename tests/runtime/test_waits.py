@@ -8,6 +8,7 @@ import gc
 import subprocess
 import sys
 import threading
+import weakref
 from concurrent import futures
 
 import pytest
@@ -157,6 +158,31 @@ def test_somebody_else_may_cut_a_run(through):
     assert calls.cancelled.wait(5)
 
 
+class Given:
+    """What a run gives."""
+
+
+@BOTH
+def test_what_a_run_gave_is_gone_with_the_work(through):
+    """Raw values live for the length of one call: nothing keeps them until garbage is collected."""
+    left, gone = [], threading.Event()
+
+    async def gives():
+        await asyncio.sleep(0.05)  # until it is waited for
+        return Given()
+
+    def steps():
+        given = yield run(gives, asynchronous=True)
+        left.append(weakref.ref(given, lambda _: gone.set()))
+
+    gc.disable()
+    try:
+        through(steps())
+        assert gone.wait(5)
+    finally:
+        gc.enable()
+
+
 # ---- cut from outside
 
 
@@ -199,6 +225,24 @@ def test_an_interrupt_at_the_keyboard_brings_the_work_to_its_end():
     assert (first.code, first.begun) == (Code.CALLER_GONE, True)
     assert (second.begun, third.begun, last) == (False, False, "settled")
     assert begun == []
+
+
+@pytest.mark.req("A8")
+@pytest.mark.parametrize("begun", [True, False])
+def test_an_interrupt_while_a_job_is_started_tells_whether_it_began(begun):
+    """Who is interrupted before a start has returned knows the run all the same, and it begins no more."""
+    calls, running = Calls(), Running("job")
+
+    def begin():
+        if begun:
+            assert running.begin()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        drive(calls.work(Run(start=begin, seconds=10, running=running)))
+    (error,) = calls.log
+    assert (error.code, error.begun) == (Code.CALLER_GONE, begun)
+    assert not running.begin()
 
 
 async def cancelled(task):

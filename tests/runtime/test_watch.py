@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import queue
@@ -115,6 +116,31 @@ def test_a_flag_cuts_what_it_covers(watch: Watch, board: Board, ticks: Ticks, fl
     assert running.answer.done() == covered
     if covered:
         assert cut(running) == (Code.KILLED, flag)
+
+
+@pytest.mark.req("A31")
+def test_runs_that_end_while_they_are_listed_do_not_end_the_watch(watch: Watch, board: Board, ticks: Ticks) -> None:
+    """A collection of garbage lets others go on in the middle of a list; what still runs is cut all the same."""
+    ends, stays = [begun() for _ in range(3000)], begun()
+    for running in (*ends, stays):
+        watch.add(running, [])
+
+    def collecting(*_: object) -> None:
+        if ends and threading.current_thread() is watch._thread:
+            ends.pop().end()
+
+    before = gc.get_threshold()
+    gc.callbacks.append(collecting)
+    gc.set_threshold(1, 1000, 1000)
+    try:
+        ticks.tick()
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(collecting)
+    assert len(ends) < 3000
+    board.flags.add("*")
+    ticks.tick()
+    assert cut(stays) == (Code.KILLED, "*")
 
 
 def test_several_flags_are_told_in_order(watch: Watch, board: Board, ticks: Ticks) -> None:

@@ -150,7 +150,7 @@ def test_a_name_of_any_script_is_one(name: str) -> None:
         "Emily\u200bCarter", "Emily\u00adCarter", "Emily\u3164",  # nobody sees it
         "Emily\u2028Carter", "Emily\u0085Carter",  # ends a line, and a header with it
         "Emily \U0001f172\U0001f170\U0001f17b\U0001f17b", "Emily \u260e", "Emily! Call; now", "Emily = boss",
-        "Emily evil.com", "E" + "\u0301" * 20,
+        "Emily evil.com", "Login.Top", "E" + "\u0301" * 20,
     ],
 )  # fmt: skip
 def test_a_name_is_nothing_but_a_name(name: str) -> None:
