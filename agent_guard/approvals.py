@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
-from agent_guard.query import Command, Query
+from agent_guard.databases.query import Command, Query
 from agent_guard.store import Store, metadata
 from agent_guard.types import JSON
 

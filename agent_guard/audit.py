@@ -2,7 +2,7 @@
 
 Events are written in the transaction of the state they describe, and are redacted before (laws L4, L7): whoever
 builds one passes pseudonyms. The key of the chain lies outside the database, so an edited, dropped or swapped row
-shows (``agent_guard.chain``). The hash covers the stored bytes, which are never encoded again.
+shows (``agent_guard.recording.chain``). The hash covers the stored bytes, which are never encoded again.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
-from agent_guard import cuts, markup
-from agent_guard.audit_format import FORMAT, check_event
-from agent_guard.chain import GENESIS, ChainCheck, ChainKeys
 from agent_guard.credentials import Keys
-from agent_guard.ed25519 import public_keys
-from agent_guard.query import Command, Query
+from agent_guard.databases.query import Command, Query
+from agent_guard.recording import cuts
+from agent_guard.recording.chain import GENESIS, ChainCheck, ChainKeys
+from agent_guard.recording.ed25519 import public_keys
+from agent_guard.recording.format import FORMAT, check_event
 from agent_guard.store import Store, metadata
+from agent_guard.text import markup
 from agent_guard.types import JSON
 
 __all__ = ["AUDIT", "FORMAT", "GENESIS", "Audit", "AuditEvent", "StoredEvent", "system_thread"]
@@ -57,7 +58,7 @@ class AuditEvent:
     hashes.
 
     Args:
-        kind: one of ``agent_guard.audit_format.KINDS``.
+        kind: one of ``agent_guard.recording.format.KINDS``.
         timestamp: ISO 8601, UTC.
         trace_id: the life of one call, a ULID.
         actor: ``{user_id, tenant, roles, region}`` of the subject.

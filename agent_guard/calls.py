@@ -22,7 +22,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
-from agent_guard.query import Command, Query
+from agent_guard.databases.query import Command, Query
 from agent_guard.store import metadata
 from agent_guard.types import JSON, Code
 

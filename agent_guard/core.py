@@ -13,15 +13,17 @@ from typing import Any, Self
 import sqlalchemy as sa
 from ulid import ULID
 
-from agent_guard import agents, threads
+from agent_guard import threads
 from agent_guard.approvals import Approvals
 from agent_guard.audit import Audit
 from agent_guard.credentials import Credentials, Keys, Secrets, default_credentials
 from agent_guard.decide import answerable, decide
-from agent_guard.enacting import enact
 from agent_guard.errors import ConfigError, StoreError, UnknownThread
 from agent_guard.facts import Facts
-from agent_guard.gather import Gathered, Sources, remote
+from agent_guard.gathering.gather import Gathered, Sources, remote
+from agent_guard.gathering.recall import recall
+from agent_guard.gathering.rendering import render
+from agent_guard.gathering.trail import Trail, Trails
 from agent_guard.guards import GUARDS, Guard
 from agent_guard.kill_switch import KillSwitch
 from agent_guard.lint import lint
@@ -30,17 +32,16 @@ from agent_guard.notifications.alerts import STORE_UNREACHABLE, Alert, Alerts, S
 from agent_guard.notifications.nonces import StoredNonces
 from agent_guard.notifications.notices import Notices
 from agent_guard.notifications.notify import Notifier
+from agent_guard.operations import agents
+from agent_guard.operations.scopes import DEFAULT_AGENT
 from agent_guard.policy import Policy
-from agent_guard.recall import recall
-from agent_guard.rendering import render
+from agent_guard.recording.enacting import enact
 from agent_guard.runtime.watch import Watch
-from agent_guard.scopes import DEFAULT_AGENT
 from agent_guard.store import Store
 from agent_guard.subscribers.hub import Subscriber, Subscribers
 from agent_guard.suggestions import Suggestions
 from agent_guard.threads import ThreadRow
 from agent_guard.tool import Tool
-from agent_guard.trail import Trail, Trails
 from agent_guard.types import Clock, Decision, Directory, Records, ToolCall, utc_now
 from agent_guard.vault import ThreadVault, Vault
 
@@ -206,7 +207,7 @@ class Core:
         return self._trails.of(connection, thread.id)
 
     def gather(self, thread: ThreadRow, call: ToolCall, vault: ThreadVault) -> Gathered:
-        """Asks everything outside the guard's database; see :func:`agent_guard.gather.remote`."""
+        """Asks everything outside the guard's database; see :func:`agent_guard.gathering.gather.remote`."""
         gathered = remote(
             call, self.tools.get(call.tool), self.policy_of(thread.scenario), thread, vault, self.sources, self.clock()
         )

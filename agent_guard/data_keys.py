@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Column, TypedColumns
 
 from agent_guard.credentials import Keys
+from agent_guard.databases.query import Query
 from agent_guard.errors import StoreError
-from agent_guard.query import Query
 from agent_guard.store import metadata
 
 __all__ = [

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from agent_guard import markup
 from agent_guard.audit import AuditEvent, StoredEvent
-from agent_guard.drawn import cut, plain
+from agent_guard.text import markup
+from agent_guard.text.drawn import cut, plain
 from agent_guard.types import Decision, ToolResult
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent_guard.audit import system_thread
+from agent_guard.databases.locks import chain_lock
 from agent_guard.errors import ConfigError
-from agent_guard.locks import chain_lock
 from agent_guard.policy import Policy
 from agent_guard.routed import admitted, routed
 from agent_guard.router import Classifier, Corridor, Route, Router

@@ -15,27 +15,27 @@ from dataclasses import replace
 from typing import Any
 
 from agent_guard import approvals, calls, meter, threads
-from agent_guard.answer import Answered, answer
 from agent_guard.approvals import Answer
 from agent_guard.audit import AuditEvent
-from agent_guard.button import set_flag
 from agent_guard.core import ENVIRONMENTS, Core
+from agent_guard.databases.locks import chain_lock, meter_lock
 from agent_guard.errors import ApprovalError, ConfigError
-from agent_guard.execution import execute, executing
+from agent_guard.execution.execute import execute, executing
+from agent_guard.execution.reconcile import Word, reconciling, resolve
+from agent_guard.execution.undoing import UNDO, Inverse, carried, derive
+from agent_guard.gathering.recall import token_keys
 from agent_guard.guarded import GuardedThread
-from agent_guard.judging import judge
 from agent_guard.kill_switch import EVERYTHING
-from agent_guard.locks import chain_lock, meter_lock
 from agent_guard.opening import begin, is_stored, open_thread, scoped, thread_of
-from agent_guard.propose import Proposal, cancel, propose
-from agent_guard.recall import token_keys
-from agent_guard.reconcile import Word, reconciling, resolve
-from agent_guard.reveal import reveal
+from agent_guard.operations.button import set_flag
+from agent_guard.proposal.answer import Answered, answer
+from agent_guard.proposal.judging import judge
+from agent_guard.proposal.propose import Proposal, cancel, propose
+from agent_guard.proposal.reveal import reveal
 from agent_guard.runtime.waits import adrive, aside, drive, twin
 from agent_guard.suggestions import Suggestion, Verdict
 from agent_guard.threads import ThreadRow
 from agent_guard.types import JSON, Code, Origin, Party, Subject, ToolCall, ToolResult
-from agent_guard.undoing import UNDO, Inverse, carried, derive
 
 __all__ = ["ENVIRONMENTS", "Gateway", "Proposal"]
 
@@ -179,7 +179,7 @@ class Gateway(Core):
     # ---- a call
 
     def propose(self, thread: ThreadRow, call: ToolCall, along: Sequence[ToolCall] = ()) -> Proposal:
-        """Decides a call and stores it; see :func:`agent_guard.propose.propose`."""
+        """Decides a call and stores it; see :func:`agent_guard.proposal.propose.propose`."""
         return propose(self, thread, call, along)
 
     apropose = twin(propose)
@@ -194,14 +194,14 @@ class Gateway(Core):
         message: str | None = None,
         taken: bool = False,
     ) -> Answered:
-        """Records a human's answer once; see :func:`agent_guard.answer.answer`."""
+        """Records a human's answer once; see :func:`agent_guard.proposal.answer.answer`."""
         return answer(self, approval_id, word, by=by, args=args, message=message, taken=taken)
 
     aanswer = twin(answer)
 
     def reveal(self, approval_id: str, *, by: Subject) -> Mapping[str, str]:
         """The values behind the pseudonyms of a question, for a person who may answer it: pseudonym -> value. Raw, for
-        their eyes alone; that they saw them is in the record first. See :func:`agent_guard.reveal.reveal`.
+        their eyes alone; that they saw them is in the record first. See :func:`agent_guard.proposal.reveal.reveal`.
 
         Raises:
             ApprovalError: there is no such question, or the person may not answer it.
@@ -221,7 +221,7 @@ class Gateway(Core):
         return any(row.args == call.args and row.state in ("claimed", "done", "failed", "unknown") for row in rows)
 
     def execute(self, thread: ThreadRow, call: ToolCall) -> ToolResult:
-        """Runs a proposed call if it still may; see :func:`agent_guard.execution.execute`."""
+        """Runs a proposed call if it still may; see :func:`agent_guard.execution.execute.execute`."""
         return execute(self, thread, call)
 
     async def aexecute(self, thread: ThreadRow, call: ToolCall) -> ToolResult:
@@ -232,7 +232,7 @@ class Gateway(Core):
 
     def reconcile(self, trace_id: str) -> ToolResult:
         """Asks the system of record what became of a call whose outcome nobody knows; see
-        :func:`agent_guard.reconcile.reconciling`. Nothing runs twice.
+        :func:`agent_guard.execution.reconcile.reconciling`. Nothing runs twice.
         """
         return drive(reconciling(self, trace_id))
 
@@ -243,14 +243,14 @@ class Gateway(Core):
     def resolve(
         self, trace_id: str, word: Word, *, by: Subject, reason: str, reference: str | None = None
     ) -> ToolResult:
-        """Records what a person found out about such a call; see :func:`agent_guard.reconcile.resolve`."""
+        """Records what a person found out about such a call; see :func:`agent_guard.execution.reconcile.resolve`."""
         return resolve(self, trace_id, word, by=by, reason=reason, reference=reference)
 
     aresolve = twin(resolve)
 
     def judge(self, trace_id: str, verdict: Verdict, *, by: Subject, reason: str | None = None) -> Suggestion:
-        """Records whether a person would have approved a suggestion, once; see :func:`agent_guard.judging.judge`. The
-        suggestions themselves are read by ``gateway.suggestions``.
+        """Records whether a person would have approved a suggestion, once; see
+        :func:`agent_guard.proposal.judging.judge`. The suggestions themselves are read by ``gateway.suggestions``.
         """
         return judge(self, trace_id, verdict, by=by, reason=reason)
 

@@ -10,25 +10,26 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from agent_guard import approvals, calls, threads, trail
-from agent_guard.answer import answer
+from agent_guard import approvals, calls, threads
 from agent_guard.approvals import Answer, Approval
 from agent_guard.core import Core
+from agent_guard.databases.locks import chain_lock
 from agent_guard.errors import ApprovalError, ErasedThread, TextTooLong
-from agent_guard.execution import executing, running
+from agent_guard.execution.execute import executing, running
+from agent_guard.gathering import trail
+from agent_guard.gathering.trail import Sighting, Trail
 from agent_guard.guards.loops import REJECTIONS_MAX
-from agent_guard.locks import chain_lock
 from agent_guard.masking.streamed import Streamed
 from agent_guard.masking.tokens import PSEUDONYM, defuse, mend
 from agent_guard.plan import Plan
 from agent_guard.plan.adopt import adopt
 from agent_guard.policy import Policy
-from agent_guard.propose import Proposal, propose
-from agent_guard.pseudonymise import masked_call, minting
+from agent_guard.proposal.answer import answer
+from agent_guard.proposal.propose import Proposal, propose
+from agent_guard.proposal.pseudonymise import masked_call, minting
 from agent_guard.runtime.waits import Waits, adrive, drive, twin
 from agent_guard.threads import ThreadRow
 from agent_guard.tool import Tool
-from agent_guard.trail import Sighting, Trail
 from agent_guard.types import JSON, Code, Decision, Entry, Origin, Subject, ToolCall, ToolResult
 from agent_guard.units import storable
 from agent_guard.vault import ThreadVault

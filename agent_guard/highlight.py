@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING
 
-from agent_guard.drawn import plain
+from agent_guard.text.drawn import plain
 from agent_guard.types import EntityType, Span
 
 if TYPE_CHECKING:

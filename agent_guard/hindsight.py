@@ -11,7 +11,7 @@ from agent_guard.auditing.replay import Report, replay as replayed
 from agent_guard.auditing.selection import EVERYTHING, Selection
 from agent_guard.policies.simulate import Simulation, simulate as simulated
 from agent_guard.policy import Policy
-from agent_guard.rulebook import Rulebook
+from agent_guard.recording.rulebook import Rulebook
 
 if TYPE_CHECKING:
     from agent_guard.core import Core

@@ -12,7 +12,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
-from agent_guard.query import Query
+from agent_guard.databases.query import Query
 from agent_guard.store import Store, metadata
 
 __all__ = ["EVERYTHING", "SWITCHES", "KillSwitch", "Switch", "covering", "since"]

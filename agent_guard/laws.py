@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from threading import Barrier
 from typing import Any
 
-from agent_guard import markup
 from agent_guard.errors import ToolRejected, ToolUnavailable
+from agent_guard.text import markup
 from agent_guard.tool import FIELD_CLASSES
 from agent_guard.types import Description, Records, Ref
 

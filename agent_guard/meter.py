@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
-from agent_guard.query import Command, Query
+from agent_guard.databases.query import Command, Query
 from agent_guard.store import metadata
 
 __all__ = ["METER", "newest", "reached", "take", "used"]

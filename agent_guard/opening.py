@@ -8,19 +8,20 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
-from agent_guard import threads, trail
+from agent_guard import threads
 from agent_guard.audit import system_thread
 from agent_guard.core import Core
+from agent_guard.databases.locks import chain_lock, data_key_lock
 from agent_guard.errors import ConfigError, ErasedThread, UnknownThread
-from agent_guard.events import thread_event
+from agent_guard.gathering import trail
+from agent_guard.gathering.trail import Sighting
 from agent_guard.guarded import taken
-from agent_guard.locks import chain_lock, data_key_lock
 from agent_guard.masking.tokens import defuse
 from agent_guard.policy import Policy
+from agent_guard.proposal.pseudonymise import minting
 from agent_guard.provenance import HOST
-from agent_guard.pseudonymise import minting
+from agent_guard.recording.events import thread_event
 from agent_guard.threads import ThreadRow
-from agent_guard.trail import Sighting
 from agent_guard.types import ENTITY_TYPES, Origin, Party, Subject
 from agent_guard.vault import ThreadVault, data_key_id
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Protocol
 
-from agent_guard.drawn import cut, plain
+from agent_guard.text.drawn import cut, plain
 
 __all__ = ["Picture", "picture"]
 

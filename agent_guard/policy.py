@@ -20,9 +20,9 @@ from agent_guard.errors import ConfigError
 from agent_guard.text import stop_words
 from agent_guard.text.domains import check_entry
 from agent_guard.text.stop_words import StopList
+from agent_guard.text.yaml_lines import line_of, lines_of
 from agent_guard.types import JSON, Mode, Origin
 from agent_guard.units import parse_duration, sha256
-from agent_guard.yaml_lines import line_of, lines_of
 
 __all__ = ["Approvers", "Limits", "Loops", "Policy", "RateLimit", "ToolRule", "Where", "WhereRule"]
 

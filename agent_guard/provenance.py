@@ -13,14 +13,14 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, get_args, get_origin
 
-from agent_guard.arguments import TOKEN
 from agent_guard.facts import Facts, ValueFact
-from agent_guard.gather import Gathered
+from agent_guard.gathering.arguments import TOKEN
+from agent_guard.gathering.gather import Gathered
+from agent_guard.gathering.trail import Seen, Sighting, Trail
 from agent_guard.guards.provenance import ADDRESSES, SECRETS
 from agent_guard.policy import ToolRule
 from agent_guard.text.atoms import words
 from agent_guard.text.domains import hosts, refused
-from agent_guard.trail import Seen, Sighting, Trail
 from agent_guard.types import JSON, Origin
 from agent_guard.usual import decisions, defaults, free_keys, inside, usually
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agent_guard.audit import AuditEvent
 from agent_guard.core import Core
-from agent_guard.events import thread_event
+from agent_guard.recording.events import thread_event
 from agent_guard.router import Route
 from agent_guard.threads import ThreadRow
 from agent_guard.types import JSON

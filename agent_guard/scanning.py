@@ -15,11 +15,11 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from agent_guard import ledger, scans
+from agent_guard.databases.locks import chain_lock, scan_lock
 from agent_guard.errors import ConfigError, ScanStopped
-from agent_guard.events import thread_event
 from agent_guard.gateway import Gateway
 from agent_guard.guarded import GuardedThread
-from agent_guard.locks import chain_lock, scan_lock
+from agent_guard.recording.events import thread_event
 from agent_guard.scans import NOBODY, Finding, PartRow
 from agent_guard.types import JSON, Subject, ToolResult
 

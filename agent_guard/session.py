@@ -13,10 +13,11 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, Interrupt, StateSnapshot
 
 from agent_guard.approvals import Answer, Approval
-from agent_guard.checkpoints import Checkpoints, explained
 from agent_guard.errors import ConfigError, PendingApproval, UnknownThread
+from agent_guard.execution.undoing import finishing, is_undo
 from agent_guard.gateway import Gateway
 from agent_guard.graph.asking import Ask, Asks, aask, ask
+from agent_guard.graph.checkpoints import Checkpoints, explained
 from agent_guard.graph.closed import CLOSED_MAX, asked_in, is_open, left_at
 from agent_guard.graph.interrupts import PAYLOAD_VERSION, payload
 from agent_guard.graph.savers import both_doors
@@ -25,7 +26,6 @@ from agent_guard.nodes import GuardContext
 from agent_guard.runtime.waits import adrive, drive
 from agent_guard.threads import ThreadRow
 from agent_guard.types import JSON, Code, Origin, Party, Speaker, Subject, ToolResult
-from agent_guard.undoing import finishing, is_undo
 from agent_guard.work import turns
 
 __all__ = ["Pending", "Reply", "Session", "origin_of", "reader_of"]

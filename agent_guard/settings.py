@@ -23,7 +23,7 @@ from agent_guard.folder import FOLDER
 from agent_guard.masking.masker import Masker, Profile
 from agent_guard.masking.routing import LANGUAGES
 from agent_guard.notifications.hooks import Hooks
-from agent_guard.scopes import DEFAULT_AGENT
+from agent_guard.operations.scopes import DEFAULT_AGENT
 from agent_guard.types import Speaker, Subject
 
 __all__ = ["FOLDER", "NO_FILE", "Masking", "Person", "Settings", "load_settings"]

@@ -1,7 +1,8 @@
 """One database behind every table of the guard: transactions, and the schema's revision. No queries.
 
-A write transaction is alone on what it names (``agent_guard.locks``): what it reads is what it changes. SQLite in WAL
-mode has one writer at a time, whatever it names; PostgreSQL lets writers pass that name nothing in common.
+A write transaction is alone on what it names (``agent_guard.databases.locks``): what it reads is what it changes.
+SQLite in WAL mode has one writer at a time, whatever it names; PostgreSQL lets writers pass that name nothing in
+common.
 
 A durable write is on disk before it returns. The one that claims a call is, because a claim that is forgotten is a call
 done twice. Other writes survive a crash of the process that made them. What may forget the last moments of them is a
@@ -20,8 +21,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
 
 from agent_guard.databases import database_of
+from agent_guard.databases.locks import SCHEMA
 from agent_guard.errors import StoreError
-from agent_guard.locks import SCHEMA
 
 __all__ = ["LOCK_WAIT_S", "REVISION", "VERSION_TABLE", "Store", "metadata"]
 
@@ -146,7 +147,8 @@ class Store:
             yield connection
 
     def ask(self, question: Callable[[sa.Connection], T]) -> T:
-        """The answer to a question that is one SELECT of ``agent_guard.query``; on a server it needs no transaction.
+        """The answer to a question that is one SELECT of ``agent_guard.databases.query``; on a server it needs no
+        transaction.
 
         Args:
             question: asked again where a server has dropped the connection before it answered.
@@ -163,7 +165,7 @@ class Store:
         """A transaction that is alone in writing what it names; committed at the end, undone by any exception.
 
         Args:
-            locks: what it reads in order to change it, by the names of ``agent_guard.locks``.
+            locks: what it reads in order to change it, by the names of ``agent_guard.databases.locks``.
             durable: wait until it is on disk, so that nothing can forget it.
             alone: it takes long or writes much; with SQLite others of this process do not share the transaction then,
                 so they neither wait for it nor lose their writes with it.
@@ -177,7 +179,7 @@ class Store:
             ValueError: no lock is named.
         """
         if not locks or isinstance(locks, str):
-            raise ValueError("a write names what it must be alone on, as a list; see agent_guard.locks")
+            raise ValueError("a write names what it must be alone on, as a list; see agent_guard.databases.locks")
         later: list[Callable[[bool], object]] = []
         committed = False
         try:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
+from agent_guard.databases.query import Command, Query
 from agent_guard.errors import UnknownThread
-from agent_guard.query import Command, Query
 from agent_guard.store import metadata
 from agent_guard.types import Subject
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
-from agent_guard import markup
 from agent_guard.codes import Code, ErrorClass
+from agent_guard.text import markup
 
 __all__ = [
     "ENTITY_TYPES",

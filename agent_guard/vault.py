@@ -29,8 +29,8 @@ from agent_guard.data_keys import (
     thread_key_id,
     unseal,
 )
+from agent_guard.databases.query import Command, Query
 from agent_guard.errors import StoreError
-from agent_guard.query import Command, Query
 from agent_guard.store import Store, metadata
 from agent_guard.threads import THREADS, ThreadRow
 from agent_guard.types import EntityType, Entry, Origin

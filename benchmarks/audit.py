@@ -32,7 +32,6 @@ from pathlib import Path
 from typing import Any
 
 from agent_guard.audit import Audit, AuditEvent
-from agent_guard.audit_format import check_event
 from agent_guard.auditing.export import export
 from agent_guard.auditing.replay import replay
 from agent_guard.auditing.sealing import seal
@@ -40,11 +39,12 @@ from agent_guard.auditing.stats import stats
 from agent_guard.auditing.verify import verify
 from agent_guard.credentials import Keys
 from agent_guard.decide import decide
-from agent_guard.events import decision_json
 from agent_guard.facts import Facts, LimitFact, RecordFact
 from agent_guard.policies.simulate import simulate
 from agent_guard.policy import Policy
-from agent_guard.rulebook import Rulebook
+from agent_guard.recording.events import decision_json
+from agent_guard.recording.format import check_event
+from agent_guard.recording.rulebook import Rulebook
 from agent_guard.store import Store
 from agent_guard.types import Code, ToolCall
 from benchmarks.desk import create_task

@@ -24,10 +24,10 @@ from pydantic import BaseModel, Field
 
 from agent_guard import Gateway, Policy, Subject, tool
 from agent_guard.decide import decide
+from agent_guard.gathering.trail import Sighting, append
 from agent_guard.guarded import GuardedThread
 from agent_guard.masking import Masker
 from agent_guard.tool import Tool
-from agent_guard.trail import Sighting, append
 from benchmarks.desk import SELLER, name_of
 from benchmarks.measure import arguments
 

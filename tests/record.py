@@ -13,8 +13,8 @@ from agent_guard.audit import AUDIT, Audit, AuditEvent
 from agent_guard.auditing.sealing import seal
 from agent_guard.auditing.seals import Seal
 from agent_guard.auditing.verify import Report, verify
-from agent_guard.chain import ChainKeys
 from agent_guard.credentials import Keys
+from agent_guard.recording.chain import ChainKeys
 from agent_guard.store import Store
 from tests.samples import KEYS, NOW_MS
 

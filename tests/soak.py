@@ -18,8 +18,8 @@ from agent_guard.guards import Guard
 from agent_guard.policy import Policy
 from agent_guard.types import Code, Objection, Subject, ToolResult
 from tests.conftest import World
+from tests.gathering.test_rendering import NAME as LETTER, sender
 from tests.planned import SAID, TICKET, TOOLS
-from tests.test_rendering import NAME as LETTER, sender
 
 __all__ = ["EVERY", "HOURS", "Watch", "desk", "policy", "record"]
 

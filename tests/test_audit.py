@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from hypothesis import given, settings, strategies as st
 
 from agent_guard.audit import AUDIT, FORMAT, GENESIS, Audit, AuditEvent, system_thread
-from agent_guard.chain import ChainKeys
 from agent_guard.credentials import Keys
+from agent_guard.recording.chain import ChainKeys
 from tests.samples import KEYS, NOW_MS, opened
 
 pytestmark = pytest.mark.databases

@@ -13,7 +13,7 @@ from rich.console import Console
 from agent_guard.audit import AuditEvent, StoredEvent
 from agent_guard.decide import decide
 from agent_guard.display import Timeline, markup, timeline, view
-from agent_guard.drawn import draws
+from agent_guard.text.drawn import draws
 from agent_guard.types import Code, Decision, GuardTrace, ToolResult
 from tests.conftest import World
 from tests.record import Record, event

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from agent_guard import scans
+from agent_guard.databases.locks import scan_lock
 from agent_guard.errors import ConfigError, ScanStopped
 from agent_guard.gateway import Gateway
 from agent_guard.guarded import GuardedThread
-from agent_guard.locks import scan_lock
 from agent_guard.scanning import LEASE_S, LOOKED, Done, Page, Part, Scan, Scanner, Told, stopped
 from agent_guard.scans import Finding
 from tests.conftest import World

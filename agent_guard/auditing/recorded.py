@@ -13,10 +13,10 @@ from typing import Any
 
 from agent_guard.audit import Audit, StoredEvent
 from agent_guard.auditing.selection import EVERYTHING, Selection, find, part
-from agent_guard.chain import ChainKeys, Flaw, lone_flaw
 from agent_guard.codes import Code
 from agent_guard.credentials import Keys
 from agent_guard.facts import Facts
+from agent_guard.recording.chain import ChainKeys, Flaw, lone_flaw
 from agent_guard.store import Store
 from agent_guard.types import ToolCall
 

@@ -17,7 +17,7 @@ from agent_guard.auditing.selection import EVERYTHING, Selection
 from agent_guard.credentials import Keys
 from agent_guard.decide import answerable, decide
 from agent_guard.guards import GUARDS, Guard
-from agent_guard.rulebook import KnownPolicy, Rulebook
+from agent_guard.recording.rulebook import KnownPolicy, Rulebook
 from agent_guard.store import Store
 from agent_guard.tool import Tool
 from agent_guard.types import JSON, Decision

@@ -18,10 +18,10 @@ import sqlalchemy as sa
 from agent_guard.audit import AUDIT
 from agent_guard.auditing.merkle import root
 from agent_guard.auditing.seals import SEALED_HEADS, SEALS, Seal, Sealer, leaf
-from agent_guard.chain import place
 from agent_guard.credentials import Keys
+from agent_guard.databases.locks import SEALS as SEALS_LOCK
 from agent_guard.errors import StoreError
-from agent_guard.locks import SEALS as SEALS_LOCK
+from agent_guard.recording.chain import place
 from agent_guard.store import Store
 
 __all__ = ["CHAINS_MAX", "seal"]

@@ -17,9 +17,9 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
-from agent_guard.chain import GENESIS
 from agent_guard.credentials import Keys
-from agent_guard.ed25519 import SignedLine, Signer, public_keys
+from agent_guard.recording.chain import GENESIS
+from agent_guard.recording.ed25519 import SignedLine, Signer, public_keys
 from agent_guard.store import metadata
 
 __all__ = ["SEALED_HEADS", "SEALS", "Seal", "Sealer", "leaf", "line_hash", "public_keys", "stored"]

@@ -11,8 +11,8 @@ import orjson
 import sqlalchemy as sa
 
 from agent_guard.audit import AUDIT, StoredEvent
-from agent_guard.audit_format import KINDS
 from agent_guard.errors import ConfigError
+from agent_guard.recording.format import KINDS
 from agent_guard.store import Store
 from agent_guard.threads import THREADS
 from agent_guard.units import parse_duration

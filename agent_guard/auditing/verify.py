@@ -18,13 +18,13 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from agent_guard import cuts
 from agent_guard.audit import AUDIT
 from agent_guard.auditing.merkle import root
 from agent_guard.auditing.seals import SEALED_HEADS, Seal, leaf, line_hash, public_keys, stored
-from agent_guard.chain import GENESIS, ChainCheck, ChainKeys, Flaw, Head
 from agent_guard.credentials import Keys
 from agent_guard.errors import StoreError
+from agent_guard.recording import cuts
+from agent_guard.recording.chain import GENESIS, ChainCheck, ChainKeys, Flaw, Head
 from agent_guard.store import Store
 from agent_guard.types import JSON
 

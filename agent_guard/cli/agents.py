@@ -9,13 +9,13 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from agent_guard import agents
-from agent_guard.agents import AgentRow
 from agent_guard.audit import Audit
 from agent_guard.cli.output import ConfigOption, JsonOption, console, line, settings_of
 from agent_guard.cli.storage import keys_of, store_of
-from agent_guard.enrolment import add as enrol, revoke as withdraw
-from agent_guard.scopes import DEFAULT_AGENT
+from agent_guard.operations import agents
+from agent_guard.operations.agents import AgentRow
+from agent_guard.operations.enrolment import add as enrol, revoke as withdraw
+from agent_guard.operations.scopes import DEFAULT_AGENT
 from agent_guard.types import utc_now
 
 __all__ = ["app"]

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from agent_guard.audit import Audit, StoredEvent
-from agent_guard.audit_format import json_schema
 from agent_guard.auditing.selection import Selection, find, moment, one_trace
 from agent_guard.cli import audit_proof, audit_replay, audit_report, audit_retain
 from agent_guard.cli.audit_report import (
@@ -26,6 +25,7 @@ from agent_guard.cli.output import ConfigOption, JsonOption, console, line, sett
 from agent_guard.cli.show import audit_table, diff_tables
 from agent_guard.cli.storage import keys_of, store_of
 from agent_guard.display import timeline
+from agent_guard.recording.format import json_schema
 from agent_guard.types import utc_now
 
 __all__ = ["app"]

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from agent_guard.auditing.replay import Replayed, Report
     from agent_guard.credentials import Keys
-    from agent_guard.rulebook import Rulebook
+    from agent_guard.recording.rulebook import Rulebook
     from agent_guard.scenario import Scenario
     from agent_guard.settings import Settings
     from agent_guard.store import Store
@@ -72,7 +72,7 @@ def reading(settings: Settings, files: Sequence[Path]) -> Iterator[Reader]:
         StoreError: the database is not there or cannot be used.
     """
     from agent_guard.policy import Policy
-    from agent_guard.rulebook import Rulebook
+    from agent_guard.recording.rulebook import Rulebook
     from agent_guard.scenario import load_app
 
     scenarios = load_app(settings.app)

@@ -31,14 +31,14 @@ from agent_guard.cli.show import audit_table, diff_tables
 from agent_guard.cli.storage import keys_of, store_of
 from agent_guard.corrections import corrected
 from agent_guard.errors import ConfigError
+from agent_guard.execution.undoing import UNDO
 from agent_guard.types import JSON, ToolResult, utc_now
-from agent_guard.undoing import UNDO
 from agent_guard.units import parse_duration
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from agent_guard.undoing import Inverse
+    from agent_guard.execution.undoing import Inverse
 
 __all__ = ["app"]
 

@@ -16,8 +16,8 @@ import yaml
 
 from agent_guard.cli.plain import draws, plain
 from agent_guard.errors import ConfigError
+from agent_guard.text.yaml_lines import lines_of
 from agent_guard.types import JSON
-from agent_guard.yaml_lines import lines_of
 
 __all__ = ["as_yaml", "from_yaml", "in_editor"]
 

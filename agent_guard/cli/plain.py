@@ -1,5 +1,5 @@
-"""Text of a model, a customer or a record for a terminal: it can draw, and do nothing else (``agent_guard.drawn``), and
-nothing is ever read as rich's own markup.
+"""Text of a model, a customer or a record for a terminal: it can draw, and do nothing else
+(``agent_guard.text.drawn``), and nothing is ever read as rich's own markup.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ import json
 
 from rich.text import Text
 
-from agent_guard.drawn import draws, plain
+from agent_guard.text.drawn import draws, plain
 from agent_guard.types import JSON
 
 __all__ = ["draws", "plain", "shown", "words"]

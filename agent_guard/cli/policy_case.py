@@ -60,7 +60,7 @@ def proposed(settings: Settings, wanted: Wanted, *, pretend: str | None, quiet: 
         UnknownThread: there is no such conversation.
         StoreError: the database is not there or cannot be read.
     """
-    from agent_guard.pseudonymise import masked_call
+    from agent_guard.proposal.pseudonymise import masked_call
 
     if wanted.thread is not None:
         with store_of(settings):  # a conversation is looked for in a database that is there

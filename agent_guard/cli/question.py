@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from agent_guard.cli.plain import shown, words
+from agent_guard.proposal.viewing import masked_in
 from agent_guard.types import JSON
-from agent_guard.viewing import masked_in
 
 if TYPE_CHECKING:
     from agent_guard.approvals import Approval

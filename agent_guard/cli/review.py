@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rich.text import Text
 
-from agent_guard.answer import preview
-from agent_guard.answerer import may_not, person_of
 from agent_guard.cli.editor import as_yaml, from_yaml, in_editor
 from agent_guard.cli.output import console
 from agent_guard.cli.plain import words
 from agent_guard.cli.question import question, values
 from agent_guard.cli.resuming import Sessions, carry_out, gone_on
 from agent_guard.errors import ApprovalError, ConfigError, TextTooLong
-from agent_guard.reveal import objection, reveal
+from agent_guard.proposal.answer import preview
+from agent_guard.proposal.answerer import may_not, person_of
+from agent_guard.proposal.reveal import objection, reveal
 from agent_guard.types import Code
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 
 from agent_guard.audit import Audit
-from agent_guard.button import set_flag
 from agent_guard.cli.output import ConfigOption, JsonOption, console, fail, line, settings_of
 from agent_guard.cli.plain import words
 from agent_guard.cli.storage import keys_of, store_of
 from agent_guard.errors import ConfigError
 from agent_guard.kill_switch import EVERYTHING, KillSwitch
 from agent_guard.notifications.alerts import Alerts
+from agent_guard.operations.button import set_flag
 from agent_guard.scenario import load_app
 from agent_guard.settings import Settings
 from agent_guard.types import utc_now

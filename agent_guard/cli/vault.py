@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from agent_guard import rotation
 from agent_guard.audit import Audit
 from agent_guard.cli.output import (
     AsOption,
@@ -25,6 +24,7 @@ from agent_guard.cli.plain import words
 from agent_guard.cli.storage import credentials_of, keys_of, store_of
 from agent_guard.credentials import Keys
 from agent_guard.errors import ConfigError, Held
+from agent_guard.operations import rotation
 from agent_guard.privacy import erasure, holds
 from agent_guard.privacy.erasure import Erasure
 from agent_guard.types import utc_now

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from agent_guard.credentials.secret import Secret
 from agent_guard.errors import ConfigError
-from agent_guard.scopes import AGENT_NAME
+from agent_guard.operations.scopes import AGENT_NAME
 
 __all__ = ["MASTER", "Credentials", "Place", "renew"]
 

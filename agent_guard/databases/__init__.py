@@ -1,4 +1,7 @@
-"""The kinds of database that the guard can live in: one file each, and the choice by url."""
+"""The kinds of database that the guard can live in: one file each, and the choice by url.
+
+``locks`` names what a write is alone on, ``query`` runs the statements of every call.
+"""
 
 from __future__ import annotations
 

@@ -21,9 +21,9 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import IntegrityError
 
 from agent_guard.databases.port import UNCOMMITTED
+from agent_guard.databases.query import RUNNER
 from agent_guard.errors import ConfigError, StoreError
 from agent_guard.folder import FOLDER
-from agent_guard.query import RUNNER
 
 if TYPE_CHECKING:
     import psycopg

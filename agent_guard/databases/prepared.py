@@ -20,7 +20,7 @@ __all__ = ["Prepared", "sent"]
 
 
 class Prepared:
-    """Runs statements on one connection; see :class:`agent_guard.query.Runner`.
+    """Runs statements on one connection; see :class:`agent_guard.databases.query.Runner`.
 
     Whoever interrupts a statement (Ctrl-C) is heard when it is over, which the time-outs of the connection bound.
 

@@ -19,9 +19,9 @@ from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool, StaticPool
 
 from agent_guard.databases.port import UNCOMMITTED
+from agent_guard.databases.query import RUNNER
 from agent_guard.databases.writer import Writer
 from agent_guard.errors import StoreError
-from agent_guard.query import RUNNER
 
 __all__ = ["SQLite"]
 
@@ -247,7 +247,7 @@ class SQLite:
 
 
 class _Runner:
-    """Runs statements on one connection; see :class:`agent_guard.query.Runner`."""
+    """Runs statements on one connection; see :class:`agent_guard.databases.query.Runner`."""
 
     dialect = SQLiteDialect_pysqlite()
     refused: type[Exception] = sqlite3.IntegrityError

@@ -1,1 +1,1 @@
-"""The LangGraph side in parts: state, view, questions and answers as they cross the wire."""
+"""The LangGraph side in parts: state, checkpoints, view, questions and answers as they cross the wire."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent_guard.answerer import ANONYMOUS
 from agent_guard.approvals import Approval
 from agent_guard.graph.interrupts import Unreadable
+from agent_guard.proposal.answerer import ANONYMOUS
 from agent_guard.types import Subject
 
 __all__ = ["approver_of", "subject_of"]

@@ -21,13 +21,13 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command
 
+from agent_guard.databases.locks import chain_lock
 from agent_guard.errors import AgentGuardError, ConfigError, StoreError
 from agent_guard.gateway import Gateway
 from agent_guard.graph.call_nodes import Node
 from agent_guard.graph.model_turn import WORDS
 from agent_guard.graph.state import STATE_VERSION, GuardContext, GuardState
 from agent_guard.guarded import GuardedThread
-from agent_guard.locks import chain_lock
 from agent_guard.routed import admitted, route_json, routed
 from agent_guard.router import Route, Router
 from agent_guard.routing.language import language_of

@@ -9,7 +9,6 @@ from __future__ import annotations
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
-from agent_guard.answer import edited_call
 from agent_guard.approvals import Approval
 from agent_guard.errors import ApprovalError
 from agent_guard.gateway import Gateway
@@ -17,6 +16,7 @@ from agent_guard.graph.approver import approver_of
 from agent_guard.graph.interrupts import Parsed, Unreadable, parse, payload
 from agent_guard.graph.state import GuardContext
 from agent_guard.guarded import rejection
+from agent_guard.proposal.answer import edited_call
 from agent_guard.types import Code, ToolCall
 from agent_guard.work import turns
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
-from agent_guard.arguments import screen
+from agent_guard.gathering.arguments import screen
 from agent_guard.lint import REASON
 from agent_guard.tool import Tool
 from agent_guard.types import JSON, Code, ToolCall, ToolResult

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from agent_guard.facts import Facts
 from agent_guard.guards.base import Guard, deny
+from agent_guard.operations.scopes import revoked
 from agent_guard.policy import Policy
-from agent_guard.scopes import revoked
 from agent_guard.tool import Tool
 from agent_guard.types import Code, Objection, ToolCall
 

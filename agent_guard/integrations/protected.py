@@ -13,10 +13,10 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, StateSnapshot
 
-from agent_guard.checkpoints import explained
 from agent_guard.errors import ApprovalError, ConfigError
 from agent_guard.gateway import Gateway
 from agent_guard.graph.asking import Ask, Asks, aask, ask
+from agent_guard.graph.checkpoints import explained
 from agent_guard.graph.closed import asked_in
 from agent_guard.graph.interrupts import Unreadable, parse
 from agent_guard.graph.state import GuardContext, refuse_newer

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agent_guard.databases.locks import SCHEMA
 from agent_guard.errors import StoreError
-from agent_guard.locks import SCHEMA
 
 if TYPE_CHECKING:
     from alembic.config import Config

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 from sqlalchemy.exc import IntegrityError
 
-from agent_guard.locks import NONCES as LOCK
+from agent_guard.databases.locks import NONCES as LOCK
 from agent_guard.store import Store, metadata
 
 __all__ = ["NONCES", "StoredNonces"]

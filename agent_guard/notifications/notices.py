@@ -15,8 +15,8 @@ from functools import partial
 
 from agent_guard import approvals
 from agent_guard.approvals import Approval
+from agent_guard.databases.locks import chain_lock
 from agent_guard.errors import ConfigError, DeliveryError, StoreError
-from agent_guard.locks import chain_lock
 from agent_guard.notifications.alerts import NOTICE_UNDELIVERED, Alert, Alerts
 from agent_guard.notifications.courier import Courier
 from agent_guard.notifications.notify import Notice, Notifier, WebhookNotifier

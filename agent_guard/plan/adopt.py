@@ -7,18 +7,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from agent_guard.arguments import TOKEN, screen
 from agent_guard.audit import AuditEvent
 from agent_guard.core import Core
 from agent_guard.errors import PlanError
-from agent_guard.events import thread_event
+from agent_guard.gathering.arguments import TOKEN, screen
+from agent_guard.gathering.trail import append_plan
 from agent_guard.masking.tripwire import leaks
 from agent_guard.plan import Plan
 from agent_guard.plan.check import check
-from agent_guard.pseudonymise import masked_value, minting
+from agent_guard.proposal.pseudonymise import masked_value, minting
+from agent_guard.recording.events import thread_event
 from agent_guard.threads import ThreadRow
 from agent_guard.tool import Tool
-from agent_guard.trail import append_plan
 from agent_guard.types import JSON
 from agent_guard.vault import ThreadVault
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from agent_guard.arguments import TOKEN
+from agent_guard.gathering.arguments import TOKEN
 from agent_guard.plan import STEPS_MAX, Const, Extract, Has, Late, Lit, Plan, Rec, Sel, Span, Step, Tmpl, leaves
 from agent_guard.policy import Policy
 from agent_guard.text.atoms import BREAK, atoms, day_of, time_of, words

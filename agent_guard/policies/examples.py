@@ -12,12 +12,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from agent_guard.gathering.where import failures
 from agent_guard.policies.regexes import PROBES, texts
 from agent_guard.policies.shapes import Shape, leaf_shapes, shapes
 from agent_guard.policy import ToolRule, Where, WhereRule
 from agent_guard.tool import Tool
 from agent_guard.types import JSON
-from agent_guard.where import failures
 
 __all__ = ["example"]
 

@@ -11,7 +11,7 @@ from typing import Literal
 import yaml
 
 from agent_guard.errors import ConfigError
-from agent_guard.yaml_lines import line_of, lines_of
+from agent_guard.text.yaml_lines import line_of, lines_of
 
 __all__ = ["Finding", "Level", "Rule", "Source"]
 

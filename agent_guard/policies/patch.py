@@ -11,8 +11,8 @@ import yaml
 from agent_guard.errors import ConfigError
 from agent_guard.policies.house import ENVIRONMENTS
 from agent_guard.policy import Policy
+from agent_guard.text.yaml_lines import node_of
 from agent_guard.types import Mode
-from agent_guard.yaml_lines import node_of
 
 __all__ = ["Cell", "patched", "write_whole"]
 

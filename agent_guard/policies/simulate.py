@@ -21,15 +21,15 @@ from agent_guard.audit import Audit, StoredEvent
 from agent_guard.auditing.recorded import Proposals, RecordedDecision, decided, decisions, recorded
 from agent_guard.auditing.replay import again
 from agent_guard.auditing.selection import EVERYTHING, Selection
-from agent_guard.chain import ChainKeys
 from agent_guard.credentials import Keys
 from agent_guard.decide import answerable, decide
+from agent_guard.gathering.recall import among
 from agent_guard.guards import Guard
 from agent_guard.policies.supposing import supposed
 from agent_guard.policies.tallies import DAY_MS, Tallies, counts
 from agent_guard.policy import Policy, Requires
-from agent_guard.recall import among
-from agent_guard.rulebook import KnownPolicy, Rulebook
+from agent_guard.recording.chain import ChainKeys
+from agent_guard.recording.rulebook import KnownPolicy, Rulebook
 from agent_guard.store import Store
 from agent_guard.tool import Tool
 from agent_guard.types import JSON, Decision

@@ -13,21 +13,21 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from agent_guard.arguments import TOKEN, strings
 from agent_guard.facts import RENDERED, Facts, PlanFact, Problem, RecordFact, ValueFact
-from agent_guard.gather import in_time
+from agent_guard.gathering.arguments import TOKEN, strings
+from agent_guard.gathering.gather import in_time
+from agent_guard.gathering.recall import missing
+from agent_guard.gathering.where import failures
 from agent_guard.guards.provenance import ADDRESSES, SECRETS
 from agent_guard.policies.bounds import Known, bounds
 from agent_guard.policies.tallies import Tallies
 from agent_guard.policy import Policy, Requires, ToolRule
-from agent_guard.recall import missing
-from agent_guard.rulebook import KnownPolicy
+from agent_guard.recording.rulebook import KnownPolicy
 from agent_guard.text import stop_words
 from agent_guard.text.domains import refused
 from agent_guard.tool import Tool
 from agent_guard.types import JSON, Code, ToolCall
 from agent_guard.usual import defaults
-from agent_guard.where import failures
 
 __all__ = ["Doubt", "Earlier", "Supposed", "supposed"]
 

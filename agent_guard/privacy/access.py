@@ -16,7 +16,7 @@ import orjson
 from agent_guard import threads
 from agent_guard.audit import Audit, AuditEvent, StoredEvent, system_thread
 from agent_guard.credentials import Keys
-from agent_guard.locks import chain_lock
+from agent_guard.databases.locks import chain_lock
 from agent_guard.masking.tokens import PSEUDONYM
 from agent_guard.privacy.holds import checked
 from agent_guard.provenance import HOST

@@ -24,10 +24,10 @@ from agent_guard.audit import Audit, AuditEvent, system_thread
 from agent_guard.calls import CALLS, CallRow
 from agent_guard.credentials import Keys
 from agent_guard.data_keys import DATA_KEYS, party_key_id, thread_key_id
+from agent_guard.databases.locks import CROWDED, chain_lock, data_key_lock
 from agent_guard.errors import ConfigError, StoreError
-from agent_guard.events import error_json
-from agent_guard.locks import CROWDED, chain_lock, data_key_lock
 from agent_guard.privacy.holds import checked, locks, refuse_held
+from agent_guard.recording.events import error_json
 from agent_guard.store import Store
 from agent_guard.suggestions import SUGGESTIONS
 from agent_guard.threads import THREADS

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
 from agent_guard.audit import Audit, AuditEvent, system_thread
+from agent_guard.databases.locks import chain_lock, data_key_lock
 from agent_guard.errors import ConfigError, Held
-from agent_guard.locks import chain_lock, data_key_lock
 from agent_guard.store import Store, metadata
 from agent_guard.vault import party_key_id
 

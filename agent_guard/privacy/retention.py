@@ -1,9 +1,9 @@
 """Retention: events that are older than their kind is kept are removed, under a signed line that says what stood there.
 
 A chain may lose any run of events, not only its beginning: what was removed is a gap that the chain goes on over, by
-the hash before it and the hash of its last event (``agent_guard.cuts``). So kinds may be kept for different times, and
-nothing of a removed event is left but its place and what is counted. Runs that come to lie beside each other become one
-line. Whoever cuts is in the record: each chain that was cut gets an event ``retained`` at its end.
+the hash before it and the hash of its last event (``agent_guard.recording.cuts``). So kinds may be kept for different
+times, and nothing of a removed event is left but its place and what is counted. Runs that come to lie beside each other
+become one line. Whoever cuts is in the record: each chain that was cut gets an event ``retained`` at its end.
 
 What is never removed: events of a call that is not settled; of a party under a legal hold; of a chain that does not
 verify, because what was removed can be verified by nobody; and what tells of erasures, holds and cuts, unless its kind
@@ -22,18 +22,19 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from agent_guard import cuts, threads
+from agent_guard import threads
 from agent_guard.audit import AUDIT, Audit, AuditEvent, system_thread
-from agent_guard.audit_format import KINDS
 from agent_guard.auditing.seals import SEALED_HEADS
 from agent_guard.calls import CALLS
-from agent_guard.chain import GENESIS, ChainCheck, ChainKeys, Head
 from agent_guard.credentials import Keys
-from agent_guard.cuts import Cut
-from agent_guard.ed25519 import public_keys
+from agent_guard.databases.locks import chain_lock, data_key_lock
 from agent_guard.errors import ConfigError
-from agent_guard.locks import chain_lock, data_key_lock
 from agent_guard.privacy import holds
+from agent_guard.recording import cuts
+from agent_guard.recording.chain import GENESIS, ChainCheck, ChainKeys, Head
+from agent_guard.recording.cuts import Cut
+from agent_guard.recording.ed25519 import public_keys
+from agent_guard.recording.format import KINDS
 from agent_guard.store import Store
 from agent_guard.types import JSON
 from agent_guard.vault import party_key_id

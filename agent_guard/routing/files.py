@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent_guard.errors import ConfigError
-from agent_guard.yaml_lines import Lines, line_of, lines_of
+from agent_guard.text.yaml_lines import Lines, line_of, lines_of
 
 __all__ = ["LANGUAGES", "Closed", "Language", "Text", "load"]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
-from agent_guard.query import Command, Query
+from agent_guard.databases.query import Command, Query
 from agent_guard.store import metadata
 
 __all__ = [

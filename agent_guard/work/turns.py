@@ -22,9 +22,9 @@ from agent_guard import approvals, calls, threads
 from agent_guard.approvals import Approval
 from agent_guard.audit import AuditEvent
 from agent_guard.core import Core
+from agent_guard.databases.locks import chain_lock
 from agent_guard.errors import NewerRelease, StoreError, UnknownThread
-from agent_guard.events import error_json, thread_event
-from agent_guard.locks import chain_lock
+from agent_guard.recording.events import error_json, thread_event
 from agent_guard.types import Code
 from agent_guard.work import leases
 from agent_guard.work.leases import Lease

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent_guard.audit_format import FORMAT, KINDS, json_schema
+from agent_guard.recording.format import FORMAT, KINDS, json_schema
 from scripts.reference.markdown import head, table
 
 __all__ = ["page"]

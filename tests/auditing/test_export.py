@@ -12,8 +12,8 @@ import pytest
 from agent_guard.auditing import export as module
 from agent_guard.auditing.export import COLUMNS, export, header, lines
 from agent_guard.auditing.selection import Selection
-from agent_guard.chain import ChainKeys
 from agent_guard.errors import ConfigError
+from agent_guard.recording.chain import ChainKeys
 from tests.record import KINDS, Record
 from tests.samples import KEYS, opened
 

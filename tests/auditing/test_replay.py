@@ -10,12 +10,12 @@ import pytest
 
 from agent_guard.auditing.replay import Replayed, Report, replay
 from agent_guard.auditing.selection import Selection
-from agent_guard.chain import ChainKeys
 from agent_guard.credentials import Keys
 from agent_guard.errors import StoreError
 from agent_guard.gateway import Gateway
 from agent_guard.guards import GUARDS
-from agent_guard.rulebook import Rulebook
+from agent_guard.recording.chain import ChainKeys
+from agent_guard.recording.rulebook import Rulebook
 from tests import soak
 from tests.conftest import World
 from tests.record import Record

@@ -9,9 +9,9 @@ import pytest
 
 from agent_guard.auditing import verify as module
 from agent_guard.auditing.seals import SEALED_HEADS, Seal, Sealer, public_keys
-from agent_guard.chain import ChainKeys
 from agent_guard.credentials import Keys
 from agent_guard.errors import StoreError
+from agent_guard.recording.chain import ChainKeys
 from tests.record import Record
 from tests.samples import KEYS, NOW_MS, opened
 

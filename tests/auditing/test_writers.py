@@ -9,7 +9,7 @@ import pytest
 
 from agent_guard.audit import Audit
 from agent_guard.auditing.sealing import seal
-from agent_guard.locks import chain_lock
+from agent_guard.databases.locks import chain_lock
 from agent_guard.store import Store
 from tests.record import NOW, Record, event
 from tests.samples import KEYS, NOW_MS

@@ -31,8 +31,8 @@ from agent_guard.cli.plain import plain, words
 from agent_guard.cli.question import question, time_left, values
 from agent_guard.cli.resuming import gone_on
 from agent_guard.errors import AgentGuardError, ConfigError
+from agent_guard.proposal.viewing import masked_in
 from agent_guard.session import Reply
-from agent_guard.viewing import masked_in
 from tests.cli.commands import invoke, rows
 
 NOW_MS = 1_767_612_004_000

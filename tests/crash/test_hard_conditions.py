@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from alembic import command
 
 from agent_guard.databases import sqlite as kind
+from agent_guard.databases.locks import SCHEMA
 from agent_guard.errors import AgentGuardError, StoreError
-from agent_guard.locks import SCHEMA
 from agent_guard.migrations import configuration, upgrade
 from agent_guard.store import VERSION_TABLE, Store
 from tests.crash.harness import Nursery

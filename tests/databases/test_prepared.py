@@ -12,9 +12,9 @@ from sqlalchemy.exc import IntegrityError
 
 from agent_guard.data_keys import DATA_KEYS
 from agent_guard.databases.prepared import sent
+from agent_guard.databases.query import RUNNER, Command, Query
 from agent_guard.errors import StoreError
 from agent_guard.kill_switch import SWITCHES
-from agent_guard.query import RUNNER, Command, Query
 from tests.samples import opened
 from tests.stores import flag, scopes
 

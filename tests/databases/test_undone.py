@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from agent_guard.databases.query import Command
 from agent_guard.errors import StoreError
 from agent_guard.meter import METER
-from agent_guard.query import Command
 from agent_guard.store import Store
 from tests.samples import opened
 from tests.stores import INSERT, flag, scopes

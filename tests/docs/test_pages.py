@@ -157,7 +157,13 @@ def _command(first: str, second: str | None) -> bool:
     return f"agent-guard {first}" in _known() and (not below or second is None or second in below)
 
 
+# loggers whose names look like a module's
+LOGGERS = {"agent_guard.events"}
+
+
 def _imported(name: str) -> bool:
+    if name in LOGGERS:
+        return True
     parts = name.split(".")
     for end in range(len(parts), 0, -1):
         try:

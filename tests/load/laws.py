@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from agent_guard.auditing.replay import replay
 from agent_guard.auditing.verify import verify
-from agent_guard.rulebook import Rulebook
+from agent_guard.recording.rulebook import Rulebook
 from tests.load.company import BOSSES, CANARIES, LIMITS, Company, Place, opened
 from tests.load.work import LATER_S, Told
 

@@ -12,8 +12,8 @@ import pytest
 from langchain_core.messages import HumanMessage, ToolMessage
 from langgraph.types import Command
 
-from agent_guard.checkpoints import Checkpoints
 from agent_guard.errors import NewerRelease
+from agent_guard.graph.checkpoints import Checkpoints
 from agent_guard.graph.state import STATE_VERSION
 from agent_guard.migrations import upgrade
 from agent_guard.nodes import GuardContext

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import assume, given, settings, strategies as st
 from pydantic import BaseModel
 
-from agent_guard.arguments import read
+from agent_guard.gathering.arguments import read
+from agent_guard.gathering.where import failures
 from agent_guard.policies.diff import EVERY, diff
 from agent_guard.policies.regexes import texts, width
 from agent_guard.policies.shifts.entry import entry_shifts
 from agent_guard.policies.shifts.where import PATTERN_NOTE, where_shifts
 from agent_guard.policy import Approvers, Limits, Loops, PlanRule, Policy, Requires, ToolRule, Total, Where, WhereRule
-from agent_guard.where import failures
 from tests.policies.desk import APPROVERS, DRAFT, TOOLS, policy
 from tests.policies.strategies import DATA, pairs, ruled
 from tests.policies.worlds import VALUES, outcome, world

@@ -10,10 +10,10 @@ from string import Formatter
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from agent_guard.arguments import read
 from agent_guard.decide import decide
 from agent_guard.errors import ConfigError
 from agent_guard.facts import ANOTHER_COMPANY, Facts, LimitFact, OpenFact, PlanFact, Problem, Twin, ValueFact
+from agent_guard.gathering.arguments import read
 from agent_guard.guards import GUARDS
 from agent_guard.guards.base import Guard, deny
 from agent_guard.policies.explain import explain

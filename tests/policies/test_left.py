@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from agent_guard.databases.query import Query
 from agent_guard.gateway import Gateway
 from agent_guard.guarded import GuardedThread
 from agent_guard.masking import Masker
 from agent_guard.meter import reached, take, used
 from agent_guard.policies.explain import explain
 from agent_guard.policy import Policy
-from agent_guard.pseudonymise import masked_call
-from agent_guard.query import Query
+from agent_guard.proposal.pseudonymise import masked_call
 from agent_guard.testing import FixedClock
 from agent_guard.types import Code, Description, Party, Ref, Subject
 from tests.samples import NOW_MS, contract, opened, policy as policy_of, rule

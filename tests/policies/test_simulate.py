@@ -16,7 +16,7 @@ from agent_guard.policies.simulate import SEVERAL, Simulation, simulate
 from agent_guard.policies.supposing import supposed
 from agent_guard.policies.tallies import Tallies
 from agent_guard.policy import Policy
-from agent_guard.rulebook import Rulebook, known
+from agent_guard.recording.rulebook import Rulebook, known
 from agent_guard.types import ToolCall
 from tests import soak
 from tests.conftest import World

@@ -8,9 +8,9 @@ from functools import cache
 from random import Random
 from typing import Any
 
-from agent_guard.arguments import read
 from agent_guard.decide import decide
 from agent_guard.facts import Facts, LimitFact, OpenFact, PlanFact, Problem, RecordFact, ValueFact
+from agent_guard.gathering.arguments import read
 from agent_guard.policy import Policy, ToolRule
 from agent_guard.text import domains, stop_words
 from agent_guard.types import Code, ToolCall

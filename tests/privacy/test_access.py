@@ -17,7 +17,7 @@ from agent_guard.errors import ConfigError
 from agent_guard.gateway import Gateway
 from agent_guard.privacy.access import opened
 from agent_guard.privacy.erasure import erase
-from agent_guard.reveal import reveal
+from agent_guard.proposal.reveal import reveal
 from agent_guard.types import Party
 from tests.conftest import World
 

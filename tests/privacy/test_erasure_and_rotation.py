@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from agent_guard import rotation
 from agent_guard.auditing.verify import verify
 from agent_guard.credentials import Credentials
 from agent_guard.gateway import Gateway
 from agent_guard.masking import Masker
+from agent_guard.operations import rotation
 from agent_guard.privacy.erasure import erase
 from tests.conftest import Database, World
+from tests.operations.test_rotate import BOTH, filled, given, turned
+from tests.operations.test_rotation import NEW, OLD
 from tests.steps import Steps
-from tests.test_rotate import BOTH, filled, given, turned
-from tests.test_rotation import NEW, OLD
 
 pytestmark = pytest.mark.req("A23", "B10")
 

@@ -18,11 +18,11 @@ import sqlalchemy as sa
 from agent_guard.audit import AUDIT, Audit
 from agent_guard.auditing.verify import verify
 from agent_guard.credentials import Keys
-from agent_guard.cuts import CUTS, Cut, sign
 from agent_guard.errors import ConfigError, OutcomeUnknown
 from agent_guard.privacy import holds, retention
 from agent_guard.privacy.erasure import erase
 from agent_guard.privacy.retention import Retained, retain, rules_of
+from agent_guard.recording.cuts import CUTS, Cut, sign
 from tests.conftest import World
 from tests.record import NOW, Record
 from tests.samples import KEYS, opened

@@ -18,10 +18,10 @@ from typing import Annotated, Any, Literal, Self
 import sqlalchemy as sa
 from pydantic import BaseModel, Field
 
-from agent_guard import enrolment
 from agent_guard.errors import AgentGuardError, OutcomeUnknown, ToolRejected, ToolUnavailable
 from agent_guard.gateway import Gateway
 from agent_guard.masking import Masker
+from agent_guard.operations import enrolment
 from agent_guard.policy import Policy
 from agent_guard.store import Store
 from agent_guard.testing import FixedClock

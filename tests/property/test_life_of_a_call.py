@@ -24,10 +24,10 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import make_url
 
-from agent_guard import enrolment
 from agent_guard.errors import ApprovalError, ConfigError
 from agent_guard.gateway import Gateway
 from agent_guard.masking import Masker
+from agent_guard.operations import enrolment
 from agent_guard.types import Subject, ToolCall
 from tests.property.life import (
     AGENTS,

@@ -10,9 +10,9 @@ from hypothesis import assume, given, settings, strategies as st
 from sqlalchemy.exc import IntegrityError
 
 from agent_guard.auditing.seals import Seal
-from agent_guard.chain import ChainKeys
 from agent_guard.credentials import Keys
 from agent_guard.errors import StoreError
+from agent_guard.recording.chain import ChainKeys
 from tests.record import Record
 from tests.samples import KEYS, opened
 

@@ -21,7 +21,6 @@ from urllib.parse import quote, quote_plus
 import pytest
 from typer.testing import CliRunner
 
-from agent_guard import enrolment
 from agent_guard.cli import app
 from agent_guard.credentials import (
     Credentials,
@@ -35,6 +34,7 @@ from agent_guard.credentials import (
 from agent_guard.errors import OutcomeUnknown, ToolRejected, ToolUnavailable
 from agent_guard.gateway import Gateway
 from agent_guard.nodes import guarded_agent
+from agent_guard.operations import enrolment
 from agent_guard.session import Session
 from agent_guard.testing import ScriptedModel, call
 from agent_guard.tool import Tool, tool

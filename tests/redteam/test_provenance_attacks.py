@@ -11,12 +11,12 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel, Field
 
-from agent_guard import gather, trail as trails
 from agent_guard.errors import ApprovalError
+from agent_guard.gathering import gather, trail as trails
+from agent_guard.gathering.trail import Sighting
 from agent_guard.policy import Policy
 from agent_guard.text.atoms import words
 from agent_guard.tool import tool
-from agent_guard.trail import Sighting
 from agent_guard.types import ToolResult
 from tests import planned
 from tests.conftest import World

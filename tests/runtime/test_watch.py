@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from agent_guard import enrolment
 from agent_guard.errors import StoreError, ToolUnavailable
 from agent_guard.guarded import GuardedThread
 from agent_guard.masking import Masker
+from agent_guard.operations import enrolment
 from agent_guard.runtime.running import Cut, Running, start
 from agent_guard.runtime.watch import IDLE_ROUNDS, INTERVAL_S, Watch
 from agent_guard.types import Code, ToolResult

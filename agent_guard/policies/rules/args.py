@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
+from agent_guard.gathering.where import failures
 from agent_guard.policies.finding import Finding, Rule
 from agent_guard.policies.house import Entry
 from agent_guard.policies.rules.names import named
 from agent_guard.types import JSON
 from agent_guard.usual import defaults
-from agent_guard.where import failures
 
 __all__ = ["args"]
 

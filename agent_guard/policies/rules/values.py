@@ -6,13 +6,13 @@ import json
 import math
 from collections.abc import Iterator
 
+from agent_guard.gathering.where import failures
 from agent_guard.policies.finding import Finding, Rule
 from agent_guard.policies.house import Entry
 from agent_guard.policies.regexes import width
 from agent_guard.policies.shapes import Shape, closed_values, fits, shapes
 from agent_guard.policy import Where, WhereRule
 from agent_guard.types import JSON
-from agent_guard.where import failures
 
 __all__ = ["amounts", "values"]
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
+from agent_guard.gathering.where import failures
 from agent_guard.policies.shapes import closed_values, nullable
 from agent_guard.policies.shifts.base import Shift, both, ordered
 from agent_guard.policy import Where, WhereRule
 from agent_guard.types import JSON
-from agent_guard.where import failures
 
 __all__ = ["PATTERN_NOTE", "where_shifts"]
 

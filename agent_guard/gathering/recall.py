@@ -1,0 +1,324 @@
+"""The second half of ``gather``: what the guard itself remembers of a thread, read inside the transaction that will
+write the decision, so that what was counted is what is claimed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+import sqlalchemy as sa
+
+from agent_guard import approvals, calls, meter, threads
+from agent_guard.facts import AMOUNT_SCALE, Facts, LimitFact, OpenFact, PlanFact, Problem, Twin
+from agent_guard.gathering.gather import Gathered, kill_scopes
+from agent_guard.gathering.trail import Trail
+from agent_guard.guards.base import effect_of
+from agent_guard.guards.loops import REJECTIONS_MAX
+from agent_guard.kill_switch import covering
+from agent_guard.plan.match import Unmatched, match
+from agent_guard.policy import Requires
+from agent_guard.provenance import values
+from agent_guard.threads import ThreadRow
+from agent_guard.types import JSON, Code
+from agent_guard.units import parse_duration, sha256
+from agent_guard.usual import defaults
+
+__all__ = ["among", "amount", "missing", "places", "recall", "token_keys", "whose"]
+
+_COUNTED = 100
+"""The largest rate whose places are counted: that reads each place inside the window, a bare yes or no reads two."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bound:
+    """One limit on a call: its meter, how much is allowed, in what window, and how much this call takes."""
+
+    text: str
+    code: Code
+    key: str
+    most: int
+    window_s: float | None = None
+    takes: int = 1
+
+
+def recall(
+    connection: sa.Connection,
+    gathered: Gathered,
+    *,
+    now_ms: int,
+    trace_id: str | None,
+    trail: Trail,
+    untrusted: Mapping[str, Collection[str]],
+) -> Facts:
+    """Completes the facts from the guard's own tables, inside the caller's transaction.
+
+    Args:
+        trace_id: the call itself where it is stored already; it is no twin and no repetition of itself.
+        trail: what the thread has seen, as it is stored now.
+        untrusted: tool -> fields of its result that outsiders wrote.
+    """
+    tool, thread = gathered.tool, gathered.thread
+    twin = None
+    if tool is not None and gathered.key is not None:
+        since = None if tool.key_window is None else now_ms - int(tool.key_window.total_seconds() * 1000)
+        row = calls.twin(connection, thread.subject.tenant, gathered.key, since_ms=since, but=trace_id)
+        twin = Twin(state=row.state, trace_id=row.trace_id, reference=row.reference) if row else None
+    history = _history(connection, gathered, trace_id)
+    return replace(
+        gathered.facts,
+        pressed=covering(connection, kill_scopes(gathered)),
+        erased=threads.erased(connection, thread.id) is not None,
+        plan=_planned(connection, gathered, trail, trace_id, untrusted),
+        temporal=(*gathered.facts.temporal, *_missing(connection, gathered, now_ms)),
+        twin=twin,
+        limits=tuple(_limits(connection, gathered, now_ms, stored=trace_id is not None)),
+        same_calls=_run(history, gathered.same),
+        cycles=_cycles([item.same for item in history], gathered.same),
+        idle=_idle(history, gathered.same),
+        rejections=approvals.rejected_in_a_row(connection, thread.id, said=trail.said, most=REJECTIONS_MAX),
+        values=values(gathered, gathered.facts, trail),
+    )
+
+
+def _history(connection: sa.Connection, gathered: Gathered, trace_id: str | None) -> list[calls.Past]:
+    """The calls before this one, as far as the loop guard looks; further back only while nothing was changed."""
+    loops, thread = gathered.policy.loops, gathered.thread.id
+    near, far = max(4 * loops.cycle, loops.same_call), loops.same_call * loops.cycle
+    found = calls.recent(connection, thread, most=near, but=trace_id)
+    if far <= near or len(found) < near or any(item.changed for item in found):
+        return found
+    return calls.recent(connection, thread, most=far, but=trace_id)
+
+
+def places(gathered: Gathered) -> dict[str, int]:
+    """The meters on which an executed call takes its place, and how much of each."""
+    bounds = _bounds(gathered, stored=True)
+    taken = {item.key: item.takes for item in bounds if item.code is not Code.LIMIT_TOKENS and item.takes > 0}
+    return taken | dict.fromkeys(_contacted(gathered), 1)  # another policy's caps count what this one sends
+
+
+def token_keys(thread: ThreadRow, day: str) -> tuple[str, str]:
+    """The meters of a thread's tokens, and of its tenant's on one UTC day (``2026-11-22``)."""
+    return f"tokens|{thread.id}", f"tokens|{thread.subject.tenant}|{day}"
+
+
+def _limits(connection: sa.Connection, gathered: Gathered, now_ms: int, *, stored: bool) -> list[LimitFact]:
+    found, bounds = [], _bounds(gathered, stored=stored)
+    newest = meter.newest(connection, {item.key for item in bounds})
+    for item in bounds:
+        used, last = None, newest[item.key]
+        if item.code is Code.LIMIT_RATE and item.most > _COUNTED:
+            full = meter.reached(connection, item.key, item.most, now_ms=now_ms, window_s=item.window_s, last=last)
+        else:
+            used = meter.used(connection, item.key, now_ms=now_ms, window_s=item.window_s, last=last)
+            full = item.takes < 0 or used + item.takes > item.most
+        found.append(LimitFact(limit=item.text, code=item.code, count=item.most, reached=full, used=used))
+    return found
+
+
+def _bounds(gathered: Gathered, *, stored: bool) -> list[Bound]:
+    limits, thread, tool = gathered.policy.limits, gathered.thread, gathered.tool
+    found: list[Bound] = []
+    if not stored:  # a stored call has taken its attempt
+        most = limits.attempts_per_thread
+        found.append(
+            Bound(text=f"{most} attempts a thread", code=Code.LIMIT_ATTEMPTS, key=f"attempts|{thread.id}", most=most)
+        )
+    most = limits.actions_per_thread
+    found.append(Bound(text=f"{most} actions a thread", code=Code.LIMIT_ACTIONS, key=f"actions|{thread.id}", most=most))
+    for count, key, text in zip(
+        (limits.tokens_per_thread, limits.tokens_per_day_per_tenant),
+        token_keys(thread, gathered.facts.at[:10]),
+        ("a thread", "a day for the tenant"),
+        strict=True,
+    ):
+        if count is not None:
+            found.append(Bound(text=f"{count} tokens {text}", code=Code.LIMIT_TOKENS, key=key, most=count))
+    rule = gathered.policy.tools.get(tool.name) if tool else None
+    if tool is None or rule is None:
+        return found
+    found += [
+        Bound(
+            text=rate.text,
+            code=Code.LIMIT_RATE,
+            key=f"{rate.scope}|{tool.name}|{_of_thread(rate.scope, thread)}",
+            most=rate.count,
+            window_s=rate.window_s,
+        )
+        for rate in rule.rates
+    ]
+    found += [
+        Bound(
+            text=f"{total.max} of {total.arg} per {total.per}",
+            code=Code.LIMIT_TOTAL,
+            key=f"total|{tool.name}|{total.arg}|{total.per}|{_of_thread(total.scope, thread)}",
+            most=int(Decimal(str(total.max)) * AMOUNT_SCALE),
+            window_s=total.window_s,
+            takes=amount(gathered.arguments.real.get(total.arg)),
+        )
+        for total in rule.totals
+    ]
+    found += [
+        Bound(text=cap.text, code=Code.LIMIT_CONTACTS, key=key, most=cap.count, window_s=cap.window_s)
+        for key in _contacted(gathered)
+        for cap in gathered.policy.caps
+    ]
+    return found
+
+
+def _contacted(gathered: Gathered) -> list[str]:
+    """The meters of the customers that a call contacts: whose records it names, else the thread's. A call that reaches
+    nobody contacts nobody.
+    """
+    thread, tool = gathered.thread, gathered.tool
+    if tool is None or effect_of(tool, gathered.facts) != "send":
+        return []
+    named = {record.party for record in gathered.facts.records.values() if record.party is not None}
+    return [f"contact|{thread.subject.tenant}|{party}" for party in sorted(named or {thread.party or thread.id})]
+
+
+def amount(value: JSON) -> int:
+    """An amount in ten-thousandths; -1 for what is none, which is over every limit."""
+    try:
+        found = Decimal(str(value)) * AMOUNT_SCALE
+        whole = int(found.to_integral_value(rounding="ROUND_CEILING"))
+    except (ArithmeticError, ValueError):
+        return -1
+    return -1 if isinstance(value, bool) or found < 0 else whole
+
+
+def _of_thread(scope: str, thread: ThreadRow) -> str:
+    person = thread.subject
+    return whose(scope, thread=thread.id, tenant=person.tenant, subject=person.id, party=thread.party)
+
+
+def whose(scope: str, *, thread: str, tenant: str, subject: str, party: str | None) -> str:
+    """Whose calls a limit of this scope counts together, as a part of a meter's key."""
+    match scope:
+        case "thread":
+            return thread
+        case "subject":
+            return f"{tenant}|{subject}"
+        case "party":
+            return f"{tenant}|{party or thread}"
+        case "tenant":
+            return tenant
+        case _:
+            return "all"
+
+
+def _planned(
+    connection: sa.Connection,
+    gathered: Gathered,
+    trail: Trail,
+    trace_id: str | None,
+    untrusted: Mapping[str, Collection[str]],
+) -> PlanFact | None:
+    tool = gathered.tool
+    if trail.plan is None or tool is None:
+        return None
+    used: dict[str, int] = {}
+    results: dict[str, list[JSON]] = {}
+    doubtful: set[str] = set()
+    unseen: list[JSON] = []
+    for row in calls.of_plan(connection, gathered.thread.id, trail.plan_n, but=trace_id):
+        used[row.step] = used.get(row.step, 0) + 1
+        if row.unasked:
+            doubtful.add(row.step)
+        if isinstance(row.result, Mapping):
+            outside = untrusted.get(row.tool, ())
+            believed = {name: value for name, value in row.result.items() if name not in outside}
+            results.setdefault(row.step, []).append(believed)
+            if row.unasked and row.made:
+                unseen.append(believed)
+    found = match(
+        trail.plan,
+        tool.name,
+        gathered.arguments.masked,
+        defaults(tool.args_model),
+        sensitive=(tool.sensitive | _named_origins(gathered)) - tool.closed,
+        used=used,
+        results=results,
+        reveal=gathered.reveal,
+        doubtful=doubtful,
+        unseen=unseen,
+        typed=gathered.arguments.model,
+    )
+    if isinstance(found, Unmatched):
+        return PlanFact(step=None, why=found.why, outside_read=trail.outside_ever)
+    left = tuple(OpenFact(argument=item.argument, kind=item.kind) for item in found.open)
+    return PlanFact(step=found.step, open=left, outside_read=trail.outside_ever)
+
+
+def _named_origins(gathered: Gathered) -> frozenset[str]:
+    rule = gathered.policy.tools.get(gathered.call.tool)
+    return frozenset(rule.origins) if rule else frozenset()
+
+
+def _missing(connection: sa.Connection, gathered: Gathered, now_ms: int) -> list[Problem]:
+    """What the policy wants to have happened before and has not."""
+    rule = gathered.policy.tools.get(gathered.call.tool)
+    wanted = rule.requires if rule and gathered.tool else []
+    return [missing(item) for item in wanted if not _happened(connection, gathered, item, now_ms)]
+
+
+def missing(wanted: Requires) -> Problem:
+    """What is said of a call that must have run before and has not."""
+    alike = f" with the same {wanted.same}" if wanted.same else ""
+    return Problem(code=Code.REQUIRES, path=wanted.tool, message=f"must have run in the last {wanted.within}{alike}")
+
+
+def _happened(connection: sa.Connection, gathered: Gathered, wanted: Requires, now_ms: int) -> bool:
+    since = now_ms - int(parse_duration(wanted.within).total_seconds() * 1000)
+    ran = calls.earlier(connection, gathered.thread.id, wanted.tool, since_ms=since)
+    return among(wanted, gathered.arguments.masked, ran)
+
+
+def among(wanted: Requires, args: Mapping[str, JSON], ran: Iterable[Mapping[str, JSON]]) -> bool:
+    """Whether a call that must have run before is one of those that ran.
+
+    Args:
+        args: of the call that requires it, masked.
+        ran: the arguments of each that ran in time, masked.
+    """
+    value = args.get(wanted.same) if wanted.same is not None else None
+    for earlier in ran:
+        if wanted.same is None:
+            return True
+        if value is not None and sha256(earlier.get(wanted.same)) == sha256(value):
+            return True
+    return False
+
+
+def _run(history: Sequence[calls.Past], same: str) -> int:
+    count = 0
+    for item in history:
+        if item.same != same:
+            break
+        count += 1
+    return count
+
+
+def _cycles(history: Sequence[str], same: str) -> int:
+    """How often the last two to four calls came in turn, where this call would begin them once more."""
+    most = 0
+    for period in (2, 3, 4):
+        turn = history[:period]
+        if len(turn) < period or turn[-1] != same or len(set(turn)) == 1:
+            continue
+        rounds = 1
+        while history[rounds * period : (rounds + 1) * period] == turn:
+            rounds += 1
+        most = max(most, rounds)
+    return most
+
+
+def _idle(history: Sequence[calls.Past], same: str) -> int:
+    count = 0
+    for item in history:
+        if item.changed:
+            break
+        count += item.same == same
+    return count
