@@ -249,8 +249,9 @@ def test_what_sqlite_undid_unnoticed_is_no_success(store):
     assert scopes(store) == {"*", "tool:0"}
 
 
-def test_the_words_of_one_are_not_told_to_the_others(store):
+def test_the_words_of_one_are_not_told_to_the_others(store, monkeypatch):
     """Whoever loses a transaction by another's failure hears the driver's words or none: a body's may hold values."""
+    monkeypatch.setattr("agent_guard.databases.writer.BATCH_S", 60.0)
 
     def gives_up(connection):
         connection.exec_driver_sql("ROLLBACK")

@@ -136,7 +136,7 @@ def test_a_run_that_takes_too_long_is_cut(through, asynchronous):
     """The time-out is a TimeoutError at the yield, and the work goes on."""
     calls, end = Calls(), threading.Event()
     job = calls.hangs if asynchronous else lambda: end.wait(30)
-    assert through(calls.work(run(job, 0.2, asynchronous=asynchronous), run(lambda: "next"))) == "settled"
+    assert through(calls.work(run(job, 1.0, asynchronous=asynchronous), run(lambda: "next"))) == "settled"
     end.set()
     assert isinstance(calls.log[0], TimeoutError) and calls.log[1] == "next"
     assert calls.cancelled.wait(5) == asynchronous
