@@ -211,7 +211,9 @@ def test_no_input_makes_it_raise(call, made, rules, known, extra):
 
 
 @pytest.mark.req("A1")
-@given(TOOLS, POLICIES, FACTS, st.sampled_from(["tool", "contract", "role", "environment", "scope", "person"]))
+@given(
+    TOOLS, POLICIES, FACTS, st.sampled_from(["tool", "contract", "role", "no role", "environment", "scope", "person"])
+)
 def test_what_the_policy_does_not_name_is_denied(made, rules, known, missing):
     """A tool, role or environment that the policy does not name, and a tool outside the scope, are denied for any
     facts.
@@ -224,6 +226,8 @@ def test_what_the_policy_does_not_name_is_denied(made, rules, known, missing):
             contract_made = None
         case "role":
             known = replace(known, roles=tuple(name for name in known.roles if name not in rules.tools[TOOL].roles))
+        case "no role":
+            known = replace(known, roles=())
         case "environment":
             known = replace(known, environment="test")
             rules = policy({TOOL: rule(mode={"dev": "execute", "prod": "execute"})})
