@@ -438,7 +438,7 @@ async def test_a_run_that_is_under_way_is_not_cut(made: Any) -> None:
     server = made("Hello.")
     await server.say("Hi.")
     server.inner.threads[T1]["status"] = "busy"
-    heard = server.gateway.thread(T1).row.heard
+    heard = server.gateway.thread_row(T1, fresh=True).heard
     out = await server.say("And?")
     assert (out.status_code, out.json()["code"]) == (409, "busy")
     assert server.gateway.thread_row(T1, fresh=True).heard == heard
