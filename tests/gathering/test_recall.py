@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from langchain_core.messages import AIMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import BaseModel, Field
 
+from agent_guard.calls import Past
 from agent_guard.errors import ConfigError, OutcomeUnknown, StoreError, ToolRejected, ToolUnavailable
 from agent_guard.gateway import Gateway
+from agent_guard.gathering import recall as recall_module
 from agent_guard.guarded import GuardedThread
 from agent_guard.masking import Masker
 from agent_guard.nodes import GuardNodes, guarded_agent
@@ -840,3 +843,22 @@ def test_a_rule_that_names_no_argument_or_tool_is_refused_when_the_gateway_is_bu
     """A slip of the pen in ``from`` would judge nothing, and one in the others would deny everything."""
     with pytest.raises(ConfigError, match="names '"):
         shop.gateway(policy({"mail.send": rule}))
+
+
+@pytest.mark.req("A22")
+@pytest.mark.parametrize(("changed", "looks"), [(True, [40]), (False, [40, 100])])
+def test_it_looks_far_back_only_while_nothing_was_changed(
+    changed: bool, looks: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A policy may look back over thousands of calls; behind one that changed something nothing is counted."""
+    asked: list[int] = []
+
+    def recent(_: Any, thread: str, *, most: int, but: str | None) -> list[Past]:
+        asked.append(most)
+        return [Past(same="x", changed=changed and n == 7) for n in range(most)]
+
+    monkeypatch.setattr("agent_guard.gathering.recall.calls.recent", recent)
+    policy = SimpleNamespace(loops=SimpleNamespace(same_call=10, cycle=10))
+    gathered: Any = SimpleNamespace(policy=policy, thread=SimpleNamespace(id="t1"))
+    found = recall_module._history(None, gathered, None)  # type: ignore[arg-type]
+    assert (asked, len(found)) == (looks, looks[-1])
