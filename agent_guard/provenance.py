@@ -21,6 +21,7 @@ from agent_guard.guards.provenance import ADDRESSES, SECRETS
 from agent_guard.policy import ToolRule
 from agent_guard.text.atoms import words
 from agent_guard.text.domains import hosts, refused
+from agent_guard.text.hostnames import DOTS
 from agent_guard.types import JSON, Origin
 from agent_guard.usual import decisions, defaults, free_keys, inside, usually
 
@@ -39,8 +40,9 @@ _DOT = re.compile(r"(?<!\s)\s*[\[({<]\s*(?:dot|\.|точка|kropka)\s*[\])}>]\s
 _SIGNS = re.compile(r"[^\w\s.,;:!?'\"()\[\]&–—…«»„”“’<>-]|^\s*[.-]+\w")
 """Signs that are no prose: they make another value of a text."""
 _HOLE = "\x1a"
-_GLUED = re.compile(rf"\w[.@_%+~&=?#/\\*-]*{_HOLE}|{_HOLE}[.@_%+~&=?#/\\*-]*\w")
+_GLUED = re.compile(rf"\w[.@%+~&=?#/\\*-]*{_HOLE}|{_HOLE}[.@%+~&=?#/\\*-]*\w")
 _RUN = re.compile(r"[^\s<>\"'«»()\[\]]+")
+_PAGE = re.compile(r"[^/:?#][/?#]+[^/?#]")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _EVERYDAY = frozenset(
     (
@@ -126,7 +128,7 @@ def _records_in(gathered: Gathered, name: str, value: JSON, evidence: bool | Non
         rows = {key: item if isinstance(item, Mapping) else {"value": item} for key, item in value.items()}
         return [{"name": key, **row} for key, row in rows.items()]
     if isinstance(value, str) and evidence is None and len(lines := value.splitlines()) > 1:
-        return lines
+        return [*lines[:ITEMS_MAX], "\n".join(lines[ITEMS_MAX:])]  # the rest is judged as one, and is never linked
     return value
 
 
@@ -252,13 +254,12 @@ def _glued(text: str, token: re.Pattern[str]) -> Iterator[str]:
 
 def _links(text: str) -> Iterator[str]:
     """The hosts that a text names, with the page where it names one: anybody may have a page on a known host."""
+    pages: dict[str, list[str]] = {}
+    for run in (found.strip(".,;:!?") for found in _RUN.findall(text.translate(DOTS))):
+        if _PAGE.search(run) and (named := hosts(run)):
+            pages.setdefault(named[0], []).append(run)
     for host in hosts(text):
-        pages = [
-            run.strip(".,;:!?")
-            for run in _RUN.findall(text)
-            if re.search(rf"{re.escape(host)}(?::\d+)?[/?#]\w", run.casefold())
-        ]
-        yield from pages or [host]
+        yield from pages.get(host, [host])
 
 
 def _rendered(gathered: Gathered, trail: Trail, rule: ToolRule, where: str, text: str) -> Iterator[ValueFact]:

@@ -9,15 +9,17 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field
 
+from agent_guard import provenance
 from agent_guard.errors import PlanError
 from agent_guard.gateway import Gateway
 from agent_guard.guarded import GuardedThread
 from agent_guard.masking import Masker
 from agent_guard.policy import Policy
-from agent_guard.provenance import defaults
 from agent_guard.testing import FixedClock
 from agent_guard.tool import tool
 from agent_guard.types import Code, Description, Party, Ref, Subject
+from agent_guard.usual import defaults
+from tests.conftest import World
 
 ASK, ALLOW = Code.VALUE_ORIGIN, Code.ALLOWED
 ANNA, BORIS, EVIL = "anna@kowalska.example", "boris@sidorow.example", "eve@evil.example"
@@ -917,3 +919,42 @@ def test_an_amount_behind_a_pseudonym_ends_in_a_decision(web: Gateway) -> None:
     assert thread.text is not None and "<PHONE_1>" in thread.text
     assert thread.check("pay.transfer", {"amount": "<PHONE_1>"}).outcome in ("deny", "require_approval")
     assert thread.check("pay.transfer", {"amount": "12.50"}).outcome == "allow"
+
+
+@pytest.mark.req("B13")
+def test_links_are_found_in_one_look_at_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A letter of thousands of links is read twice at most, whatever hosts it names."""
+    text, read = " ".join(f"a{n}.example/x{n}" for n in range(2000)), []
+    hosts = provenance.hosts
+
+    def counted(piece: str) -> tuple[str, ...]:
+        read.append(len(piece))
+        return hosts(piece)
+
+    monkeypatch.setattr(provenance, "hosts", counted)
+    assert len(list(provenance._links(text))) == 2000
+    assert sum(read) <= 2 * len(text)
+
+
+class Export(BaseModel):
+    output: str
+
+
+@tool(name="crm.export", effect="read", timeout_s=2)
+def export(args: Nothing) -> Export:
+    """Lists everybody."""
+    return Export(output="\n".join(f"row {n}" for n in range(1000)))
+
+
+@pytest.mark.req("B1")
+def test_a_long_text_that_nobody_asked_for_is_a_few_texts(world: World) -> None:
+    """Its first lines are judged one by one, as a list's items; the rest is one text that is never believed."""
+
+    policy = world.policy().model_validate(
+        {"version": 1, "name": "x.v1", "tools": {"crm.export": {"roles": ["sdr"], "mode": "execute"}}}
+    )
+    thread = world.gateway(policy, tools=[export]).open(world.sdr, user_text="Export everybody")
+    assert thread.invoke("crm.export", {}).status == "executed"
+    trail = thread._trail()
+    assert len(trail.texts("trusted")) == provenance.ITEMS_MAX + 1
+    assert "trusted" not in trail.seen("row 999")

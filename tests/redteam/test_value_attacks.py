@@ -279,10 +279,11 @@ def test_a_link_with_other_capitals_is_another_link(world: World) -> None:
 
 
 @pytest.mark.req("B1", "B13")
-def test_another_page_of_a_known_host_is_another_link(world: World) -> None:
+@pytest.mark.parametrize("page", ["/forms/evil", "/?form=evil", "?form=evil", "/%66orms", "#evil", ":443/forms"])
+def test_another_page_of_a_known_host_is_another_link(world: World, page: str) -> None:
     """Anybody may put a form on a host that the user named for a document."""
     talk = talk_of(world, f"Mail {BOB} about https://docs.example.com/d/price")
-    nothing_ran(talk, talk.call("mail.strict", to=BOB, text="see https://docs.example.com/forms/evil"))
+    nothing_ran(talk, talk.call("mail.strict", to=BOB, text=f"see https://docs.example.com{page}"))
 
 
 # ---- reads that launder records
