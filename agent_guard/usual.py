@@ -11,7 +11,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from agent_guard.types import JSON
 
-__all__ = ["decisions", "defaults", "free_keys", "inside", "usually"]
+__all__ = ["decisions", "defaults", "free_keys", "inside", "parts", "usually"]
 
 _NONE_GIVEN = object()
 
@@ -39,13 +39,18 @@ def usually(whole: object, name: str) -> JSON:
 
 def inside(whole: object, place: str | int) -> object:
     """A part of what an args model holds, by the name or the place that it has in JSON; None where there is none."""
+    if isinstance(place, int):
+        return whole[place] if isinstance(whole, (list, tuple)) and place < len(whole) else None
+    return parts(whole).get(place)
+
+
+def parts(whole: object) -> Mapping[str, object]:
+    """What stands in an object that an args model holds, by the names that it has in JSON; nothing in anything else."""
     if isinstance(whole, BaseModel):
-        return getattr(whole, str(place), None)
+        return vars(whole)
     if isinstance(whole, Mapping):
-        return next((item for key, item in whole.items() if str(getattr(key, "value", key)) == str(place)), None)
-    if isinstance(whole, (list, tuple)) and isinstance(place, int) and place < len(whole):
-        return whole[place]
-    return None
+        return {str(getattr(key, "value", key)): item for key, item in whole.items()}
+    return {}
 
 
 def decisions(value: JSON, whole: object, usual: JSON) -> Iterator[str]:
@@ -67,8 +72,9 @@ def decisions(value: JSON, whole: object, usual: JSON) -> Iterator[str]:
         if value != usual:
             yield "(empty)"
     elif isinstance(value, Mapping):
+        held = parts(whole)
         for name, item in value.items():
-            yield from decisions(item, inside(whole, name), usually(whole, name))
+            yield from decisions(item, held.get(name), usually(whole, name))
     elif isinstance(value, list):
         for place, item in enumerate(value):
             yield from decisions(item, inside(whole, place), _NONE_GIVEN)

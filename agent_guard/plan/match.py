@@ -10,7 +10,7 @@ from typing import Any, Literal
 from agent_guard.plan import Const, Expr, Extract, Late, Lit, Obj, Plan, Rec, Sel, Selection, Step, Tmpl, leaves
 from agent_guard.plan.values import Known, Results, looked_up, one, tied, worked_out
 from agent_guard.types import JSON
-from agent_guard.usual import inside, usually
+from agent_guard.usual import inside, parts, usually
 
 __all__ = ["Match", "Open", "Unmatched", "match"]
 
@@ -135,12 +135,13 @@ def _object(name: str, source: Obj, value: JSON, seen: Known, typed: object) -> 
     if not isinstance(value, Mapping) or source.obj.keys() - value.keys():
         return None
     still: list[Open] = []
+    held = parts(typed)
     for key, item in value.items():
         if key not in source.obj:
             if not seen.same(item, usually(typed, key)):
                 return None
             continue
-        outcome = _value(f"{name}.{key}", source.obj[key], item, seen, inside(typed, key))
+        outcome = _value(f"{name}.{key}", source.obj[key], item, seen, held.get(key))
         if outcome is None:
             return None
         still += outcome
