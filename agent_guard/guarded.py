@@ -26,7 +26,7 @@ from agent_guard.plan.adopt import adopt
 from agent_guard.policy import Policy
 from agent_guard.proposal.answer import answer
 from agent_guard.proposal.propose import Proposal, propose
-from agent_guard.proposal.pseudonymise import masked_call, minting
+from agent_guard.proposal.pseudonymise import CHECKED, masked_call, minting
 from agent_guard.runtime.waits import Waits, adrive, drive, twin
 from agent_guard.threads import ThreadRow
 from agent_guard.tool import Tool
@@ -83,7 +83,7 @@ class GuardedThread:
             StoreError: the database cannot be read.
         """
         vault = self.vault()
-        call = masked_call(self.gateway, self.row, tool, args, "check", reason, vault)
+        call = masked_call(self.gateway, self.row, tool, args, CHECKED, reason, vault)
         gathered = self.gateway.gather(self.row, call, vault)
         with self.gateway.store.read() as connection:
             return self.gateway.decide(gathered, connection)[1]

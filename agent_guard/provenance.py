@@ -255,7 +255,8 @@ def _glued(text: str, token: re.Pattern[str]) -> Iterator[str]:
 def _links(text: str) -> Iterator[str]:
     """The hosts that a text names, with the page where it names one: anybody may have a page on a known host."""
     pages: dict[str, list[str]] = {}
-    for run in (found.strip(".,;:!?") for found in _RUN.findall(text.translate(DOTS))):
+    runs = _RUN.findall(text.translate(DOTS)) if _PAGE.search(text) else ()
+    for run in (found.strip(".,;:!?") for found in runs):
         if _PAGE.search(run) and (named := hosts(run)):
             pages.setdefault(named[0], []).append(run)
     for host in hosts(text):

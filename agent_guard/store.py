@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
 
 from agent_guard.databases import database_of
 from agent_guard.databases.locks import SCHEMA
+from agent_guard.databases.port import Database
 from agent_guard.errors import StoreError
 
 __all__ = ["LOCK_WAIT_S", "REVISION", "VERSION_TABLE", "Store", "metadata"]
@@ -54,7 +55,7 @@ class Store:
 
     def __init__(self, url: str, *, lock_wait_s: float = LOCK_WAIT_S) -> None:
         self._database = database_of(url, lock_wait_s=lock_wait_s)
-        self._troubles: tuple[type[Exception], ...] = (DBAPIError, PoolTimeout, self._database.errors)
+        self._explained = _Explained(self._database)
 
     @property
     def path(self) -> Path | None:
@@ -85,7 +86,7 @@ class Store:
             raise
 
     def _ready(self) -> None:
-        with self._explained():
+        with self._explained:
             self._database.prepare()
         found = self.revision()
         if found is None:
@@ -143,7 +144,7 @@ class Store:
             StoreError: the database cannot be used; nothing was read.
             RuntimeError: the database is in memory, and this thread is inside another transaction.
         """
-        with self._explained(), self._database.reading() as connection:
+        with self._explained, self._database.reading() as connection:
             yield connection
 
     def ask(self, question: Callable[[sa.Connection], T]) -> T:
@@ -157,7 +158,7 @@ class Store:
             StoreError: the database cannot be used; nothing was read.
             RuntimeError: as :meth:`read`.
         """
-        with self._explained():
+        with self._explained:
             return self._database.ask(question)
 
     @contextmanager
@@ -183,7 +184,7 @@ class Store:
         later: list[Callable[[bool], object]] = []
         committed = False
         try:
-            with self._explained(), self._database.writing(locks, durable=durable, alone=alone) as connection:
+            with self._explained, self._database.writing(locks, durable=durable, alone=alone) as connection:
                 connection.info[_AFTER] = later
                 yield connection
             committed = True
@@ -210,21 +211,25 @@ class Store:
         Raises:
             StoreError: the database cannot be used.
         """
-        with self._explained():
+        with self._explained:
             return self._database.scrub(tables)
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except self._troubles as error:
-            if isinstance(error, PoolTimeout):
-                raise StoreError(f"the database {self.name} cannot be used: {error}; use fewer threads") from None
-            told = self._database.told(error)
-            if told is None:
-                raise
-            raise told from None
 
     def close(self) -> None:
         """Closes every connection; the object cannot be used afterwards."""
         self._database.close()
+
+
+class _Explained:
+    """Raises what a database's own errors mean instead of them, where it can be said."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, PoolTimeout):
+            raise StoreError(f"the database {self._database.name} cannot be used: {error}; use fewer threads") from None
+        if isinstance(error, (DBAPIError, self._database.errors)) and (told := self._database.told(error)):
+            raise told from None

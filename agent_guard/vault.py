@@ -109,12 +109,14 @@ class _Sealed:
 
     Args:
         entries: token, type, data key and sealed value, the oldest first.
+        labels: token -> what is authenticated with its value: whose it is, and where it came from first.
         sources: token -> origin and source of each sighting.
         origins: token -> every origin of these, in the order of sight.
         sightings: how many there are in all.
     """
 
     entries: Sequence[tuple[str, EntityType, str, bytes]]
+    labels: Mapping[str, str]
     sources: Mapping[str, tuple[tuple[Origin, str], ...]]
     origins: Mapping[str, tuple[Origin, ...]]
     sightings: int
@@ -155,7 +157,7 @@ class Vault:
             keep: the transaction has written nothing that could yet be undone.
         """
         head, kept = _head(connection, thread), self._kept.get(thread.id)
-        stored = kept if kept is not None and kept.is_whole(head) else _sealed(connection, thread.id)
+        stored = kept if kept is not None and kept.is_whole(head) else _sealed(connection, thread)
         opened = self._opened(thread, head, stored)
         if keep and stored is not kept:
             if len(self._kept) >= THREADS_MAX:
@@ -174,7 +176,7 @@ class Vault:
             # a row whose data key was destroyed keeps its place, so that its pseudonym is never given to another
             readable = cipher is not None and sealed_under == made_under
             origins = stored.origins.get(token, ())
-            value = _unsealed(cipher, sealed, thread, token, origins) if cipher and readable else ""
+            value = _unsealed(cipher, sealed, stored.labels[token], thread, token) if cipher and readable else ""
             entries[token] = Entry(token=token, type=type_, value=value, origins=origins)
         opened = ThreadVault(thread, key_id, cipher, self._wrapping, made_under, entries, stored)
         opened.erased = head.erased is not None
@@ -186,22 +188,23 @@ def _head(connection: sa.Connection, thread: ThreadRow) -> Any:
     return _HEAD.first(connection, {"thread": thread.id, "id": data_key_id(thread)})
 
 
-def _unsealed(cipher: AESGCM, sealed: bytes, thread: ThreadRow, token: str, origins: Sequence[Origin]) -> str:
-    """A value, with what is authenticated beside it: whose it is, and where it came from first."""
-    first = origins[0] if origins else ""
+def _unsealed(cipher: AESGCM, sealed: bytes, label: str, thread: ThreadRow, token: str) -> str:
+    """A value, with what is authenticated beside it."""
     try:
-        return unseal(cipher, sealed, label(thread.subject.tenant, thread.id, token, first)).decode()
+        return unseal(cipher, sealed, label).decode()
     except StoreError:  # written before the origin was authenticated
         return unseal(cipher, sealed, f"{thread.id}|{token}").decode()
 
 
-def _sealed(connection: sa.Connection, thread: str) -> _Sealed:
-    seen = _SIGHTINGS.all(connection, {"thread": thread})
+def _sealed(connection: sa.Connection, thread: ThreadRow) -> _Sealed:
+    entries, seen = (query.all(connection, {"thread": thread.id}) for query in (_ENTRIES, _SIGHTINGS))
     sources: dict[str, tuple[tuple[Origin, str], ...]] = {}
     for token, origin, source in seen:
         sources[token] = (*sources.get(token, ()), (origin, source))
     origins = {token: tuple(dict.fromkeys(origin for origin, _ in known)) for token, known in sources.items()}
-    return _Sealed(_ENTRIES.all(connection, {"thread": thread}), sources, origins, len(seen))
+    firsts = {token: origins[token][0] if token in origins else "" for token, *_ in entries}
+    labels = {token: label(thread.subject.tenant, thread.id, token, first) for token, first in firsts.items()}
+    return _Sealed(entries, labels, sources, origins, len(seen))
 
 
 class ThreadVault:

@@ -123,9 +123,16 @@ class SQLite:
                 self._give_back(connection, idle)
 
     def ask(self, question: Callable[[sa.Connection], T]) -> T:
-        """In a transaction: it costs nothing here."""
-        with self.reading() as connection:
+        """Without ``BEGIN``: one SELECT sees one state by itself."""
+        if self._memory:  # its one connection may be inside a transaction
+            with self.reading() as connection:
+                return question(connection)
+        self._look()
+        idle, connection = self._idle, self._reader()
+        try:
             return question(connection)
+        finally:
+            self._give_back(connection, idle)
 
     def _give_back(self, connection: sa.Connection, idle: deque[sa.Connection]) -> None:
         if idle is not self._idle:

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, get_args
 
 import orjson
@@ -70,6 +70,11 @@ class Arguments:
     model: BaseModel | None = field(repr=False)
     problems: tuple[Problem, ...]
 
+    @cached_property
+    def tokens(self) -> Mapping[str, Sequence[str]]:
+        """Argument -> the pseudonyms in it, where there are any."""
+        return {name: found for name, value in self.masked.items() if (found := tokens(value))}
+
 
 def screen(args: Any) -> Code | None:
     """Tells whether arguments are too large, too deep or no JSON at all; never raises and never recurses."""
@@ -121,7 +126,7 @@ def tokens(value: JSON) -> list[str]:
     if isinstance(value, str):
         return TOKEN.findall(value) if "<" in value else []
     if isinstance(value, Mapping):
-        return [token for pair in value.items() for item in pair for token in tokens(item)]
+        return [token for item in (*value, *value.values()) for token in tokens(item)]
     if isinstance(value, (list, tuple)):
         return [token for item in value for token in tokens(item)]
     return []
@@ -138,10 +143,8 @@ def read(
     Args:
         find: the thread's pseudonyms.
     """
-    problems = [*_invisible(args), *_kinds(tool, args)]
-    problems += list(
-        _pseudonyms(tool, {name: args[name] for name in args if name in tool.args_model.model_fields}, find)
-    )
+    named = {name: found for name, item in args.items() if (found := [*tokens(name), *tokens(item)])}
+    problems = [*_invisible(args), *_kinds(tool, args), *_pseudonyms(tool, named, find)]
     real = {name: _restore(item, find) if name in tool.unmask else item for name, item in args.items()}
     try:
         text = orjson.dumps(real)
@@ -169,7 +172,7 @@ def read(
             for name in args
             if rule.args is not None and name not in rule.args and name in tool.args_model.model_fields
         ]
-    masked = _hidden(dumped, args, find, _words(tool.args_model))
+    masked = _hidden(dumped, args, named, find, _words(tool.args_model)) if named else dumped
     return Arguments(masked=masked, real=dumped, model=None if problems else model, problems=tuple(problems))
 
 
@@ -209,9 +212,11 @@ def _kinds(tool: Tool, args: Mapping[str, JSON]) -> Iterator[Problem]:
             yield Problem(code=Code.ARGUMENTS_INVALID, path=name, message=f"must be one {kind} and nothing else")
 
 
-def _pseudonyms(tool: Tool, args: Mapping[str, JSON], find: Callable[[str], Entry | None]) -> Iterator[Problem]:
-    for name, item in args.items():
-        for token in dict.fromkeys(tokens(name) + tokens(item)):
+def _pseudonyms(
+    tool: Tool, named: Mapping[str, Sequence[str]], find: Callable[[str], Entry | None]
+) -> Iterator[Problem]:
+    for name in named:
+        for token in dict.fromkeys(named[name]) if name in tool.args_model.model_fields else ():
             if find(token) is None:
                 yield Problem(
                     code=Code.PSEUDONYM_UNKNOWN, path=name, message=f"{token} stands for nothing in this conversation"
@@ -232,17 +237,22 @@ def _restore(value: JSON, find: Callable[[str], Entry | None]) -> JSON:
     return value
 
 
-def _hidden(dumped: JSON, args: Mapping[str, JSON], find: Callable[[str], Entry | None], words: frozenset[str]) -> JSON:
+def _hidden(
+    dumped: JSON,
+    args: Mapping[str, JSON],
+    named: Mapping[str, Sequence[str]],
+    find: Callable[[str], Entry | None],
+    words: frozenset[str],
+) -> JSON:
     """The normalised arguments with pseudonyms wherever the contract put a value: in its place, moved, copied into
     another text, or changed beyond recognition, which is shown as ``(derived)``: it follows from what is shown.
 
     Args:
+        named: argument -> the pseudonyms in it.
         words: texts of the contract itself, casefolded: defaults and closed words are nobody's data.
     """
-    if not tokens(args):  # nobody's value was put anywhere
-        return dumped
     proposed = {str(_restore(text, find)): text for text in strings(args)}
-    values = {entry.value: token for token in tokens(args) if (entry := find(token))}
+    values = {entry.value: token for found in named.values() for token in found if (entry := find(token))}
     longest = sorted(values, key=len, reverse=True)
 
     def leaf(text: str, place: JSON) -> str:

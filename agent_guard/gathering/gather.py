@@ -254,8 +254,8 @@ def _rights(thread: ThreadRow, sources: Sources, problems: list[Problem]) -> tup
 
 def _origins(arguments: Arguments, vault: Pseudonyms) -> dict[str, tuple[Origin, ...]]:
     found = {}
-    for name, value in arguments.masked.items():
-        entries = [vault.find(token) for token in tokens(value)]
+    for name, named in arguments.tokens.items():
+        entries = [vault.find(token) for token in named]
         origins = dict.fromkeys(origin for entry in entries if entry for origin in entry.origins)
         if origins:
             found[name] = tuple(origins)
@@ -263,8 +263,10 @@ def _origins(arguments: Arguments, vault: Pseudonyms) -> dict[str, tuple[Origin,
 
 
 def _tokens(arguments: Arguments, records: Mapping[str, RecordFact]) -> Iterator[str]:
-    yield from tokens(arguments.masked)
-    yield from tokens([record.name for record in records.values() if record.name])
+    for named in arguments.tokens.values():
+        yield from named
+    for record in records.values():
+        yield from tokens(record.name)
 
 
 def _sightings(found: Iterable[str], vault: Pseudonyms) -> dict[str, list[tuple[Origin, str]]]:

@@ -70,8 +70,8 @@ class Known:
             if len(entry.value) >= (3 if entry.type in _LITERAL else 4):
                 literals.setdefault(entry.value.casefold(), entry)
         tails = {"".join(_DIGITS.findall(key))[-6:] for key in self._numbers}
-        self._digit_hints = (*self._phones, *(tail for tail in tails if len(tail) >= 4))
-        hints.update(key.split()[0] for key, entry in literals.items() if key.split() and entry.type in _LITERAL)
+        self._digit_hints = (*self._phones, *filter(None, tails))
+        hints.update(max(key.split(), key=len).replace("ё", "е") for key in literals if key.split())
         kept: list[str] = []
         for hint in sorted(hints):  # what begins with a shorter hint stands directly behind it
             if not kept or not hint.startswith(kept[-1]):

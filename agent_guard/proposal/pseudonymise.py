@@ -22,7 +22,7 @@ from agent_guard.types import JSON, Code, Origin, ToolCall
 from agent_guard.units import sha256
 from agent_guard.vault import ThreadVault, data_key_id
 
-__all__ = ["is_id", "masked_args", "masked_call", "masked_value", "minting"]
+__all__ = ["CHECKED", "is_id", "masked_args", "masked_call", "masked_value", "minting"]
 
 T = TypeVar("T")
 
@@ -35,6 +35,9 @@ MINT_TRIES = 5
 NEW_MAX = 200
 """Most new pseudonyms that one text or call may make."""
 TOO_MANY = f"more than {NEW_MAX} new people and values stand in one text or call; so many are not taken at once"
+CHECKED = "check"
+"""The id of a call that is only looked at."""
+
 ID_MAX = 100
 NAME_MAX = 100
 REASON_MAX = 300
@@ -93,7 +96,7 @@ def masked_call(
     """A call with pseudonyms for values, its texts bounded; arguments that are no sane JSON are left out and noted.
 
     Args:
-        call_id: the caller's, or None for a new one.
+        call_id: the caller's, or None for a new one; ``CHECKED`` where nothing is kept of it.
     """
     problem, masked, mark = screen(args), {}, vault.mark  # what other calls of the message made stays theirs
     if problem is None:
@@ -105,7 +108,7 @@ def masked_call(
             problem, masked = Code.ARGUMENTS_TOO_LARGE, {}
             vault.forget(mark)
     return ToolCall(
-        id=core.new_id() if call_id is None else _label(call_id, ID_MAX, vault),
+        id=core.new_id() if call_id is None else _call_id(call_id, vault),
         tool=tool if tool in core.tools else _label(tool, NAME_MAX, vault),
         args=masked,
         thread=thread.id,
@@ -171,6 +174,10 @@ def _reason(core: Core, reason: str, vault: ThreadVault) -> str:
     # cut after it is masked, so that no value is cut in half
     said = mend(_bounded(reason, 2 * REASON_MAX), vault.find)
     return core.masker.mask(said, vault, "invented", source="reason")[:REASON_MAX]
+
+
+def _call_id(given: str, vault: ThreadVault) -> str:
+    return CHECKED if given == CHECKED else _label(given, ID_MAX, vault)
 
 
 def _label(text: object, most: int, vault: ThreadVault) -> str:

@@ -106,7 +106,7 @@ class ChainKeys:
 
     def hash(self, body: bytes) -> str:
         """The hash of an event that is written now."""
-        return hmac.digest(self._key, body, "sha256").hex()
+        return hmac.new(self._key, body, sha256).hexdigest()
 
 
 class ChainCheck:
@@ -165,7 +165,7 @@ class ChainCheck:
         if (
             data is not None
             and key is not None
-            and hmac.digest(key, body, "sha256").hex() == stored
+            and hmac.new(key, body, sha256).hexdigest() == stored
             and data["v"] == FORMAT
             and data["seq"] == seq
             and data["thread"] == thread == self._thread
@@ -292,13 +292,13 @@ class ChainCheck:
             return "edited", "was edited: it is no event any more"
         name = data.get("key")
         if type(name) is str and name in self._keys:
-            fits = hmac.digest(self._keys[name], body, "sha256").hex() == stored
+            fits = hmac.new(self._keys[name], body, sha256).hexdigest() == stored
             return None if fits else ("edited", "was edited")
         if type(name) is str and len(name) == 16 and not name.strip("0123456789abcdef"):
             return "unknown_key", f"was written under the key {name}, which is not known here"
         if data.keys() != FIRST_FIELDS:
             return "edited", "was edited"
-        if any(hmac.digest(key, body, "sha256").hex() == stored for key in self._keys.values()):
+        if any(hmac.new(key, body, sha256).hexdigest() == stored for key in self._keys.values()):
             self.unnamed = True
             return None
         return "unnamed_key", "was written before keys had names, under a key that is not known here"

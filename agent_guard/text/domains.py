@@ -86,6 +86,8 @@ _PATH = re.compile(r"(?::[0-9]{1,5})?/[^\s?#&=,;|<>\"'()]*")
 _ENDS_HOST = re.compile(r"/|:[0-9]{2,5}(?![\w.])")
 _STARTS_URL = re.compile(r"[A-Za-z\t\r\n]{2,20}:")
 _PERCENT = re.compile("%[0-9a-fA-F]{2}")
+_PROSE = re.compile(r"(?:[^\x00-\x1f\x7f-\U0010ffff.:@%&\\=/]|\.(?= |\Z))*")
+"""Printable ASCII without a sign that every host has around it; a full stop ends a word there."""
 
 
 def hosts(text: str) -> tuple[str, ...]:
@@ -166,6 +168,8 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _hosts(text: str, *, listed: bool) -> tuple[str, ...]:
+    if _PROSE.fullmatch(text):  # most texts
+        return ()
     found: dict[str, None] = {}
     for reading in _readings(text):
         found.update(dict.fromkeys(_scan(reading, listed=listed)))

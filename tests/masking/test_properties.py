@@ -5,7 +5,9 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from agent_guard.masking import Masker, MemoryVault
 from agent_guard.masking.fold import fold
+from agent_guard.masking.known import Known
 from agent_guard.masking.tripwire import leaks
+from agent_guard.types import Entry
 
 MASKER = Masker(profile="patterns")
 VALUES = [
@@ -87,3 +89,33 @@ def test_folded_offsets_lead_back(text):
     ranges = [folded.original(place, place + 1) for place in range(len(folded.text))]
     assert all(0 <= start < end <= len(text) for start, end in ranges)
     assert ranges == sorted(ranges)
+
+
+KEPT = [
+    ("PERSON", "Пётр Семёнов"), ("PERSON", "Jürgen Groß"), ("PERSON", "Łukasz Żak"), ("ORG", "Берёзка"), ("ORG", "A 1"),
+    ("LOCATION", "ул. Лётная 5"), ("ID", "AB-12 CD"), ("ID", "ABCD"), ("ID", "880512400150"), ("PHONE", "112 345"),
+    ("PHONE", "8 701 555 33 22"), ("PHONE", "+48 601 234 567 x12"), ("CARD", "4111 1111 1111 1111"), ("SECRET", "x1y"),
+    ("IBAN", "KZ86 125K ZT50 0410 0100"), ("EMAIL", "anna@mail.example"), ("IP", "203.0.113.7"), ("URL", "ag.example/x"),
+]  # fmt: skip
+SPELLINGS = (
+    str,
+    str.upper,
+    str.lower,
+    str.title,
+    lambda text: text.replace(" ", ""),
+    lambda text: text.replace(" ", "\n "),
+)
+
+
+@pytest.mark.req("A23")
+@QUICK
+@given(st.lists(st.sampled_from(KEPT), min_size=1, max_size=4), st.sampled_from(SPELLINGS), MESSAGES)
+def test_the_quick_no_says_no_of_no_text_that_holds_a_known_value(kept, spelled, parts):
+    """What the quick look clears, the search finds nothing in: a value of any type, in any of its spellings."""
+    entries = [
+        Entry(token=f"<{kind}_{n}>", type=kind, value=value, origins=("user",))
+        for n, (kind, value) in enumerate(kept, 1)
+    ]
+    known = Known(entries)
+    text = fold(" ".join([*parts, *(spelled(value) for _, value in kept)])).text
+    assert known.may_occur(text) or not known.find(text)

@@ -15,6 +15,8 @@ def thread():
     vault.mint("PHONE", "+7 701 555 33 22", "trusted")
     vault.mint("LOCATION", "12 High Street", "trusted")
     vault.mint("ID", "880512400150", "trusted")
+    vault.mint("ID", "AB-12 CD", "trusted")
+    vault.mint("ORG", "Берёзка", "trusted")
     return vault
 
 
@@ -25,7 +27,7 @@ def thread():
         ("EMILY CARTER", "PERSON"), ("ask Carter", "PERSON"), ("от Ивана Петрова", "PERSON"), ("Петрову", "PERSON"), ("Will Rose", "PERSON"),
         ("8 (701) 555-33-22", "PHONE"), ("701 555 33 22", "PHONE"), ("at 12 high street", "LOCATION"), ("880512 400150", "ID"),
         ("x@y.test", "EMAIL"), ("4111 1111 1111 1111", "CARD"), ("KZ86 125K ZT50 0410 0100", "IBAN"), ("44051401359", "ID"), ("+48 601 234 567", "PHONE"),
-        ("sk-abcdefghijklmnop1234", "SECRET"), ("Em\u200bily Carter", "PERSON"),
+        ("sk-abcdefghijklmnop1234", "SECRET"), ("Em\u200bily Carter", "PERSON"), ("пишет Берёзка", "ORG"), ("see ab-12 cd", "ID"),
     ],
 )  # fmt: skip
 def test_a_raw_value_is_reported(thread, text, type):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
+from agent_guard.text import domains
 from agent_guard.text.domains import UNREADABLE, check_entry, hosts, refused
 
 ODD = UNREADABLE
@@ -223,6 +224,13 @@ def test_any_text_is_read(text):
         assert host == host.lower() and host == host.strip() and host
         if host.isascii() and ":" not in host and host != UNREADABLE:
             assert hosts(f"https://{host}/") == (host,)
+
+
+@given(st.lists(PARTS | st.sampled_from(["word", "x. y", "end.", "e", "No 5"]), max_size=8).map("".join), st.booleans())
+def test_what_passes_for_prose_at_a_glance_names_no_host(text, listed):
+    """The quick look lets nothing pass that the whole search finds a host in."""
+    searched = [host for reading in domains._readings(text) for host in domains._scan(reading, listed=listed)]
+    assert not searched or not domains._PROSE.fullmatch(text)
 
 
 @given(st.lists(PARTS, max_size=6).map("".join), st.sampled_from([" ", "\n", ", ", "; "]))
