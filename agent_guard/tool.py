@@ -278,6 +278,11 @@ class Tool:
         return parameters_of(self.run)
 
     @cached_property
+    def arguments(self) -> frozenset[str]:
+        """Names of the arguments, as the args model has them."""
+        return frozenset(self.args_model.model_fields)
+
+    @cached_property
     def args_schema(self) -> Mapping[str, Any]:
         """The JSON Schema of the arguments; made once, because the model and every approver are shown it."""
         return self.args_model.model_json_schema()

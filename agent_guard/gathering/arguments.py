@@ -170,7 +170,7 @@ def read(
         problems += [
             Problem(code=Code.ARGUMENT_NOT_PERMITTED, path=name, message="the policy does not let you set it")
             for name in args
-            if rule.args is not None and name not in rule.args and name in tool.args_model.model_fields
+            if rule.args is not None and name not in rule.args and name in tool.arguments
         ]
     masked = _hidden(dumped, args, named, find, _words(tool.args_model)) if named else dumped
     return Arguments(masked=masked, real=dumped, model=None if problems else model, problems=tuple(problems))
@@ -216,7 +216,7 @@ def _pseudonyms(
     tool: Tool, named: Mapping[str, Sequence[str]], find: Callable[[str], Entry | None]
 ) -> Iterator[Problem]:
     for name in named:
-        for token in dict.fromkeys(named[name]) if name in tool.args_model.model_fields else ():
+        for token in dict.fromkeys(named[name]) if name in tool.arguments else ():
             if find(token) is None:
                 yield Problem(
                     code=Code.PSEUDONYM_UNKNOWN, path=name, message=f"{token} stands for nothing in this conversation"

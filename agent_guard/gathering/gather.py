@@ -161,7 +161,7 @@ def remote(
         record_version=version,
         audience=tool is None or has_audience(tool, arguments),
         origins=_origins(arguments, vault),
-        given=tuple(name for name in call.args if name in tool.args_model.model_fields) if tool and masked else (),
+        given=tuple(name for name in call.args if name in tool.arguments) if tool and masked else (),
         content=tuple(_content(tool, policy, arguments)),
         temporal=tuple(_too_late(tool, policy, arguments, now)),
         store_region=sources.region,

@@ -179,7 +179,7 @@ class Trail:
     def _exactly(self, value: str) -> Seen:
         wanted = plain(value)
         found: dict[Origin, int] = {}
-        phrase = [word for word in words(value) if word != BREAK]
+        phrase = _phrase(value)
         if not phrase or any(word not in self._words for word in phrase):
             return {}
         for origin in self._words[phrase[0]]:
@@ -199,14 +199,14 @@ class Trail:
         if _AMOUNT.fullmatch(text.strip()):  # as words it would lose its sign
             exact = Decimal(text.strip().replace(",", ".")).normalize()
             return self._named(self._numbers.get(exact, {}))
-        phrase = [word for word in words(text) if word != BREAK]
+        phrase = _phrase(text)
         short = len(phrase) == 1 and phrase[0].isdigit() and len(phrase[0]) < LONG
-        found = self._phrase(phrase, {plain(cue) for cue in cues} | CUES if short else None)
+        found = self._said(phrase, {plain(cue) for cue in cues} | CUES if short else None)
         if not found and (day := day_of(text)):
             return self._named(self._moment(day, time_of(text) or (0, 0)))
         return found
 
-    def _phrase(self, phrase: Sequence[str], cues: Collection[str] | None) -> dict[Origin, str]:
+    def _said(self, phrase: tuple[str, ...], cues: Collection[str] | None) -> dict[Origin, str]:
         if not phrase or any(word not in self._words for word in phrase):
             return {}
         found: dict[Origin, int] = {}
@@ -216,13 +216,13 @@ class Trail:
                 found[origin] = index
         return self._named(found)
 
-    def _places(self, phrase: Sequence[str], origin: Origin, cues: Collection[str] | None) -> Iterator[int]:
+    def _places(self, phrase: tuple[str, ...], origin: Origin, cues: Collection[str] | None) -> Iterator[int]:
         lists = [self._words[word].get(origin, []) for word in phrase]
-        at = min(range(len(phrase)), key=lambda i: len(lists[i]))
+        at = min(range(len(phrase)), key=lambda i: len(lists[i])) if len(phrase) > 1 else 0
         length = len(phrase)
         for index, position in lists[at]:
             start, said = position - at, self._rows[index][1]
-            if start < 0 or list(said[start : start + length]) != list(phrase):
+            if start < 0 or said[start : start + length] != phrase:
                 continue
             if cues is None or _named(said, start, cues):
                 yield index
@@ -238,6 +238,10 @@ class Trail:
 
     def _named(self, found: Mapping[Origin, int]) -> dict[Origin, str]:
         return {origin: self._rows[index][0].source for origin, index in found.items()}
+
+
+def _phrase(text: str) -> tuple[str, ...]:
+    return tuple([word for word in words(text) if word != BREAK])
 
 
 def _stands_alone(address: str, text: str) -> bool:

@@ -124,8 +124,8 @@ def masked_args(core: Core, tool: str, args: Mapping[str, JSON], vault: ThreadVa
         origin: who made the arguments up, for values that were not seen before.
     """
     found = core.tools.get(tool)
-    plain = set(found.refs) if found else set()
-    known = set(found.args_model.model_fields) if found else set()
+    plain = found.refs if found else {}
+    known = found.arguments if found else frozenset()
     return {
         _argument(core, name, known, vault): value
         if name in plain and is_id(value, vault)
