@@ -31,12 +31,15 @@ S = TypeVar("S")
 P = ParamSpec("P")
 
 DOORS_MOST = 32
-"""How many threads do the synchronous work of the async doors of one process."""
+"""How many threads do the synchronous work of the async doors of one process where databases and ports are slow."""
+
+DOORS_FEW = 2
+"""How many do it where they are not: one computes while the other's statement is on its way."""
 
 SETTLE_S = 3.0
 """How long a process that ends waits for the calls that its event loops left behind, in seconds."""
 
-DOORS = Workers("agent_guard door", DOORS_MOST)
+DOORS = Workers("agent_guard door", DOORS_MOST, few=DOORS_FEW)
 HOUSE = LoopThread("agent_guard house")  # nothing of others runs on it
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextvars
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
@@ -21,6 +23,9 @@ T = TypeVar("T")
 
 IDLE_S = 10.0
 """How long a thread without a job stays, in seconds."""
+
+SLOW_S = 0.01
+"""How long no waiting job is taken before one thread more than the first few is started, in seconds."""
 
 
 def after_fork(begin: Callable[[], None]) -> None:
@@ -43,12 +48,16 @@ class Workers:
     Args:
         name: of the threads.
         most: the largest number of threads.
+        few: how many are started at once; further ones only while jobs wait and these are all kept by what they do.
+            For jobs that compute more than they wait: threads that compute at the same time take the interpreter from
+            each other at every statement of a database, and from the event loops. By default ``most``.
         idle_s: how long a thread without a job stays, in seconds.
     """
 
-    def __init__(self, name: str, most: int, *, idle_s: float = IDLE_S) -> None:
+    def __init__(self, name: str, most: int, *, few: int | None = None, idle_s: float = IDLE_S) -> None:
         self.name = name
         self.most = most
+        self._few = most if few is None else few
         self._idle_s = idle_s
         self._begin()
         after_fork(self._begin)
@@ -60,6 +69,9 @@ class Workers:
         self._permits: SimpleQueue[None] = SimpleQueue()
         for _ in range(self.most):
             self._permits.put(None)
+        self._taken = 0
+        """How many jobs were begun, or nearly so many: it only tells whether any was."""
+        self._looking = threading.Lock()
 
     @property
     def living(self) -> int:
@@ -79,7 +91,10 @@ class Workers:
         try:
             self._free.get_nowait()  # that thread, or one that is faster, takes it
         except Empty:
-            self._grow()
+            if self.living < self._few:
+                self._grow()
+            elif self._few < self.most:
+                self._look()
 
     def call(self, function: Callable[[], T], context: contextvars.Context | None = None) -> Future[T]:
         """Hands over a function whose answer somebody waits for.
@@ -110,8 +125,29 @@ class Workers:
             if not self.living:
                 raise NoThread(str(error)) from None
 
+    def _look(self) -> None:
+        """Has somebody look whether the threads get on, for as long as jobs wait."""
+        if not self._looking.acquire(blocking=False):
+            return  # somebody does
+        try:
+            threading.Thread(target=self._see, name=f"{self.name} look-out", daemon=True).start()
+        except RuntimeError:  # the jobs wait for the threads that there are
+            self._looking.release()
+
+    def _see(self) -> None:
+        while not self._jobs.empty():
+            taken = self._taken
+            time.sleep(SLOW_S)
+            if self._taken == taken and not self._jobs.empty():
+                with suppress(NoThread):
+                    self._grow()
+        self._looking.release()
+        if not self._jobs.empty():  # a job came in between, and found somebody looking
+            self._look()
+
     def _work(self) -> None:
         while (taken := self._next()) is not None:
+            self._taken += 1
             job, context = taken
             context.run(job)
             del taken, job, context  # nothing of a job stays alive in a thread that waits
@@ -122,15 +158,17 @@ class Workers:
             try:
                 return self._jobs.get_nowait()
             except Empty:
-                self._free.put(None)
-            try:
-                return self._jobs.get(timeout=self._idle_s)
-            except Empty:
                 pass
-            try:
-                self._free.get_nowait()
-            except Empty:
-                continue  # somebody counted on this thread: the job is there, because it came first, or another has it
+            if self.living <= self._few:  # else it was started for a moment in which the others were kept
+                self._free.put(None)
+                try:
+                    return self._jobs.get(timeout=self._idle_s)
+                except Empty:
+                    pass
+                try:
+                    self._free.get_nowait()
+                except Empty:
+                    continue  # somebody counted on this thread: the job is there, as it came first, or another has it
             self._permits.put(None)
             if self._jobs.empty():
                 return None

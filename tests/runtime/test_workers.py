@@ -34,10 +34,10 @@ def test_a_thread_that_has_nothing_to_do_ends_and_a_later_job_gets_a_new_one():
     assert workers.call(lambda: "done").result(5) == "done"
 
 
-@pytest.mark.parametrize("most", [1, 3])
-def test_no_job_is_lost_while_threads_come_and_go(most):
+@pytest.mark.parametrize(("most", "few"), [(1, 1), (3, 3), (3, 1)])
+def test_no_job_is_lost_while_threads_come_and_go(most, few):
     """Jobs that come just when the last thread leaves are done."""
-    workers = Workers("test", most, idle_s=0.0002)
+    workers = Workers("test", most, few=few, idle_s=0.0002)
     futures = []
     for n in range(600):
         futures.append(workers.call(lambda n=n: n))
@@ -45,6 +45,34 @@ def test_no_job_is_lost_while_threads_come_and_go(most):
             time.sleep(0.0002)  # not to wait for anything: so that threads leave
     assert [item.result(10) for item in futures] == list(range(600))
     assert workers.living <= most
+
+
+def test_jobs_that_compute_are_done_by_a_few_threads(monkeypatch):
+    """However many wait, no further thread is started while these get on, and each job is done."""
+    monkeypatch.setattr("agent_guard.runtime.workers.SLOW_S", 5.0)
+    workers, seen = Workers("test", 8, few=2), set()
+
+    def computes(n):
+        seen.add(threading.get_ident())
+        return sum(range(n))
+
+    assert [workers.call(lambda n=n: computes(n)) for n in range(2000)][-1].result(10) == sum(range(1999))
+    assert len(seen) <= 2
+    assert workers.living <= 2
+
+
+def test_jobs_that_wait_keep_no_other_one_waiting():
+    """Where the few are kept by what they do, others are started, up to the most, and leave when nothing waits."""
+    workers, end = Workers("test", 6, few=2), threading.Event()
+    kept = [workers.call(lambda: end.wait(30)) for _ in range(5)]
+    assert workers.call(lambda: "done").result(10) == "done", "a sixth thread took it"
+    assert workers.living <= 6
+    end.set()
+    assert [item.result(5) for item in kept] == [True] * 5
+    deadline = time.monotonic() + 5
+    while workers.living > 2 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert workers.living == 2
 
 
 def test_a_job_sees_the_context_it_is_given():
