@@ -119,9 +119,14 @@ class FixedClock:
 
     Args:
         start: aware; 2026-01-05 11:20:04 UTC by default.
+
+    Raises:
+        ValueError: a start without a zone.
     """
 
     def __init__(self, start: datetime = datetime(2026, 1, 5, 11, 20, 4, tzinfo=UTC)) -> None:
+        if start.tzinfo is None:
+            raise ValueError("a clock tells times with a zone; write e.g. datetime(2026, 1, 5, tzinfo=UTC)")
         self.now = start
 
     def __call__(self) -> datetime:
@@ -140,7 +145,8 @@ def assert_no_personal_data(where: Path | Iterable[Path], values: Iterable[str])
         values: raw values; matched whatever their case.
 
     Raises:
-        AssertionError: names the file and the kind of writing, never the value; also where there is no file.
+        AssertionError: names the file and the kind of writing, never the value; also where a folder holds no file.
+        FileNotFoundError: a file or folder is not there; names it.
     """
     roots = [where] if isinstance(where, Path) else list(where)
     missing = [root for root in roots if not root.exists()]

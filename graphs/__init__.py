@@ -28,7 +28,8 @@ from tools.accounts import account_facts
 from tools.alert_log import AlertLog
 from tools.alerts import alert_slack
 from tools.booking import confirm, free_slots, hold, release
-from tools.calendars.sql import SqlInvitations, SqlZones
+from tools.calendars.sql_invitations import SqlInvitations
+from tools.calendars.sql_zones import SqlZones
 from tools.crm.seed import seed
 from tools.crm.sql import SqlCRM, known
 from tools.crm.sql_overview import SqlOverview

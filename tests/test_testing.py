@@ -92,6 +92,12 @@ def test_a_fixed_clock_moves_when_it_is_told_to() -> None:
     assert FixedClock(datetime(2030, 1, 1, tzinfo=UTC))() - clock() > timedelta(days=1)
 
 
+def test_a_fixed_clock_has_a_zone() -> None:
+    """Without one it is refused with what to write, not by the first event that is recorded."""
+    with pytest.raises(ValueError, match="tzinfo=UTC"):
+        FixedClock(datetime(2030, 1, 1))
+
+
 # ---- the model
 
 

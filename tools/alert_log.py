@@ -43,9 +43,8 @@ class AlertLog:
         self._crm = crm
 
     def create(self) -> None:
-        """Makes the table where it is missing. Raises as ``SqlCRM.create``."""
-        with self._crm.writing() as connection:
-            _METADATA.create_all(connection)
+        """Makes the table where it is missing. Raises as ``SqlCRM.add_tables``."""
+        self._crm.add_tables(_METADATA)
 
     def take(self, refs: Sequence[str], *, key: str) -> tuple[str, ...]:
         """Takes the places of those records that may be told of now, and returns these, in their order.

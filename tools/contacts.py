@@ -75,9 +75,8 @@ class SqlContacts:
         self._crm = crm
 
     def create(self) -> None:
-        """Makes the table where it is missing. Raises as ``SqlCRM.create``."""
-        with self._crm.writing() as connection:
-            _METADATA.create_all(connection)
+        """Makes the table where it is missing. Raises as ``SqlCRM.add_tables``."""
+        self._crm.add_tables(_METADATA)
 
     def address(self, contact_id: str) -> str:
         """See ``Contacts.address``."""

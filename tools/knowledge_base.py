@@ -64,13 +64,17 @@ class KnowledgeBase:
         """Reads ``folder/<language>/*.md``.
 
         Raises:
-            ConfigError: the folder has no articles, an article no title or no passage, a file a name that no citation
-                can hold, or something is longer than a search gives; it names the file.
+            ConfigError: the folder has no articles, an article no title or no passage, a file is not in UTF-8 or has a
+                name that no citation can hold, or something is longer than a search gives; it names the file.
         """
         found: dict[str, Passage] = {}
         for language in LANGUAGES:
             for path in sorted((folder / language).glob("*.md")):
-                first, *paragraphs = [part.strip() for part in path.read_text(encoding="utf-8").split("\n\n")]
+                try:
+                    text = path.read_text(encoding="utf-8-sig")
+                except UnicodeDecodeError:
+                    raise ConfigError(f"{path}: it is not written in UTF-8; save it so") from None
+                first, *paragraphs = [part.strip() for part in text.split("\n\n")]
                 paragraphs = [" ".join(part.split()) for part in paragraphs if part]
                 if not first.startswith("# ") or not paragraphs:
                     raise ConfigError(f"{path}: an article begins with '# Title' and has at least one paragraph")

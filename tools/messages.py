@@ -22,7 +22,7 @@ from tools.contacts import Contacts
 from tools.grounding.language import Language
 from tools.mail.port import Mail, Message
 from tools.message_templates import Templates
-from tools.tasks import written_day
+from tools.written import written_day
 
 __all__ = ["MessageSent", "SendTemplate", "composed", "send_template"]
 
@@ -64,7 +64,7 @@ class SendTemplate(_Closed):
     name: Annotated[
         str | None, Field(max_length=80, pattern=r"^[^\W\d_][^\d_<>{}@/:\x00-\x1f\x7f]*$"), AfterValidator(_a_name)
     ] = None
-    day: Annotated[date | None, BeforeValidator(written_day), Field(description="YYYY-MM-DD")] = None
+    day: Annotated[Annotated[date, BeforeValidator(written_day)] | None, Field(description="YYYY-MM-DD")] = None
 
 
 class MessageSent(_Closed):

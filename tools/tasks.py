@@ -7,7 +7,6 @@ Monday and another on Friday are two intents. The intent never expires, because 
 
 from __future__ import annotations
 
-import re
 from datetime import date
 from typing import Annotated, Literal
 
@@ -29,20 +28,9 @@ from tools.crm.port import (
 )
 from tools.deals import DealId
 from tools.leads import Qualification
+from tools.written import written_day
 
-__all__ = ["NewTask", "TaskCreated", "create_task", "written_day"]
-
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-
-
-def written_day(value: object) -> date:
-    """A day as ``YYYY-MM-DD``, or a date; nothing else."""
-    # Left to itself pydantic also takes seconds since 1970, and 0 would be a due date.
-    if isinstance(value, str) and _DAY.fullmatch(value):
-        return date.fromisoformat(value)
-    if type(value) is date:
-        return value
-    raise ValueError("write the day as YYYY-MM-DD")
+__all__ = ["NewTask", "TaskCreated", "create_task"]
 
 
 class NewTask(BaseModel):

@@ -341,7 +341,7 @@ class CalendarContract:
 
     @pytest.mark.req("A8")
     def test_what_was_done_is_found_by_key(self, calendar: Store, clock: Clock) -> None:
-        """A hold and a confirmation are found by their keys; a hold that has ended is not."""
+        """A hold and a confirmation are found by their keys, weeks after the meeting too; a hold that has ended is not."""
         assert calendar.find_by_key("k1") is None
         held = calendar.hold(DRAFT, "k1")
         assert calendar.find_by_key("k1").id == held.event_id
@@ -350,6 +350,8 @@ class CalendarContract:
         calendar.hold(replace(DRAFT, slot=at(11)), "k2")
         clock.now = NOW + HOLD
         assert calendar.find_by_key("k2") is None
+        clock.now = NOW + timedelta(days=20)
+        assert calendar.find_by_key("c1").id == held.event_id
 
     # law 6, and what is told
 
@@ -358,6 +360,13 @@ class CalendarContract:
     def test_a_key_has_a_form(self, calendar: Store, key: str) -> None:
         """A key that not every system could keep is refused."""
         assert self.refused(lambda: calendar.hold(DRAFT, key)) == "invalid"
+
+    def test_an_event_has_one_spelling(self, calendar: Store) -> None:
+        """An id with a zero or a blank too much names nothing: an event with two names would have two keys."""
+        held = calendar.hold(DRAFT, "k1").event_id
+        for id_ in (f"0{held}", f"{held} ", f"{held}\n", held.upper() + "."):
+            assert calendar.event(id_) is None, id_
+            assert calendar.describe(Ref(kind="event", id=id_)) is None, id_
 
     @pytest.mark.parametrize("id_", ["", "0", "999999", "x", "../u-nowak", "1 OR 1=1", "ы", "u-nowak.0123456789abcdef"])
     def test_nothing_of_this_id(self, calendar: Store, id_: str) -> None:

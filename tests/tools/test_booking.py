@@ -16,7 +16,9 @@ from agent_guard.types import Ref
 from tests.tools.calendar_contract import HALF, Clock
 from tools.booking import WhichEvent, WhichHold, WhichSlots, confirm, free_slots, hold, release
 from tools.calendars.port import HOLD
-from tools.calendars.sql import SqlCalendar, SqlInvitations, SqlZones
+from tools.calendars.sql import SqlCalendar
+from tools.calendars.sql_invitations import SqlInvitations
+from tools.calendars.sql_zones import SqlZones
 from tools.crm.seed import seed
 from tools.crm.sql import SqlCRM
 from tools.meetings.offline import OfflineMeetings
@@ -116,6 +118,8 @@ def test_slots_are_told_in_the_clients_zone(desk: Desk) -> None:
         ({"first_day": "2026-12-24", "limit": 1}, {"2026-12-24"}),
         ({"first_day": "2020-01-01"}, set()),
         ({"first_day": "2036-01-01"}, set()),
+        ({"first_day": "2199-12-31"}, set()),
+        ({"first_day": "1900-01-01"}, set()),
     ],
 )
 def test_a_day_in_words_is_a_day(desk: Desk, args: dict[str, Any], days: set[str]) -> None:
@@ -162,6 +166,8 @@ def test_a_hold_names_the_customer_and_nobody_is_invited(desk: Desk) -> None:
         ("2026-11-24T10:05:00-05:00", "not_offered"),
         ("2026-11-24T17:00:00-05:00", "not_offered"),
         ("2026-11-22T10:00:00-05:00", "not_offered"),
+        ("2199-12-31T23:30:00-05:00", "not_offered"),
+        ("1900-01-01T00:00:00-05:00", "not_offered"),
     ],
 )
 def test_a_time_that_does_not_exist_or_was_not_offered(desk: Desk, start: str, code: str) -> None:
@@ -176,11 +182,12 @@ def test_a_time_that_does_not_exist_or_was_not_offered(desk: Desk, start: str, c
     "wrong",
     [
         {"start": "2026-11-24T10:00:00"}, {"start": 1_800_000_000}, {"start": "soon"}, {"length_min": 45},
+        {"start": "9999-12-31T23:30:00-05:00"}, {"start": "0001-01-01T00:00:00+14:00"},
         {"topic": "party"}, {"calendar_id": "../x"}, {"contact_id": "x"}, {"title": "Free text"},
     ],
 )  # fmt: skip
 def test_arguments_are_closed(desk: Desk, wrong: dict[str, Any]) -> None:
-    """A time without an offset or as a number, any other length, topic, id or argument is no hold."""
+    """A time without an offset, as a number or at the end of all days, any other length, topic, id or argument is no hold."""
     with pytest.raises(ValidationError):
         desk.hold(**wrong)
 

@@ -17,7 +17,9 @@ from tests.tools.calendar_contract import ANNA, DRAFT, HOURS, LINK, NOW, Calenda
 from tests.tools.radicale import MISSING, PASSWORD, USER, Radicale
 from tools.booking import WhichEvent, WhichHold, WhichSlots, confirm, free_slots, hold, release
 from tools.calendars.port import HOLD, Attendee, Calendar
-from tools.calendars.sql import SqlCalendar, SqlInvitations, SqlZones
+from tools.calendars.sql import SqlCalendar
+from tools.calendars.sql_invitations import SqlInvitations
+from tools.calendars.sql_zones import SqlZones
 from tools.crm.seed import seed
 from tools.crm.sql import SqlCRM
 from tools.meetings.offline import OfflineMeetings
@@ -137,6 +139,41 @@ def test_what_people_have_in_their_calendars(
         assert calendar.hold(DRAFT, "k1").outcome == "created"
 
 
+@pytest.mark.req("A19", "A8")
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("DTSTART:20261124T100000", "DTEND:20261124T103000", "SUMMARY:floating"),
+        ("DTSTART;VALUE=DATE:20261124", "SUMMARY:Holiday"),
+    ],
+)
+def test_what_a_person_wrote_without_a_zone_is_seen_when_it_is_confirmed(
+    radicale: Radicale, path: str, calendar: CalDavCalendar, lines: tuple[str, ...]
+) -> None:
+    """A server that looks for a window takes such times for UTC: the slot is in the way all the same."""
+    held = calendar.hold(DRAFT, "k1")
+    assert radicale.put(path, *lines).status_code == 201
+    with pytest.raises(ToolRejected) as refused:
+        calendar.confirm(held.event_id, LINK, "c1")
+    assert refused.value.code == "slot_taken"
+
+
+@pytest.mark.req("A19", "A8")
+def test_an_attendee_is_the_same_however_the_server_writes_it(
+    radicale: Radicale, path: str, calendar: CalDavCalendar
+) -> None:
+    """The scheme of an address has no case (RFC 3986): who is invited is not invited, and written to, once more."""
+    held = calendar.hold(DRAFT, "k1")
+    calendar.confirm(held.event_id, LINK, "c1")
+    calendar.invite(held.event_id, ANNA)
+    [(href, text)] = radicale.texts(path).items()
+    loud = text.replace("mailto:anna", "MAILTO:anna")
+    assert loud != text
+    assert radicale.client.put(href, content=loud, headers={"Content-Type": "text/calendar"}).status_code == 204
+    assert calendar.invite(held.event_id, ANNA).attendee == ANNA.email
+    assert radicale.texts(path)[href] == loud
+
+
 @pytest.mark.req("A19", "B1")
 @pytest.mark.parametrize("change", [("X-AGENT-GUARD-UNTIL:2026", "X-AGENT-GUARD-UNTIL:2020"), ("090000Z", "091500Z")])
 def test_nobody_passes_for_the_agent(
@@ -197,7 +234,7 @@ def test_an_event_written_between_look_and_hold_wins(radicale: Radicale, path: s
 def test_a_wrong_password_is_no_free_calendar(radicale: Radicale, path: str) -> None:
     """Where the server lets nobody in, nothing is free and nothing is held; the password is in no message."""
     with closing(opened(radicale.url, path, Clock(), login=lambda: ("stranger", "hunter2"))) as calendar:
-        with pytest.raises(ToolUnavailable) as failed:
+        with pytest.raises(ToolUnavailable, match="look at the user and the password") as failed:
             calendar.busy("u-nowak", at(9))
     assert "hunter2" not in str(failed.value)
 
@@ -238,10 +275,12 @@ class Rude(BaseHTTPRequestHandler):
 
     answers: dict[str, list[tuple[int, str]]] = {}
     seen: list[str] = []
+    encodings: set[str | None] = set()
 
     def _any(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.seen.append(self.command)
+        self.encodings.add(self.headers.get("Accept-Encoding"))
         told = self.answers.get(self.command, [(500, "")])
         status, body = told.pop(0) if len(told) > 1 else told[0]
         self.send_response(status)
@@ -273,7 +312,7 @@ def rude() -> Iterator[Callable[..., CalDavCalendar]]:
     made: list[CalDavCalendar] = []
 
     def build(**answers: list[tuple[int, str]]) -> CalDavCalendar:
-        Rude.answers, Rude.seen = answers, []
+        Rude.answers, Rude.seen, Rude.encodings = answers, [], set()
         made.append(opened(f"http://127.0.0.1:{server.server_port}", "/c/", Clock(), timeout_s=5))
         return made[-1]
 
@@ -306,6 +345,29 @@ def test_a_write_has_three_outcomes(
         calendar.hold(DRAFT, "k1")
     assert failed.value.code == code  # type: ignore[attr-defined]
     assert Rude.seen.count("PUT") == 1
+
+
+@pytest.mark.req("A19", "A8")
+@pytest.mark.parametrize("etag", ["", 'W/"1"'])
+def test_nothing_is_changed_without_a_condition(rude: Callable[..., CalDavCalendar], etag: str) -> None:
+    """Without a strong ETag nobody can say "only if it is as I saw it": the event is left as it is."""
+    calendar = rude(DELETE=[(204, "")], PUT=[(204, "")])
+    for act in (
+        lambda: calendar._dav.delete("/c/1.ics", etag=etag),
+        lambda: calendar._dav.put("/c/1.ics", "x", etag=etag),
+    ):
+        with pytest.raises(ToolUnavailable) as failed:
+            act()
+        assert failed.value.code == "no_etag"
+    assert Rude.seen == []
+
+
+@pytest.mark.req("A19")
+def test_answers_come_as_they_are_stored(rude: Callable[..., CalDavCalendar]) -> None:
+    """No answer is asked for in a packed form: a proxy that packs one makes its ETag weak, and it can grow without end."""
+    calendar = rude(REPORT=[(207, EMPTY)], PUT=[(201, "")])
+    calendar.hold(DRAFT, "k1")
+    assert Rude.encodings == {"identity"}
 
 
 @pytest.mark.req("A19")

@@ -105,6 +105,17 @@ def test_a_broken_article_is_named(tmp_path: Path, text: str) -> None:
         KnowledgeBase.load(tmp_path)
 
 
+def test_an_article_of_another_program_is_read_or_named(tmp_path: Path) -> None:
+    """The mark that some editors put before a text is none of it; an article in another encoding is named."""
+    (tmp_path / "en").mkdir()
+    path = tmp_path / "en" / "odd.md"
+    path.write_bytes("\ufeff# Title\r\n\r\nText\r\n".encode())
+    assert KnowledgeBase.load(tmp_path).texts == {"en/odd#1": "Text"}
+    path.write_bytes("# Título\n\nText".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"odd\.md: .*UTF-8"):
+        KnowledgeBase.load(tmp_path)
+
+
 @pytest.mark.req("A27")
 @pytest.mark.parametrize(
     ("name", "text", "problem"),

@@ -15,7 +15,8 @@ from sqlalchemy.exc import IntegrityError
 from tests.conftest import Database
 from tests.tools.calendar_contract import DRAFT, HALF, HOURS, NOW, CalendarContract, Clock, Store, at
 from tools.calendars.port import Calendar
-from tools.calendars.sql import SqlCalendar, SqlInvitations
+from tools.calendars.sql import SqlCalendar
+from tools.calendars.sql_invitations import SqlInvitations
 from tools.calendars.tables import events
 from tools.crm.sql import SqlCRM
 from tools.slots import Hours, Interval

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, func, insert, select, text, update
+from sqlalchemy import Column, Integer, MetaData, Table, event, func, insert, inspect, select, text, update
 from sqlalchemy.exc import OperationalError
 
 from agent_guard.errors import ConfigError, OutcomeUnknown, ToolRejected, ToolUnavailable
 from agent_guard.types import Ref
 from tests.conftest import Database
 from tools.crm.contract import DEAL, DRAFT, NOW, CRMContract, Store, described, fixed_clock, open_tasks
+from tools.crm.contract.at_once import together
 from tools.crm.port import CRM
 from tools.crm.seed import seed
 from tools.crm.sql import SqlCRM, known
@@ -70,6 +71,28 @@ class TestSqlCRM(CRMContract):
         assert isinstance(crm, SqlCRM)
         with crm.writing() as connection:
             connection.execute(update(deals).where(deals.c.id == "1001").values(stage="proposal"))
+
+
+@pytest.mark.req("A8")
+@pytest.mark.databases("postgres")
+def test_a_network_that_is_gone_is_noticed(crm: SqlCRM) -> None:
+    """The kernel would send a request again for a quarter of an hour before it says that nobody is there."""
+    with crm.reading() as connection:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        assert driver.info.get_parameters()["tcp_user_timeout"] == "2000"
+
+
+@pytest.mark.databases
+@pytest.mark.req("A10")
+def test_tables_beside_the_crms_are_made_once(crm: SqlCRM, url: str) -> None:
+    """Of many workers that start at once and make a table where it is missing, none fails."""
+    for number in range(3):
+        beside = MetaData()
+        Table(f"beside_{number}", beside, Column("id", Integer, primary_key=True))
+        with closing(SqlCRM(url)) as patient:
+            together(lambda _, tables=beside: patient.add_tables(tables), 8)  # type: ignore[misc]
+        assert beside.tables.keys() <= set(inspect(crm.engine).get_table_names())
 
 
 @pytest.mark.req("A1")

@@ -164,12 +164,23 @@ def test_a_creation_has_three_outcomes(
 
 
 @pytest.mark.req("A8")
-@pytest.mark.parametrize("token", [(400, {"error": "invalid_client"}), (500, ""), (200, {}), (0, ""), (200, "[]")])
-def test_without_a_token_nothing_happened(zoom: ZoomMeetings, token: tuple[int, Any]) -> None:
-    """Where Zoom gives no token, no meeting was asked for."""
+@pytest.mark.parametrize(
+    ("token", "code"),
+    [
+        ((400, {"error": "invalid_client"}), "no_token"),
+        ((200, {}), "no_token"),
+        ((200, "[]"), "no_token"),
+        ((429, ""), "http_429"),
+        ((500, ""), "http_500"),
+        ((0, ""), "unreachable"),
+    ],
+)
+def test_without_a_token_nothing_happened(zoom: ZoomMeetings, token: tuple[int, Any], code: str) -> None:
+    """Where Zoom gives no token, no meeting was asked for; whether the secrets or Zoom itself are at fault is told."""
     Zoom.token = token
-    with pytest.raises(ToolUnavailable):
+    with pytest.raises(ToolUnavailable) as failed:
         create(zoom)
+    assert failed.value.code == code
     assert [item["path"] for item in Zoom.seen] == ["/oauth/token"]
 
 

@@ -43,6 +43,7 @@ __all__ = [
     "Held",
     "HoldDraft",
     "Status",
+    "calendar_described",
     "described",
 ]
 
@@ -272,4 +273,21 @@ def described(event: Event, *, owner: str, region: str | None) -> Description:
         name=event.title,
         snapshot=snapshot,
         fields=dict(FIELDS["event"]),
+    )
+
+
+def calendar_described(calendar_id: str, hours: Hours, *, owner: str, region: str | None) -> Description:
+    """What ``describe`` tells of a calendar; its version changes with any of these.
+
+    Args:
+        owner: whose it is.
+        region: where its data lie.
+    """
+    return Description(
+        version=sha256([repr(hours), owner, region]),
+        responsible=owner,
+        region=region,
+        name=f"calendar {calendar_id}",
+        snapshot={"zone": hours.zone},
+        fields=dict(FIELDS["calendar"]),
     )

@@ -7,7 +7,7 @@ that what it reads stays true until it has written. On PostgreSQL an exclusion c
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -16,10 +16,8 @@ from sqlalchemy.exc import IntegrityError
 
 from agent_guard.errors import ToolRejected
 from agent_guard.types import Description, Ref
-from agent_guard.units import sha256
 from tools.calendars.port import (
     ALREADY_CONFIRMED,
-    FIELDS,
     HOLD,
     HOLD_ENDED,
     NOT_OFFERED,
@@ -29,17 +27,18 @@ from tools.calendars.port import (
     Event,
     Held,
     HoldDraft,
+    calendar_described,
     described,
 )
-from tools.calendars.tables import calendars, events, invitations, metadata, zones
+from tools.calendars.rows import calendar_row, event_of, hours_of, moment, organizer_of, seconds, slot_of, times_row
+from tools.calendars.tables import calendars, events, metadata
 from tools.crm.port import KEY_REUSED, NOT_FOUND, check_key
 from tools.crm.sql import SqlCRM
-from tools.crm.upsert import insert_into
-from tools.slots import Hours, Interval, offered, zone_of
+from tools.slots import Hours, Interval, offered
 
-__all__ = ["SqlCalendar", "SqlInvitations", "SqlZones"]
+__all__ = ["SqlCalendar"]
 
-_ID = re.compile(r"[0-9]{1,18}")
+_ID = re.compile(r"[1-9][0-9]{0,17}")  # one way to write each number: keys are made of it
 _OURS = ("held", "confirmed", "released", "expired")
 _ROWS = select(
     events, calendars.c.id.label("calendar_id"), calendars.c.owner_id, calendars.c.region, calendars.c.buffer_min
@@ -57,31 +56,14 @@ class SqlCalendar:
         self._crm = crm
 
     def create(self) -> None:
-        """Makes the tables where they are missing. Raises as ``SqlCRM.create``."""
-        with self._crm.writing() as connection:
-            if connection.dialect.name == "postgresql":  # two that create at once would both find nothing
-                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('agent_guard calendar tables'))")
-            metadata.create_all(connection)
+        """Makes the tables where they are missing. Raises as ``SqlCRM.add_tables``."""
+        self._crm.add_tables(metadata)
 
     def open_calendar(
         self, calendar_id: str, hours: Hours, *, owner: str, region: str, organizer: Attendee | None = None
     ) -> bool:
         """Adds a calendar, for the host; False where there is one of this id, which stays as it is."""
-        row = {
-            "id": calendar_id,
-            "owner_id": owner,
-            "region": region,
-            "zone": hours.zone,
-            "opens_min": hours.opens,
-            "closes_min": hours.closes,
-            "weekdays": "".join(map(str, sorted(hours.weekdays))),
-            "step_min": hours.step // timedelta(minutes=1),
-            "buffer_min": hours.buffer // timedelta(minutes=1),
-            "notice_min": hours.notice // timedelta(minutes=1),
-            "horizon_min": hours.horizon // timedelta(minutes=1),
-            "organizer_name": organizer.name if organizer else None,
-            "organizer_email": organizer.email if organizer else None,
-        }
+        row = calendar_row(calendar_id, hours, owner=owner, region=region, organizer=organizer)
         with self._crm.writing() as connection:
             if connection.execute(select(calendars.c.no).where(calendars.c.id == calendar_id)).first():
                 return False
@@ -92,8 +74,8 @@ class SqlCalendar:
         """Puts a person's own event into a calendar, for the host: people may overlap whatever they like."""
         with self._crm.writing() as connection:
             calendar = self._calendar(connection, calendar_id, lock=True)
-            row = _times(slot, timedelta(0)) | {"uid": uuid4().hex, "calendar_no": calendar.no, "status": "busy"}
-            connection.execute(insert(events).values(row | {"title": title, "created_at": _s(self.now())}))
+            row = times_row(slot, timedelta(0)) | {"uid": uuid4().hex, "calendar_no": calendar.no, "status": "busy"}
+            connection.execute(insert(events).values(row | {"title": title, "created_at": seconds(self.now())}))
 
     def now(self) -> datetime:
         """The CRM's clock."""
@@ -102,20 +84,19 @@ class SqlCalendar:
     def hours(self, calendar_id: str) -> Hours:
         """See :class:`Calendar`."""
         with self._crm.reading() as connection:
-            return _hours(self._calendar(connection, calendar_id))
+            return hours_of(self._calendar(connection, calendar_id))
 
     def organizer(self, calendar_id: str) -> Attendee | None:
         """See :class:`Calendar`."""
         with self._crm.reading() as connection:
-            row = self._calendar(connection, calendar_id)
-        return Attendee(name=row.organizer_name, email=row.organizer_email) if row.organizer_email else None
+            return organizer_of(self._calendar(connection, calendar_id))
 
     def busy(self, calendar_id: str, window: Interval) -> list[Interval]:
         """See :class:`Calendar`."""
         with self._crm.reading() as connection:
             calendar = self._calendar(connection, calendar_id)
             rows = self._taken(connection, calendar.no, window, buffer_s=0)
-        return [_slot(row) for row in rows]
+        return [slot_of(row) for row in rows]
 
     def event(self, event_id: str) -> Event | None:
         """See :class:`Calendar`."""
@@ -134,14 +115,14 @@ class SqlCalendar:
             connection.execute(self._ending(now).where(or_(events.c.calendar_no == calendar.no, events.c.key == key)))
             found = self._same(connection, calendar.no, draft, key, body)
             if found is not None:
-                return Held(event_id=str(found.id), outcome="replayed", until=_at(found.held_until or found.ends))
-            hours = _hours(calendar)
+                return Held(event_id=str(found.id), outcome="replayed", until=moment(found.held_until or found.ends))
+            hours = hours_of(calendar)
             if not offered(hours, draft.slot, now=now):
                 raise ToolRejected("this slot is not offered", code=NOT_OFFERED)
             if self._taken(connection, calendar.no, draft.slot, buffer_s=calendar.buffer_min * 60):
                 raise ToolRejected("this slot is taken", code=SLOT_TAKEN)
             until = now + HOLD
-            row = _times(draft.slot, hours.buffer) | {
+            row = times_row(draft.slot, hours.buffer) | {
                 "uid": uuid4().hex,
                 "calendar_no": calendar.no,
                 "status": "held",
@@ -149,19 +130,21 @@ class SqlCalendar:
                 "title": draft.title,
                 "key": key,
                 "body": body,
-                "held_until": _s(until),
-                "created_at": _s(now),
+                "held_until": seconds(until),
+                "created_at": seconds(now),
             }
             try:
                 made = connection.execute(insert(events).values(row).returning(events.c.id)).scalar_one()
             except IntegrityError:  # the constraint: somebody wrote without taking the calendar's row
                 raise ToolRejected("this slot is taken", code=SLOT_TAKEN) from None
-            return Held(event_id=str(made), outcome="created", until=_at(_s(until)))
+            return Held(event_id=str(made), outcome="created", until=moment(seconds(until)))
 
     def check(self, event_id: str) -> Event:
         """See :class:`Calendar`."""
         with self._crm.reading() as connection:
-            return self._event(self._confirmable(connection, event_id))
+            row = self._found(connection, event_id)
+            self._confirmable(connection, row)
+        return self._event(row)
 
     def confirm(self, event_id: str, link: str, key: str) -> Event:
         """See :class:`Calendar`."""
@@ -169,9 +152,9 @@ class SqlCalendar:
         with self._crm.writing() as connection:
             row = self._locked(connection, event_id)
             if not (row.status == "confirmed" and row.confirm_key == key):
-                self._confirmable(connection, event_id)
+                self._confirmable(connection, row)
                 self._change(connection, row, status="confirmed", link=link, confirm_key=key, held_until=None)
-            return self._again(connection, event_id)
+            return self._event(self._found(connection, event_id))
 
     def invite(self, event_id: str, attendee: Attendee) -> Event:
         """See :class:`Calendar`."""
@@ -181,7 +164,7 @@ class SqlCalendar:
                 raise ToolRejected("the event is not confirmed", code=HOLD_ENDED)
             if row.attendee != attendee.email:
                 self._change(connection, row, attendee=attendee.email)
-            return self._again(connection, event_id)
+            return self._event(self._found(connection, event_id))
 
     def release(self, event_id: str) -> Event:
         """See :class:`Calendar`."""
@@ -191,7 +174,7 @@ class SqlCalendar:
                 raise ToolRejected("the event is confirmed; a person may cancel it", code=ALREADY_CONFIRMED)
             if self._event(row).status == "held":
                 self._change(connection, row, status="released", held_until=None)
-            return self._again(connection, event_id)
+            return self._event(self._found(connection, event_id))
 
     def find_by_key(self, key: str) -> Event | None:
         """See :class:`Calendar`."""
@@ -218,14 +201,7 @@ class SqlCalendar:
             found = connection.execute(select(calendars).where(calendars.c.id == ref.id)).one_or_none()
         if found is None:
             return None
-        return Description(
-            version=sha256([repr(_hours(found)), found.owner_id, found.region]),
-            responsible=found.owner_id,
-            region=found.region,
-            name=f"calendar {found.id}",
-            snapshot={"zone": found.zone},
-            fields=dict(FIELDS["calendar"]),
-        )
+        return calendar_described(ref.id, hours_of(found), owner=found.owner_id, region=found.region)
 
     # ---- parts of them
 
@@ -241,21 +217,16 @@ class SqlCalendar:
             return None
         return connection.execute(_ROWS.where(events.c.id == int(event_id), events.c.status.in_(_OURS))).one_or_none()
 
-    def _locked(self, connection: Connection, event_id: str) -> Row[Any]:
-        """The event, after its calendar was taken, so that it stays as it is."""
+    def _found(self, connection: Connection, event_id: str) -> Row[Any]:
         row = self._row(connection, event_id)
-        if row is not None:
-            self._calendar(connection, row.calendar_id, lock=True)
-            row = self._row(connection, event_id)
         if row is None:
             raise ToolRejected("there is no event of this id", code=NOT_FOUND)
         return row
 
-    def _again(self, connection: Connection, event_id: str) -> Event:
-        row = self._row(connection, event_id)
-        if row is None:
-            raise ToolRejected("there is no event of this id", code=NOT_FOUND)
-        return self._event(row)
+    def _locked(self, connection: Connection, event_id: str) -> Row[Any]:
+        """The event, after its calendar was taken, so that it stays as it is."""
+        self._calendar(connection, self._found(connection, event_id).calendar_id, lock=True)
+        return self._found(connection, event_id)
 
     def _taken(
         self, connection: Connection, calendar_no: int, window: Interval, *, buffer_s: int, besides: int = 0
@@ -263,12 +234,12 @@ class SqlCalendar:
         """What overlaps a window, with the buffer on either side, and is not this event itself."""
         live = or_(
             events.c.status.in_(("busy", "confirmed")),
-            and_(events.c.status == "held", events.c.held_until > _s(self.now())),
+            and_(events.c.status == "held", events.c.held_until > seconds(self.now())),
         )
         statement = (
             select(events.c.starts, events.c.ends)
             .where(events.c.calendar_no == calendar_no, events.c.id != besides, live)
-            .where(events.c.starts < _s(window.end) + buffer_s, events.c.ends > _s(window.start) - buffer_s)
+            .where(events.c.starts < seconds(window.end) + buffer_s, events.c.ends > seconds(window.start) - buffer_s)
             .order_by(events.c.starts, events.c.ends)
         )
         return list(connection.execute(statement))
@@ -285,15 +256,12 @@ class SqlCalendar:
             events.c.calendar_no == calendar_no,
             events.c.status == "held",
             events.c.contact_id == draft.contact_id,
-            events.c.starts == _s(draft.slot.start),
-            events.c.ends == _s(draft.slot.end),
+            events.c.starts == seconds(draft.slot.start),
+            events.c.ends == seconds(draft.slot.end),
         )
         return connection.execute(select(events).where(*same)).one_or_none()
 
-    def _confirmable(self, connection: Connection, event_id: str) -> Row[Any]:
-        row = self._row(connection, event_id)
-        if row is None:
-            raise ToolRejected("there is no event of this id", code=NOT_FOUND)
+    def _confirmable(self, connection: Connection, row: Row[Any]) -> None:
         event = self._event(row)
         if event.status == "confirmed":
             raise ToolRejected("the event is confirmed already", code=ALREADY_CONFIRMED)
@@ -301,104 +269,17 @@ class SqlCalendar:
             raise ToolRejected("the hold has ended", code=HOLD_ENDED)
         if self._taken(connection, row.calendar_no, event.slot, buffer_s=row.buffer_min * 60, besides=row.id):
             raise ToolRejected("something else is in this slot now", code=SLOT_TAKEN)
-        return row
 
     def _change(self, connection: Connection, row: Row[Any], **values: Any) -> None:
         changed = update(events).where(events.c.id == row.id, events.c.version == row.version)
         connection.execute(changed.values(sequence=row.sequence + 1, **values))
 
     def _ending(self, now: datetime) -> Any:
-        return update(events).where(events.c.status == "held", events.c.held_until <= _s(now)).values(status="expired")
+        over = (events.c.status == "held", events.c.held_until <= seconds(now))
+        return update(events).where(*over).values(status="expired")
 
     def _event(self, row: Row[Any]) -> Event:
-        over = row.status == "held" and row.held_until <= _s(self.now())
-        return Event(
-            id=str(row.id),
-            uid=row.uid,
-            calendar_id=row.calendar_id,
-            contact_id=row.contact_id,
-            slot=_slot(row),
-            title=row.title,
-            status="expired" if over else row.status,
-            held_until=None if row.held_until is None or over else _at(row.held_until),
-            link=row.link,
-            attendee=row.attendee,
-            created_at=_at(row.created_at),
-            sequence=row.sequence,
-            version=f"{row.version}-expired" if over or row.status == "expired" else str(row.version),
-        )
-
-
-class SqlInvitations:
-    """Drafts of invitations in the embedded CRM's database; :meth:`SqlCalendar.create` makes the table."""
-
-    def __init__(self, crm: SqlCRM) -> None:
-        self._crm = crm
-
-    def keep(self, uid: str, text: str) -> None:
-        """Keeps a draft; a later one of the same event takes its place."""
-        keep = insert_into(self._crm.engine, invitations).values(uid=uid, text=text, status="draft")
-        with self._crm.writing() as connection:
-            connection.execute(keep.on_conflict_do_update(index_elements=[invitations.c.uid], set_={"text": text}))
-
-    def draft(self, uid: str) -> str | None:
-        """The draft of an event, or None."""
-        with self._crm.reading() as connection:
-            return connection.scalar(select(invitations.c.text).where(invitations.c.uid == uid))
-
-
-class SqlZones:
-    """Where customers are; :meth:`SqlCalendar.create` makes the table."""
-
-    def __init__(self, crm: SqlCRM) -> None:
-        self._crm = crm
-
-    def put(self, contact_id: str, zone: str) -> None:
-        """Keeps a customer's zone, for the host.
-
-        Raises:
-            ValueError: there is no such zone.
-        """
-        zone_of(zone)
-        insert_zone = insert_into(self._crm.engine, zones).values(contact_id=contact_id, zone=zone)
-        with self._crm.writing() as connection:
-            connection.execute(
-                insert_zone.on_conflict_do_update(index_elements=[zones.c.contact_id], set_={"zone": zone})
-            )
-
-    def zone_of(self, contact_id: str) -> str | None:
-        """The zone of a customer, or None where nobody told."""
-        with self._crm.reading() as connection:
-            return connection.scalar(select(zones.c.zone).where(zones.c.contact_id == contact_id))
-
-
-def _hours(row: Row[Any]) -> Hours:
-    return Hours(
-        zone=row.zone,
-        opens=row.opens_min,
-        closes=row.closes_min,
-        weekdays=frozenset(map(int, row.weekdays)),
-        step=timedelta(minutes=row.step_min),
-        buffer=timedelta(minutes=row.buffer_min),
-        notice=timedelta(minutes=row.notice_min),
-        horizon=timedelta(minutes=row.horizon_min),
-    )
-
-
-def _times(slot: Interval, buffer: timedelta) -> dict[str, Any]:
-    return {"starts": _s(slot.start), "ends": _s(slot.end), "blocks_until": _s(slot.end + buffer)}
-
-
-def _slot(row: Row[Any]) -> Interval:
-    return Interval(start=_at(row.starts), end=_at(row.ends))
-
-
-def _s(moment: datetime) -> int:
-    return int(moment.timestamp())
-
-
-def _at(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, tz=UTC)
+        return event_of(row, self.now())
 
 
 _port: type[Calendar] = SqlCalendar

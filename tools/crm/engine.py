@@ -25,12 +25,14 @@ def open_engine(url: str, wait_s: float) -> Engine:
 
     Args:
         url: ``sqlite:`` or ``postgresql+driver:``; see ``SqlCRM``.
-        wait_s: longest wait for a lock, and again for a free connection, in seconds. For a server's first answer it is
-            at least two: libpq counts whole seconds, and one of them may be nearly over.
+        wait_s: longest wait for a lock, and again for a free connection, in seconds. For a server's first answer, and
+            for its machine to acknowledge a request, it is at least two: libpq counts whole seconds, and one of them
+            may be nearly over.
 
     Raises:
         ConfigError: the url is not a SQLite or PostgreSQL address, or its driver is not installed.
     """
+    server_s = max(2, ceil(wait_s))
     in_memory = url in ("sqlite://", "sqlite:///:memory:")
     options: dict[str, Any] = {
         "poolclass": QueuePool,
@@ -42,7 +44,9 @@ def open_engine(url: str, wait_s: float) -> Engine:
     if url.startswith("sqlite:"):
         options["connect_args"] = {"timeout": wait_s, "check_same_thread": False, "isolation_level": None}
     if url.startswith("postgresql+psycopg:"):
-        options["connect_args"] = {"connect_timeout": max(2, ceil(wait_s))}
+        # a network that is gone is noticed as fast as a server that does not answer, not after the kernel's quarter of
+        # an hour
+        options["connect_args"] = {"connect_timeout": server_s, "tcp_user_timeout": 1000 * server_s}
     try:
         engine = create_engine(url, hide_parameters=True, **options)
     except (ArgumentError, NoSuchModuleError, ImportError):

@@ -7,11 +7,10 @@ makes it happen once, whoever else writes at that moment.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Table, bindparam, exists, inspect, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, MetaData, bindparam, exists, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from agent_guard.errors import ConfigError, OutcomeUnknown, ToolRejected, ToolUnavailable
@@ -33,6 +32,7 @@ from tools.crm.port import (
 )
 from tools.crm.records import DESCRIBE, NAMED
 from tools.crm.tables import activities, contacts, deals, metadata, staff, tasks
+from tools.crm.upsert import insert_into
 
 __all__ = ["SqlCRM", "known"]
 
@@ -41,12 +41,8 @@ MAX_ACTIVITIES = 10
 _ALONE_S = 60
 """How long one waits for another process that makes tables and fills them, in seconds."""
 
-_ID = re.compile(r"[0-9]{1,18}")
+_ID = re.compile(r"[1-9][0-9]{0,17}")  # one way to write each number: keys are made of it
 _WORD = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_UPSERT: Mapping[str, Callable[[Table], sqlite.Insert | postgresql.Insert]] = {
-    "sqlite": sqlite.insert,
-    "postgresql": postgresql.insert,
-}
 
 _DEAL = (
     select(deals.c.title, deals.c.stage, deals.c.amount, deals.c.currency, staff.c.name, deals.c.stage_since)
@@ -83,7 +79,6 @@ class SqlCRM:
     def __init__(self, url: str, *, clock: Clock = utc_now, wait_s: float = 2.0) -> None:
         self.clock = clock
         self.engine = open_engine(url, wait_s)
-        self._insert = _UPSERT[self.engine.dialect.name]
 
     def create(self) -> None:
         """Makes the tables when the database is empty, and nothing when they are there. Several may do so at once.
@@ -99,6 +94,16 @@ class SqlCRM:
                 raise ConfigError("this database is not a CRM's: it holds other tables; give the CRM one of its own")
             if not found:
                 metadata.create_all(connection, checkfirst=False)
+
+    def add_tables(self, tables: MetaData) -> None:
+        """Makes tables of the host's own beside the CRM's, where they are missing. Several may do so at once.
+
+        Raises:
+            ToolUnavailable: the database cannot be written.
+        """
+        with self.writing() as connection:
+            _first(connection, "tables")
+            tables.create_all(connection)
 
     def close(self) -> None:
         """Closes every connection; the object may be used again and then opens new ones."""
@@ -192,7 +197,7 @@ class SqlCRM:
         check_key(key)
         body = draft.digest()
         insert = (
-            self._insert(tasks)
+            insert_into(self.engine, tasks)
             .values(
                 deal_id=_checked(draft.deal_id),
                 kind=draft.kind,

@@ -80,9 +80,8 @@ class SqlHelpdesk:
         self._crm = crm
 
     def create(self) -> None:
-        """Makes the tables where they are missing. Raises as ``SqlCRM.create``."""
-        with self._crm.writing() as connection:
-            _METADATA.create_all(connection)
+        """Makes the tables where they are missing. Raises as ``SqlCRM.add_tables``."""
+        self._crm.add_tables(_METADATA)
 
     def ticket(self, ticket_id: str) -> Ticket:
         """One ticket; see ``Helpdesk.ticket``."""
@@ -97,12 +96,13 @@ class SqlHelpdesk:
         check_key(key)
         number = _number(ticket_id)
         with self._crm.writing() as connection:
+            # taken first, so that of two that answer at once the second one sees what the first one wrote
+            ticket = connection.execute(_ONE.with_for_update(), {"id": number}).one_or_none()
             before = connection.execute(_OF_KEY, {"k": key}).one_or_none()
             if before is not None:
                 if (before.ticket_id, before.text) != (number, text):
                     raise ToolRejected("this key already stands for another answer", code=KEY_REUSED)
                 return Answered(id=str(before.id), again=True)
-            ticket = connection.execute(_ONE, {"id": number}).one_or_none()
             if ticket is None:
                 raise _no_ticket()
             if ticket.status != "open":

@@ -1,1 +1,1 @@
-"""Where mail to customers goes: the embedded outbox, or one SMTP server."""
+"""Where mail to customers goes: the embedded outbox, one SMTP server, or the drafts of one mailbox."""

@@ -16,7 +16,7 @@ from agent_guard.credentials import Secrets
 from agent_guard.errors import ConfigError, OutcomeUnknown, ToolRejected, ToolUnavailable
 from tools.crm.port import KEY_REUSED
 from tools.mail.port import Mail, Message, message_id
-from tools.mail.smtp import encrypted_to
+from tools.mail.server import domain_of, encrypted_to, password_of
 from tools.mail.written import MESSAGE_REFUSED, written
 
 __all__ = ["ImapDrafts"]
@@ -34,7 +34,8 @@ class ImapDrafts:
         timeout_s: for one answer of the server.
 
     Raises:
-        ConfigError: a sender without a domain, a mailbox that cannot be named, or no encryption to another machine.
+        ConfigError: a sender that is no plain address, a user or a mailbox that cannot be written in ASCII, or no
+            encryption to another machine.
     """
 
     def __init__(
@@ -49,9 +50,9 @@ class ImapDrafts:
         encrypted: str = "starttls",
         timeout_s: float = 5.0,
     ) -> None:
-        self._domain = sender.rpartition("@")[2]
-        if "@" not in sender or not self._domain:
-            raise ConfigError(f"the sender {sender!r} is no address; write e.g. 'team@acme.example'")
+        if not user.isascii():
+            raise ConfigError(f"the user {user!r} cannot log in; write it in ASCII")
+        self._domain = domain_of(sender)
         if not mailbox.isascii() or not mailbox.isprintable() or set(mailbox) & set('"\\'):
             raise ConfigError(f"the mailbox {mailbox!r} cannot be named; write it in ASCII, e.g. 'Drafts'")
         self._host, self._port, self._user, self._sender = host, port, user, sender
@@ -96,7 +97,7 @@ class ImapDrafts:
             try:
                 if self._encrypted:
                     imap.starttls(ssl.create_default_context())
-                imap.login(self._user, secrets("imap_password").reveal())
+                imap.login(self._user, password_of(secrets, "imap_password"))
                 answer, _ = imap.select(self._mailbox)
             except (OSError, imaplib.IMAP4.error) as error:
                 raise _unusable(error) from None

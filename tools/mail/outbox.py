@@ -42,9 +42,8 @@ class MailOutbox:
         self._crm = crm
 
     def create(self) -> None:
-        """Makes the table where it is missing. Raises as ``SqlCRM.create``."""
-        with self._crm.writing() as connection:
-            _METADATA.create_all(connection)
+        """Makes the table where it is missing. Raises as ``SqlCRM.add_tables``."""
+        self._crm.add_tables(_METADATA)
 
     def send(self, message: Message, *, secrets: Secrets) -> str:  # noqa: ARG002  needs none
         """Keeps a message; see ``Mail.send``."""

@@ -13,9 +13,10 @@ import ssl
 from agent_guard.credentials import Secrets
 from agent_guard.errors import ConfigError, OutcomeUnknown, ToolRejected, ToolUnavailable
 from tools.mail.port import Mail, Message, message_id
+from tools.mail.server import domain_of, encrypted_to, password_of
 from tools.mail.written import ADDRESS_REFUSED, MESSAGE_REFUSED, written
 
-__all__ = ["SmtpMail", "encrypted_to"]
+__all__ = ["SmtpMail"]
 
 _READY, _TAKEN = 354, 250
 
@@ -30,7 +31,7 @@ class SmtpMail:
         timeout_s: for one answer of the server.
 
     Raises:
-        ConfigError: a sender without a domain, or no encryption to another machine.
+        ConfigError: a sender that is no plain address, a user that is not ASCII, or no encryption to another machine.
     """
 
     def __init__(
@@ -43,9 +44,9 @@ class SmtpMail:
         encrypted: str = "starttls",
         timeout_s: float = 5.0,
     ) -> None:
-        self._domain = sender.rpartition("@")[2]
-        if "@" not in sender or not self._domain:
-            raise ConfigError(f"the sender {sender!r} is no address; write e.g. 'team@acme.example'")
+        if user is not None and not user.isascii():
+            raise ConfigError(f"the user {user!r} cannot log in; write it in ASCII")
+        self._domain = domain_of(sender)
         self._host, self._port, self._sender, self._user = host, port, sender, user
         self._encrypted, self._timeout_s = encrypted_to(host, encrypted), timeout_s
 
@@ -77,7 +78,7 @@ class SmtpMail:
             if self._encrypted:
                 smtp.starttls(context=ssl.create_default_context())
             if self._user is not None:
-                smtp.login(self._user, secrets("smtp_password").reveal())
+                smtp.login(self._user, password_of(secrets, "smtp_password"))
         except BaseException:
             smtp.close()
             raise
@@ -106,19 +107,6 @@ class SmtpMail:
             raise ToolUnavailable(f"the mail server did not take it now ({code})")
         if code != _TAKEN:
             raise OutcomeUnknown(f"the mail server gave the answer {code}")
-
-
-def encrypted_to(host: str, encrypted: str) -> bool:
-    """Whether a connection to a mail server is encrypted, as its configuration says.
-
-    Raises:
-        ConfigError: neither ``starttls`` nor ``none``, or no encryption to another machine.
-    """
-    if encrypted not in ("starttls", "none"):
-        raise ConfigError(f"encrypted is {encrypted!r}; it is 'starttls' or 'none'")
-    if encrypted == "none" and host not in ("127.0.0.1", "::1", "localhost"):
-        raise ConfigError("mail to another machine is encrypted; leave encrypted='none' for a server on this one")
-    return encrypted == "starttls"
 
 
 def _taken(code: int, refused: str) -> None:

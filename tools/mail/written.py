@@ -9,11 +9,16 @@ from email.utils import formatdate
 from agent_guard.errors import ToolRejected
 from tools.mail.port import Message
 
-__all__ = ["ADDRESS_REFUSED", "MESSAGE_REFUSED", "written"]
+__all__ = ["ADDRESS_REFUSED", "MESSAGE_REFUSED", "plain_address", "written"]
 
 ADDRESS_REFUSED, MESSAGE_REFUSED = "address_refused", "message_refused"
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 """One mailbox as RFC 5321 writes it, without quotes: no name, no second address, nothing that ends a line."""
+
+
+def plain_address(text: str) -> bool:
+    """Whether a text is one mailbox alone."""
+    return _ADDRESS.fullmatch(text) is not None
 
 
 def written(message: Message, *, sender: str, name: str) -> bytes:
@@ -25,7 +30,7 @@ def written(message: Message, *, sender: str, name: str) -> bytes:
     Raises:
         ToolRejected: ``address_refused`` or ``message_refused``; nobody was asked for anything yet.
     """
-    if not _ADDRESS.fullmatch(message.to):
+    if not plain_address(message.to):
         raise ToolRejected("the receiver is not one plain address", code=ADDRESS_REFUSED)
     mail = EmailMessage()
     try:

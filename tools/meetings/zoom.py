@@ -132,6 +132,8 @@ class ZoomMeetings:
             answer = self._client.post(self._oauth, data=form, auth=login)
         except self._httpx.HTTPError as error:
             raise ToolUnavailable(f"Zoom cannot be reached: {type(error).__name__}", code="unreachable") from None
+        if answer.status_code == 429 or answer.status_code >= 500:
+            raise ToolUnavailable("Zoom gives no token now; nothing was done", code=f"http_{answer.status_code}")
         token = _json(answer).get("access_token") if answer.status_code == 200 else None
         if not isinstance(token, str) or not token.isascii() or not token.isprintable():
             raise ToolUnavailable("Zoom gives no token; look at the app's secrets", code="no_token")

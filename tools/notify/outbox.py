@@ -38,9 +38,8 @@ class Outbox:
         self._crm = crm
 
     def create(self) -> None:
-        """Makes the table where it is missing. Raises as ``SqlCRM.create``."""
-        with self._crm.writing() as connection:
-            _METADATA.create_all(connection)
+        """Makes the table where it is missing. Raises as ``SqlCRM.add_tables``."""
+        self._crm.add_tables(_METADATA)
 
     def post(self, notice: Notice, *, key: str, secrets: Secrets | None = None) -> Posted:  # noqa: ARG002  needs none
         """Keeps a notice."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 import sqlalchemy as sa
@@ -12,7 +13,9 @@ from pydantic import ValidationError
 from agent_guard.errors import ToolRejected, ToolUnavailable
 from agent_guard.types import Ref
 from graphs import ARTICLES
-from tests.tools.moment import NOW
+from tests.conftest import Database
+from tests.tools.moment import NOW, fixed_clock
+from tools.crm.contract.at_once import together
 from tools.crm.sql import SqlCRM
 from tools.helpdesk.seed import seed_tickets
 from tools.helpdesk.sql import TICKETS, SqlHelpdesk
@@ -74,6 +77,30 @@ def test_of_many_answers_at_once_one_is_sent(helpdesk: SqlHelpdesk) -> None:
         found = list(pool.map(tried, range(8)))
     assert found.count("already_answered") == 7
     assert len(helpdesk.answers("7002")) == 1
+
+
+@pytest.mark.req("B7")
+@pytest.mark.databases
+def test_of_many_that_repeat_an_answer_at_once_all_have_it(database: Database) -> None:
+    """With one key all are given the one answer; with a key of their own all but one are told that it is answered."""
+    crm = SqlCRM(database.empty(), clock=fixed_clock)
+    crm.create()
+    helpdesk = SqlHelpdesk(crm)
+    helpdesk.create()
+    row = {"contact_id": "2001", "subject": "s", "body": "b", "status": "open", "version": 1, "at": NOW}
+    with crm.writing() as connection:
+        connection.execute(sa.insert(TICKETS), [row | {"id": 1}, row | {"id": 2}])
+
+    def refused(number: int) -> str:
+        try:
+            return helpdesk.answer("2", "Hello", key=f"other{number}").id
+        except ToolRejected as error:
+            return error.code
+
+    with closing(crm):
+        same = together(lambda _: helpdesk.answer("1", "Hello", key="k1"), 8)
+        assert len({item.id for item in same}) == 1 and sum(not item.again for item in same) == 1
+        assert together(refused, 8).count("already_answered") == 7
 
 
 @pytest.mark.parametrize("ticket_id", ["9999", "x", "7001; drop", "", "٧٠٠١", "9" * 30, "07001"])

@@ -112,6 +112,14 @@ def test_what_cannot_be_used_stores_nothing(server: Dovecot) -> None:
     assert stored(server) == []
 
 
+def test_a_password_that_no_login_can_carry_is_told_and_not_shown(server: Dovecot) -> None:
+    """Python's client would raise an error that holds it; the secret's name is said."""
+    way = drafts(server.port, "пароль")
+    with pytest.raises(ToolUnavailable, match="'imap_password' holds letters") as told:
+        way.send(MESSAGE, secrets=way._secrets)
+    assert "пароль" not in repr(told.value) + repr(told.value.__context__)
+
+
 @pytest.mark.parametrize(
     "to", ["Anna <anna@customer.example>", "a@x.example, b@y.example", "anna", "a@x.example\nBcc: b@y.example"]
 )
@@ -126,6 +134,8 @@ def test_a_draft_goes_to_one_plain_address(to: str) -> None:
     ("given", "words"),
     [
         ({"sender": "team"}, "no address"),
+        ({"sender": "Team <team@acme.example>"}, "no address"),
+        ({"user": "команда"}, "in ASCII"),
         ({"mailbox": "Entwürfe"}, "in ASCII"),
         ({"mailbox": 'a"b'}, "cannot be named"),
         ({"host": "mail.acme.example"}, "is encrypted"),

@@ -173,6 +173,18 @@ def test_encryption_and_a_login_are_demanded_before_anything_is_said() -> None:
             login.send(MESSAGE, secrets=SECRETS)
 
 
+@pytest.mark.req("B10")
+def test_a_password_that_no_login_can_carry_is_told_and_not_shown() -> None:
+    """Python's client would raise an error that holds it; nothing was sent, and the secret's name is said."""
+    held = MemoryCredentials(secrets={"dev": {"default": {"smtp_password": "пароль"}}})
+    secrets = Secrets(held, environment="dev", agent="default")
+    with scripted("220 hello", "250-mx\r\n250 AUTH PLAIN") as plain:
+        login = SmtpMail("127.0.0.1", plain._port, sender="team@acme.example", user="team", encrypted="none")
+        with pytest.raises(ToolUnavailable, match="'smtp_password' holds letters") as told:
+            login.send(MESSAGE, secrets=secrets)
+    assert "пароль" not in repr(told.value) + repr(told.value.__context__)
+
+
 def test_smtp_cannot_say_what_became_of_a_message() -> None:
     """So a call whose outcome is unknown stays so, and a person looks."""
     with pytest.raises(ToolUnavailable, match="cannot tell"):
@@ -183,6 +195,9 @@ def test_smtp_cannot_say_what_became_of_a_message() -> None:
     ("given", "words"),
     [
         ({"sender": "team"}, "is no address"),
+        ({"sender": "Team <team@acme.example>"}, "is no address"),
+        ({"sender": "команда@acme.example"}, "is no address"),
+        ({"sender": "a@b.example", "user": "команда"}, "in ASCII"),
         ({"sender": "a@b.example", "encrypted": "ssl"}, "starttls"),
         ({"sender": "a@b.example", "encrypted": "none", "host": "mx.acme.example"}, "is encrypted"),
     ],

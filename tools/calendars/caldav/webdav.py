@@ -71,7 +71,9 @@ class WebDav:
         if parts.username or parts.password:
             raise ConfigError("a CalDAV server's address holds no password; give login=...")
         self._url, self._login = url, login
-        self._client = httpx.Client(timeout=timeout_s, follow_redirects=False, trust_env=False)
+        # a proxy that packs an answer makes its ETag weak, and no write can be conditional on that
+        plain = {"Accept-Encoding": "identity"}
+        self._client = httpx.Client(timeout=timeout_s, follow_redirects=False, trust_env=False, headers=plain)
         self._httpx = httpx
 
     def close(self) -> None:
@@ -116,16 +118,16 @@ class WebDav:
         Raises:
             Changed: something is there, or it has changed meanwhile.
             ToolRejected: refused; nothing was written.
-            ToolUnavailable: it never left; nothing was written.
+            ToolUnavailable: it never left, or the ETag is none that a condition can be made of; nothing was written.
             OutcomeUnknown: it may have been written.
         """
-        condition = {"If-Match": etag} if etag is not None else {"If-None-Match": "*"}
+        condition = {"If-None-Match": "*"} if etag is None else _unchanged(etag)
         kind = {"Content-Type": "text/calendar; charset=utf-8"}
         self._write("PUT", href, {**condition, **kind}, text.encode())
 
     def delete(self, href: str, *, etag: str) -> None:
         """Removes an object that is still as it was; one that is gone has ``Changed``. Raises as :meth:`put`."""
-        self._write("DELETE", href, {"If-Match": etag}, None)
+        self._write("DELETE", href, _unchanged(etag), None)
 
     def _query(self, path: str, data: str, condition: str) -> list[Resource]:
         spaces = " ".join(f'xmlns:{prefix}="{name}"' for prefix, name in _SPACES.items())
@@ -180,8 +182,21 @@ class WebDav:
         return url
 
 
+def _unchanged(etag: str) -> dict[str, str]:
+    """The condition that a resource is as it was seen (RFC 9110, 13.1.1: a weak ETag matches nothing)."""
+    if not etag or etag.startswith("W/"):
+        words = "the calendar's server gives no strong ETag, so nothing was changed; look at the proxy before it"
+        raise ToolUnavailable(words, code="no_etag")
+    return {"If-Match": etag}
+
+
 def _unreadable(status: int) -> ToolUnavailable:
-    return ToolUnavailable("the calendar's answer is no list of events", code=f"http_{status}")
+    words = {
+        401: "the calendar lets the agent's user not in; look at the user and the password",
+        403: "the agent's user may not read this calendar; look at its rights",
+        404: "there is no calendar at this path; look at the path",
+    }
+    return ToolUnavailable(words.get(status, "the calendar's answer is no list of events"), code=f"http_{status}")
 
 
 def _resources(content: bytes) -> Iterator[Resource]:
