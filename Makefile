@@ -103,7 +103,7 @@ $(SERVER)/.installed: $(INPUTS) constraints-server.txt | $(VENV)/.python
 	@$(SERVER)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(SERVER)/constraints.txt --constraint constraints-server.txt 'langgraph-cli[inmem]' --editable '.[ru,en,pl,sqlite,postgres,test]'
 	@touch $@
 
-environments: $(DEEP)/.installed $(DOCS)/.installed $(SERVER)/.installed
+environments: $(DEEP)/.installed $(DOCS)/.installed $(SERVER)/.installed $(ATTACK)/.installed
 
 $(VENV)/.demo: EXTRAS = ru,en,pl,sqlite
 $(VENV)/.dev:  EXTRAS = ru,en,pl,sqlite,postgres,langchain,keyring,slack,caldav,zoom,prometheus,opentelemetry,test,check

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 import sqlalchemy as sa
@@ -32,7 +32,7 @@ from agent_guard.notifications.alerts import STORE_UNREACHABLE, Alert, Alerts, S
 from agent_guard.notifications.nonces import StoredNonces
 from agent_guard.notifications.notices import Notices
 from agent_guard.notifications.notify import Notifier
-from agent_guard.operations import agents
+from agent_guard.operations import agents, oldest_key
 from agent_guard.operations.scopes import DEFAULT_AGENT
 from agent_guard.policy import Policy
 from agent_guard.recording.enacting import enact
@@ -92,7 +92,7 @@ class Core:
         self.environment = environment
         self.agent = agent
         self.extra_guards = tuple(extra_guards)
-        self.clock = clock or utc_now
+        self.clock = _in_utc(clock) if clock else utc_now
         self._ids = ids or (lambda: str(ULID()))
         self.alerts = alerts or Alerts(clock=self.clock)
         self.subscribers = Subscribers(subscribers)
@@ -104,6 +104,7 @@ class Core:
         self.masker = masker or Masker()
         self.store.open()
         self._check_agent()
+        self._check_keys(keys)
         self.sources = Sources(
             environment=environment,
             agent=agent,
@@ -142,6 +143,14 @@ class Core:
             f"there is no agent {self.agent!r} in {self.environment}; add it to the database {self.store.name} with: "
             f"agent-guard agents add {self.agent} --reason ..."
         )
+
+    def _check_keys(self, keys: Keys) -> None:
+        """Refuses master keys without the one that stored idempotency keys come from."""
+        try:
+            oldest_key.check(self.store, keys, self.environment)
+        except BaseException:
+            self.store.close()  # nobody else will
+            raise
 
     def _enact(self) -> None:
         """Keeps the texts of the policies, so that what they decide can be decided again, and records a change."""
@@ -277,6 +286,13 @@ class Core:
         self.subscribers.close()
         self.alerts.drain()
         self.store.close()
+
+
+def _in_utc(clock: Clock) -> Clock:
+    """Refuses a clock of another zone: days are counted and events are written in UTC."""
+    if clock().utcoffset() != timedelta(0):
+        raise ConfigError("the clock gives times of another zone than UTC, or of none; give one of aware times in UTC")
+    return clock
 
 
 def _check_kinds(tools: object, policies: object, extra_guards: object) -> None:

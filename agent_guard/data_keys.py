@@ -22,14 +22,17 @@ from agent_guard.errors import StoreError
 from agent_guard.store import metadata
 
 __all__ = [
-    "DATA_KEYS", "MASTER", "Wrapping", "add", "generation", "label", "party_key_id", "seal", "thread_key_id",
-    "unseal",
+    "DATA_KEYS", "IS_DATA_KEY", "MASTER", "OLDEST", "Wrapping", "add", "generation", "label", "party_key_id", "seal",
+    "thread_key_id", "unseal",
 ]  # fmt: skip
 
 MASTER = "#master"
 """The row that tells which master key the others are under; there is one since the master key was first changed. No
-party's or thread's key has such an id: theirs hold a slash.
+party's or thread's key has such an id: theirs begin with a tenant, in which this sign is written otherwise.
 """
+
+OLDEST = "#oldest/"
+"""Begins the row of an environment that names its oldest master key, see ``agent_guard.operations.oldest_key``."""
 
 NONCE_BYTES = 12  # NIST SP 800-38D: 96 bits, random, one key for far fewer than 2**32 values
 _MAKING_BYTES = 4
@@ -41,6 +44,7 @@ class _KeyColumns(TypedColumns):
 
 
 DATA_KEYS = sa.Table("vault_keys", metadata, _KeyColumns)
+IS_DATA_KEY = DATA_KEYS.c.id.not_like("#%")
 
 _MASTER = Query(sa.select(DATA_KEYS.c.wrapped).where(DATA_KEYS.c.id == sa.bindparam("id")))
 
@@ -66,11 +70,11 @@ class Wrapping:
 
     def is_present(self, key_id: str, wrapped: bytes) -> bool:
         """Whether a data key is wrapped under the present master key."""
-        try:
-            unseal(self._present, wrapped, key_id)
-        except StoreError:
-            return False
-        return True
+        return _opens(self._present, key_id, wrapped)
+
+    def opens(self, key_id: str, wrapped: bytes) -> bool:
+        """Whether a data key is wrapped under any of the master keys."""
+        return _opens(self, key_id, wrapped)
 
     def renewed(self, key_id: str, wrapped: bytes) -> bytes:
         """The same data key under the present master key, of the same making.
@@ -144,6 +148,14 @@ def unseal(cipher: AESGCM | Wrapping, sealed: bytes, label: str) -> bytes:
             "the vault cannot be read with this master key; give the key the database was written with, or the new one "
             "where it was changed by 'agent-guard vault rotate'"
         ) from None
+
+
+def _opens(cipher: AESGCM | Wrapping, key_id: str, wrapped: bytes) -> bool:
+    try:
+        unseal(cipher, wrapped, key_id)
+    except StoreError:
+        return False
+    return True
 
 
 def seal(cipher: AESGCM | Wrapping, value: bytes, label: str) -> bytes:

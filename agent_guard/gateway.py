@@ -65,7 +65,7 @@ class Gateway(Core):
         alerts: who tells the operators; by default the log. May be shared by gateways.
         subscribers: told of each event that this gateway records, once it is committed and beside the call; see
             :mod:`agent_guard.subscribers`.
-        clock, ids: the time and new ULIDs, for tests.
+        clock, ids: the time, in UTC, and new ULIDs, for tests.
 
     Raises:
         ConfigError: tools and policies contradict each other, a key is missing, or nobody added the agent.

@@ -451,6 +451,10 @@ class World:
         with gateway.store.read() as connection:
             return [dict(row._mapping) for row in connection.exec_driver_sql(f"SELECT * FROM {table}")]
 
+    def data_keys(self, gateway: Gateway) -> list[dict[str, Any]]:
+        """The data keys of a gateway's vault, without the rows that tell about its master keys."""
+        return [row for row in self.rows(gateway, "vault_keys") if not row["id"].startswith("#")]
+
     def dump(self, gateway: Gateway) -> dict[str, list[dict[str, Any]]]:
         """Every table of a gateway's database."""
         return {name: self.rows(gateway, name) for name in sorted(metadata.tables)}

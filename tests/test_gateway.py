@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -126,9 +127,8 @@ def test_dev_makes_a_key_file_that_only_its_owner_reads(world: World) -> None:
 def test_another_master_key_does_not_open_the_vault(world: World) -> None:
     """A database and the wrong key are an error, never an empty vault."""
     world.gateway(file=True).open(world.sdr, user_text="Write to anna@kowalska.example", thread_id="t1")
-    other = world.gateway(file=True, credentials=MemoryCredentials())
-    with pytest.raises(StoreError, match="master key"):
-        other.thread("t1").check("crm.read_deal", {"deal_id": "42"})
+    with pytest.raises(ConfigError, match="master key"):
+        world.gateway(file=True, credentials=MemoryCredentials())
 
 
 @pytest.mark.parametrize(
@@ -139,6 +139,13 @@ def test_an_unusable_database_is_named(world: World, path: str, words: str) -> N
     (world.folder / "folder").mkdir()
     with pytest.raises(StoreError, match=words):
         world.gateway(url=f"sqlite:///{world.folder}/{path}", credentials=MemoryCredentials())
+
+
+@pytest.mark.parametrize("zone", [None, timezone(timedelta(hours=5))])
+def test_a_clock_of_another_zone_is_refused(world: World, zone: timezone | None) -> None:
+    """Days are counted and events are written in UTC; a clock that tells anything else is named at the start."""
+    with pytest.raises(ConfigError, match="the clock gives times of another zone"):
+        world.gateway(clock=lambda: datetime(2026, 1, 5, tzinfo=zone))
 
 
 # ---- threads

@@ -96,7 +96,8 @@ def test_a_conversation_is_opened_with_its_first_message(bench: Bench, world: Wo
     with pytest.raises(TextTooLong):
         session.start(" ".join(f"a{n}@mail.example" for n in range(500)), world.sdr, speaker="user", party=world.anna)
     empty = world.dump(session.gateway)
-    assert not any(empty[name] for name in ("threads", "trail", "vault_entries", "vault_sightings", "vault_keys"))
+    assert not any(empty[name] for name in ("threads", "trail", "vault_entries", "vault_sightings"))
+    assert world.data_keys(session.gateway) == []
     reply = session.start(RAW, world.sdr, speaker="party", party=world.anna, scope={"crm.create_task"})
     begun = world.dump(session.gateway)
     other = world.gateway()

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from agent_guard.audit import Audit
+from agent_guard.cli import vault_keys
 from agent_guard.cli.output import (
     AsOption,
     ConfigOption,
@@ -24,7 +25,7 @@ from agent_guard.cli.plain import words
 from agent_guard.cli.storage import credentials_of, keys_of, store_of
 from agent_guard.credentials import Keys
 from agent_guard.errors import ConfigError, Held
-from agent_guard.operations import rotation
+from agent_guard.operations import oldest_key, rotation
 from agent_guard.privacy import erasure, holds
 from agent_guard.privacy.erasure import Erasure
 from agent_guard.types import utc_now
@@ -103,6 +104,9 @@ def rotate(
         keys = Keys.of(credentials, settings.environment)
         with store.read() as connection:
             due = rotation.is_due(connection, keys)
+            ring = oldest_key.ring(connection, keys, settings.environment)
+        if ring.trouble is not None:
+            raise ConfigError(ring.trouble)
         if not dry_run:
             keys = rotation.keys_for(store, credentials, settings.environment)
         done = rotation.rotate(
@@ -124,9 +128,13 @@ def rotate(
     if not dry_run:
         console.print(
             "Start every process again that was started with the former key. It opens nothing of the vault any more; "
-            "keep it behind the new one as long as the record of its time is to be verified.",
+            "keep it behind the new one: idempotency keys come from the oldest, and its record is verified with it.",
             soft_wrap=True,
         )
+
+
+app.command("keys")(vault_keys.keys)
+app.command("adopt")(vault_keys.adopt)
 
 
 @app.command()

@@ -7,7 +7,8 @@ gives the whole transaction up, nothing of any of them stands, and each is told.
 
 Whoever has the turn may be interrupted at any line (Ctrl-C in a notebook). What was left half done is then undone by
 whoever comes next, and is never committed: a transaction in which somebody's writes are neither kept nor undone is
-given up whole.
+given up whole. A turn lasts no longer than the generator that took it, whose end Python itself sees to: one that was
+interrupted again and again before it could give its turn back has none any more.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, _GeneratorContextManager, contextmanager, suppress
+from typing import Any, TypeVar
+from weakref import ref
 
 import sqlalchemy as sa
 
@@ -36,12 +39,35 @@ LEAVES_MOST = 8
 GIVEN_UP = "the transaction was given up, because a write in it failed"
 
 
+T = TypeVar("T")
+
+
 class _Turn:
-    """The right to write, of one thread that has it or waits for it."""
+    """The right to write, of one thread that has it or waits for it, as long as a generator goes on."""
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
         self.over = False
+        self._generator: Callable[[], Any] | None = None
+
+    def within(self, manager: _GeneratorContextManager[T]) -> _GeneratorContextManager[T]:
+        """Ends with this one's generator."""
+        self._generator = ref(manager.gen)  # weak, so that one that is let go of half way is ended at once
+        return manager
+
+    def beside(self) -> _Turn:
+        """Another one of the same generator."""
+        other = _Turn()
+        other._generator = self._generator
+        return other
+
+    @property
+    def gone(self) -> bool:
+        """Whether nobody is left who would give it back."""
+        if self._generator is None:
+            return False
+        generator = self._generator()
+        return generator is None or generator.gi_frame is None
 
 
 class _Batch:
@@ -96,8 +122,7 @@ class Writer:
         self._batch: _Batch | None = None
         self._parents = False
 
-    @contextmanager
-    def writing(self, *, durable: bool, alone: bool = False) -> Iterator[sa.Connection]:
+    def writing(self, *, durable: bool, alone: bool = False) -> AbstractContextManager[sa.Connection]:
         """A turn in a transaction; left when what was written stands.
 
         Args:
@@ -109,7 +134,12 @@ class Writer:
             RuntimeError: this thread writes already; nothing was written.
             BaseException: what interrupted this thread. Where it did so during the commit, all stands, or nothing.
         """
-        turn, batch = _Turn(), None
+        turn = _Turn()
+        return turn.within(self._writing(turn, durable, alone))
+
+    @contextmanager
+    def _writing(self, turn: _Turn, durable: bool, alone: bool) -> Iterator[sa.Connection]:
+        batch = None
         try:
             self._take(turn)
             batch, connection = self._join(durable, alone)
@@ -124,10 +154,9 @@ class Writer:
                 self._give_back(turn)
             finally:
                 self._give_back(turn)  # where the first one was interrupted before it began; else it does nothing
-        self._await(batch)
+        self._await(batch, turn)
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self) -> AbstractContextManager[None]:
         """A turn without a transaction.
 
         Raises:
@@ -135,6 +164,10 @@ class Writer:
             RuntimeError: this thread writes already.
         """
         turn = _Turn()
+        return turn.within(self._alone(turn))
+
+    @contextmanager
+    def _alone(self, turn: _Turn) -> Iterator[None]:
         try:
             self._take(turn)
             self._end()
@@ -155,14 +188,25 @@ class Writer:
         self._parents = True
 
     def _take(self, turn: _Turn) -> None:
+        deadline = time.monotonic() + self._wait_s()
         with self._lock:
-            if self._turn is not None and self._turn.thread == turn.thread:
+            if self._taken() and self._turn is not None and self._turn.thread == turn.thread:
                 raise RuntimeError("a write inside another write of the same thread would wait for itself")
             self._waiting.add(turn)
-            if not self._door.wait_for(lambda: self._turn is None, self._wait_s()):
-                raise self._locked()
+            while self._taken():
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise self._locked()
+                self._door.wait(min(left, UNATTENDED_S))  # who is gone wakes nobody
             self._turn = turn
             self._waiting.discard(turn)
+
+    def _taken(self) -> bool:
+        return self._turn is not None and not self._turn.gone
+
+    def _awaited(self) -> bool:
+        """Whether somebody waits who will come."""
+        return not all(turn.gone for turn in tuple(self._waiting))
 
     def _join(self, durable: bool, alone: bool) -> tuple[_Batch, sa.Connection]:
         batch = self._batch
@@ -186,6 +230,8 @@ class Writer:
         return batch, connection
 
     def _opened(self) -> tuple[sa.Connection, sqlite3.Connection]:
+        if self._batch is None and self._connection is not None and self._connection.in_transaction():
+            self._drop()  # whoever ended it was interrupted before SQLAlchemy had noted it
         if self._connection is None or self._driver is None:
             self._connection = self._connect()
             self._driver = self._connection.connection.driver_connection
@@ -245,7 +291,7 @@ class Writer:
             turn.over = True
 
     def _may_be_joined(self, batch: _Batch) -> bool:
-        if not self._waiting or not _is_whole(batch):
+        if not self._awaited() or not _is_whole(batch):
             return False
         return batch.members < batch.most and time.monotonic() - batch.began < BATCH_S
 
@@ -283,12 +329,12 @@ class Writer:
             if interrupted:
                 raise
 
-    def _await(self, batch: _Batch) -> None:
+    def _await(self, batch: _Batch, mine: _Turn) -> None:
         while not batch.over.wait(UNATTENDED_S):
-            turn = _Turn()
+            turn = mine.beside()
             try:
                 with self._lock:
-                    if self._turn is None and not self._waiting:
+                    if not self._taken() and not self._awaited():
                         self._turn = turn  # whoever was to come has been interrupted
             finally:
                 try:

@@ -35,9 +35,17 @@ def _word_bases(word: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=8192)
-def _spelled(value: str) -> str:
-    """The expression that finds a value, whatever spaces its words are parted by."""
-    return re.escape(value).replace(r"\ ", r"\s+")
+def _spelled(value: str) -> re.Pattern[str]:
+    """Finds a value in any case, whatever spaces its words are parted by."""
+    return re.compile(rf"(?<!\w){re.escape(value)}(?!\w)".replace(r"\ ", r"\s+"), re.IGNORECASE)
+
+
+def _lowered(text: str) -> str:
+    """A text whose letters are the same wherever a search in any case takes them for the same."""
+    lowered = text.casefold()
+    if lowered.isascii():
+        return lowered
+    return lowered.replace("ё", "е").replace("i\u0307", "i").replace("\u0131", "i")
 
 
 def is_everyday(word: str) -> bool:
@@ -71,21 +79,21 @@ class Known:
                 literals.setdefault(entry.value.casefold(), entry)
         tails = {"".join(_DIGITS.findall(key))[-6:] for key in self._numbers}
         self._digit_hints = (*self._phones, *filter(None, tails))
-        hints.update(max(key.split(), key=len).replace("ё", "е") for key in literals if key.split())
+        # the longest word of each tells whether it can stand in a text: one expression for all would be made anew with
+        # each value that a thread learns
+        self._literals = [
+            (_lowered(max(key.split(), key=len)), key, entry.type) for key, entry in literals.items() if key.split()
+        ]
+        hints.update(hint for hint, _, _ in self._literals)
         kept: list[str] = []
         for hint in sorted(hints):  # what begins with a shorter hint stands directly behind it
             if not kept or not hint.startswith(kept[-1]):
                 kept.append(hint)
         self._hints = tuple(kept)
-        self._types = {key: entry.type for key, entry in literals.items()}
-        alternatives = sorted(map(_spelled, literals), key=len, reverse=True)
-        self._literals = (
-            re.compile(rf"(?<!\w)(?:{'|'.join(alternatives)})(?!\w)", re.IGNORECASE) if alternatives else None
-        )
 
     def may_occur(self, text: str) -> bool:
         """A quick no for clean texts; a yes only means that `find` has to look."""
-        lowered = text.casefold().replace("ё", "е")
+        lowered = _lowered(text)
         if any(hint in lowered for hint in self._hints):
             return True
         # Accents and the Polish ł are folded in the index, so a text that has them cannot be cleared by its letters.
@@ -98,9 +106,9 @@ class Known:
     def find(self, text: str) -> list[Span]:
         """Returns every known value of a folded text; spans may overlap."""
         spans = []
-        if self._literals:
-            for found in self._literals.finditer(text):
-                type = self._types.get(re.sub(r"\s+", " ", found[0]).casefold(), "PERSON")
+        lowered = _lowered(text)
+        for hint, value, type in self._literals:
+            for found in _spelled(value).finditer(text) if hint in lowered else ():
                 # One word of a name may be a part of a longer, other name.
                 single = type == "PERSON" and found[0].isalpha()
                 score = 0.6 if single else 1.0

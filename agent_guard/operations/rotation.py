@@ -7,7 +7,7 @@ written first: from then on whoever has the former key alone makes no new data k
 
 What else is derived from the master key is not changed: the record's chains and seals name the key they were written
 under, and idempotency keys and what binds an approval to a rendered text come from the oldest one given. So the former
-key stays behind the present one as long as the record written under it is to be verified.
+key stays behind the present one; ``agent_guard.operations.oldest_key`` refuses to go on without it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import sqlalchemy as sa
 
 from agent_guard.audit import Audit, AuditEvent, system_thread
 from agent_guard.credentials import Credentials, Keys, renew
-from agent_guard.data_keys import DATA_KEYS, MASTER, Wrapping, seal, unseal
+from agent_guard.data_keys import DATA_KEYS, IS_DATA_KEY, MASTER, Wrapping, seal, unseal
 from agent_guard.databases.locks import MASTER_KEY, chain_lock
 from agent_guard.errors import ConfigError, StoreError
 from agent_guard.store import Store
@@ -160,7 +160,7 @@ def _pages(store: Store) -> Iterator[Sequence[Any]]:
     """The data keys by their ids, a page a transaction."""
     after = ""
     while True:
-        query = sa.select(DATA_KEYS.c.id, DATA_KEYS.c.wrapped).where(DATA_KEYS.c.id > after, DATA_KEYS.c.id != MASTER)
+        query = sa.select(DATA_KEYS.c.id, DATA_KEYS.c.wrapped).where(DATA_KEYS.c.id > after, IS_DATA_KEY)
         with store.read() as connection:
             rows = connection.execute(query.order_by(DATA_KEYS.c.id).limit(PAGE)).all()
         if not rows:
@@ -181,21 +181,13 @@ def _counted(store: Store, wrapping: Wrapping) -> tuple[int, int]:
         for row in page:
             if not wrapping.is_present(row.id, row.wrapped):
                 old += 1
-                lost += not _opens(wrapping, row.id, row.wrapped)
+                lost += not wrapping.opens(row.id, row.wrapped)
     if lost:
         raise StoreError(
             f"{lost} of {every} data keys can be opened by none of the master keys that are given; put the key they "
             "were written under behind the others and rotate again"
         )
     return every, old
-
-
-def _opens(wrapping: Wrapping, key_id: str, wrapped: bytes) -> bool:
-    try:
-        unseal(wrapping, wrapped, key_id)
-    except StoreError:
-        return False
-    return True
 
 
 def _renew(store: Store, wrapping: Wrapping, rows: Sequence[Any]) -> int:

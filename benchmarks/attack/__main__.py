@@ -1,4 +1,6 @@
-"""``python -m benchmarks.attack``: the figures, or with ``--self-check`` whether the benchmark itself is in order."""
+"""``python -m benchmarks.attack``: the figures, with ``--goals`` whether they are what they must be, or with
+``--self-check`` whether the benchmark itself is in order. Exit code 1: they are not, or it is not.
+"""
 
 from __future__ import annotations
 
@@ -19,30 +21,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--masker", choices=("patterns", "full"), default="patterns")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--why", action="store_true", help="what people were asked, and why")
+    parser.add_argument("--goals", action="store_true", help="only whether the goals are reached, in half a minute")
     parser.add_argument("--self-check", action="store_true")
     given = parser.parse_args(arguments)
     wanted = given.suite or [*_suites(), "crm"]
     if unknown := set(wanted) - {*_suites(), "crm"}:
         parser.error(f"there is no suite {min(unknown)!r}")
+    if given.goals and given.suite:
+        parser.error("--goals are about all suites; leave --suite out")
     began = time.monotonic()
     if given.self_check:
         return _self_check()
+    missed: list[str] = []
     if names := [name for name in wanted if name != "crm"]:
-        _agentdojo(names, given)
-    if "crm" in wanted:
+        missed = _goals(names, given) if given.goals else _agentdojo(names, given)
+    if "crm" in wanted and not given.goals:  # tests/attack holds it on a small sample
         print()
         _crm(10 if given.quick else 50, given.processes)
     print(f"\n{time.monotonic() - began:.0f} s")
-    return 0
+    if not set(_suites()) <= set(wanted):
+        return 0
+    for line in missed:
+        print(line)
+    return 1 if missed else 0
 
 
 def _suites() -> tuple[str, ...]:
     return ("workspace", "travel", "banking", "slack")  # without importing AgentDojo, which takes seconds
 
 
-def _agentdojo(names: Sequence[str], given: argparse.Namespace) -> None:
+def _goals(names: Sequence[str], given: argparse.Namespace) -> list[str]:
+    from benchmarks.attack.metrics import figures, jobs, measure_goals, missed_goals
+
+    work = jobs(names, quick=True, profile=given.masker)
+    with get_context("spawn").Pool(given.processes) as pool:
+        measured = pool.map(measure_goals, work, chunksize=4)
+    found = figures(measured, "believed")
+    print(f"T1: {found.tasks} benign tasks and {found.pairs} sampled pairs, 3 orders each")
+    print(f"utility {found.utility:.1%}, asks/task {found.asks:.2f}, ASR {found.asr:.1%}, harm {found.harm:.1%}")
+    return missed_goals(measured)
+
+
+def _agentdojo(names: Sequence[str], given: argparse.Namespace) -> list[str]:
     from benchmarks.attack.gate import plan_for
-    from benchmarks.attack.metrics import jobs, measure
+    from benchmarks.attack.metrics import jobs, measure, missed_goals
     from benchmarks.attack.report import asked, lines
 
     work = jobs(names, quick=given.quick, profile=given.masker)
@@ -62,6 +84,7 @@ def _agentdojo(names: Sequence[str], given: argparse.Namespace) -> None:
         print()
         for line in asked(measured, slots):
             print(line)
+    return missed_goals(measured)
 
 
 def _crm(customers: int, processes: int) -> None:

@@ -8,11 +8,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.attack.attacker import ORDERS
+from benchmarks.attack.goals import shortfalls
 from benchmarks.attack.residual import Residual, residual
 from benchmarks.attack.runs import Mode, Run, run
 from benchmarks.attack.suites import OUTPUT_ONLY, load
 
-__all__ = ["LEGEND", "MISSES", "MODES", "Figures", "Job", "Measured", "figures", "jobs", "measure", "missed"]
+__all__ = [
+    "LEGEND", "MISSES", "MODES", "Figures", "Job", "Measured", "figures", "jobs", "measure", "measure_goals", "missed",
+    "missed_goals",
+]  # fmt: skip
 
 MODES: tuple[Mode, ...] = ("none", "believed", "ignored")
 MISSES = (0.1, 0.2)
@@ -78,12 +82,7 @@ def measure(job: Job) -> Measured:
     """Runs one user task in every mode."""
     made = Measured(job=job)
     for mode in MODES:
-        made.benign[mode] = run(job.suite, job.user, None, "benign", mode, profile=job.profile)
-        made.attacked[mode] = [
-            run(job.suite, job.user, injection, order, mode, profile=job.profile)
-            for injection in job.injections
-            for order in ORDERS
-        ]
+        _run(made, mode)
         # who approves everything changes only the runs in which the attacker was asked about
         made.nodded[mode] = [
             run(job.suite, job.user, item.injection, item.order, mode, "always", profile=job.profile)
@@ -99,6 +98,31 @@ def measure(job: Job) -> Measured:
             for seed in range(SEEDS)
         ]
     return made
+
+
+def measure_goals(job: Job) -> Measured:
+    """Runs one user task where the plan is believed, and nothing that the goals do not ask about."""
+    made = Measured(job=job)
+    _run(made, "believed")
+    made.nodded["believed"] = []
+    return made
+
+
+def _run(made: Measured, mode: Mode) -> None:
+    """The task by itself, and with each attack in each order."""
+    job = made.job
+    made.benign[mode] = run(job.suite, job.user, None, "benign", mode, profile=job.profile)
+    made.attacked[mode] = [
+        run(job.suite, job.user, injection, order, mode, profile=job.profile)
+        for injection in job.injections
+        for order in ORDERS
+    ]
+
+
+def missed_goals(measured: Sequence[Measured]) -> list[str]:
+    """Which of ``benchmarks.attack.goals`` are missed."""
+    found = figures(measured, "believed")
+    return list(shortfalls(utility=found.utility, asks=found.asks, asr=found.asr, harm=found.harm))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +167,7 @@ def figures(measured: Sequence[Measured], mode: Mode) -> Figures:
         asks=_mean(one.asks["user"] for one in benign),
         asked=_share(one.asks["user"] > 0 for one in benign),
         shown=_mean(max(one.asks["injection"] for one in runs) for runs in pairs.values()),
-        yes=_share(any(one.attack for one in nodded[key]) for key in calls),
+        yes=_share(any(one.attack for one in nodded[key]) for key in calls if key in nodded),
         enumerated=len(tried),
         lasting=sum(one.lasting > 0 for one in tried),
         any=sum(one.lasting + one.drafts > 0 for one in tried),

@@ -146,6 +146,38 @@ def test_a_key_in_a_variable_is_changed_by_a_person(office: Path, monkeypatch: p
         invoke("vault", "rotate", "--reason", "yearly")
 
 
+@pytest.mark.req("A10", "B10")
+def test_the_oldest_key_is_named_and_missed(office: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a rotation in which the former key was dropped, every command that would go on without it says which one it
+    is; it is given up only when its successor's name is typed.
+    """
+    lines = (office / "guard.db.key").read_text(encoding="ascii").splitlines()
+    old = next(line for line in lines if line[0] != "#")
+    new = f"{'n' * 43}="
+    (before,) = rows(invoke("vault", "keys", "--json"))
+    assert before["given"] == [before["needed"]] and before["trouble"] is None
+    monkeypatch.setenv("AGENT_GUARD_MASTER_KEY", f"{new},{old}")
+    invoke("vault", "rotate", "--reason", "yearly")
+    told = invoke("vault", "keys").stdout.splitlines()
+    assert [line.endswith("idempotency keys come from it") for line in told] == [False, True]
+    monkeypatch.setenv("AGENT_GUARD_MASTER_KEY", new)
+    missed = invoke("vault", "keys")
+    assert missed.exit_code == 1 and f"{before['needed']}, which is not among those given" in missed.stderr
+    with pytest.raises(ConfigError, match="not among those given"):
+        invoke("vault", "rotate", "--reason", "yearly")
+    with pytest.raises(ConfigError, match="not among those given"):
+        invoke("approvals", "approve", "x", "--as", "boss")
+    (counted,) = rows(invoke("vault", "adopt", "--reason", "lost", "--dry-run", "--json"))
+    assert (counted["before"], counted["dry_run"]) == (before["needed"], True)
+    for typed in ("", "yes\n", f"{before['needed']}\n"):
+        with pytest.raises(ConfigError, match="nothing was changed"):
+            invoke("vault", "adopt", "--reason", "lost", input=typed)
+    done = invoke("vault", "adopt", "--reason", "lost", input=f"{counted['after']}\n")
+    assert f"come from the master key {counted['after']}. {counted['forgotten']} calls" in done.stdout
+    assert "already" in invoke("vault", "adopt", "--reason", "lost").stdout
+    assert invoke("vault", "keys").exit_code == 0
+
+
 # ---- the record of a party
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from agent_guard.databases.writer import BATCH_MOST
+from agent_guard.databases.writer import BATCH_MOST, _Turn
 from agent_guard.errors import StoreError
 from agent_guard.store import Store
 from tests.samples import opened
@@ -193,7 +193,7 @@ def test_nobody_waits_for_one_who_never_comes(store, monkeypatch):
     monkeypatch.setattr("agent_guard.databases.writer.UNATTENDED_S", 0.01)
     with store.write(locks=["test"]) as connection:
         connection.execute(INSERT, flag("tool:x"))
-        writer._waiting.add("somebody")  # stands in line ...
+        writer._waiting.add(_Turn())  # somebody stands in line ...
         threading.Timer(0.03, writer._waiting.clear).start()  # ... and walks away
     assert scopes(store) == {"*", "tool:x"}
 

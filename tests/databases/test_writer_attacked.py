@@ -4,6 +4,7 @@ in every way, against a model of what must be in the file.
 
 from __future__ import annotations
 
+import contextlib
 import linecache
 import random
 import sqlite3
@@ -72,6 +73,33 @@ class Interrupting:
 
     def __exit__(self, *_):
         sys.settrace(None)
+
+
+class Twice:
+    """Ctrl-C at the n-th line, and once more where Python looks at signals for the m-th time after it: when a function
+    of the module is entered, and when it is back from one that is no Python.
+    """
+
+    def __init__(self, at: int, again: int) -> None:
+        self.first, self.left, self.where = Interrupting(at), again, None
+
+    def __call__(self, frame, event, _arg):
+        if frame.f_code.co_filename != module.__file__ or event not in ("call", "c_return"):
+            return
+        if self.first.where is not None and self.where is None:
+            self.left -= 1
+            if self.left < 0:
+                self.where = f"{self.first.where}, {event} {frame.f_code.co_name}:{frame.f_lineno}"
+                raise KeyboardInterrupt
+
+    def __enter__(self):
+        sys.setprofile(self)  # what raises in a trace function is traced no more
+        self.first.__enter__()
+        return self
+
+    def __exit__(self, *_):
+        self.first.__exit__()
+        sys.setprofile(None)
 
 
 class Scene:
@@ -144,6 +172,72 @@ def test_an_interrupt_at_any_line_leaves_the_writer_free_and_everybody_told_the_
             with store.write(locks=["test"]) as connection:
                 connection.execute(sa.delete(SWITCHES).where(SWITCHES.c.scope != "*"))
     assert 40 < at < 1000
+
+
+@pytest.mark.req("B7", "A8")
+@pytest.mark.parametrize("fails", [False, True])
+def test_two_interrupts_anywhere_leave_the_writer_to_the_next(file, fails) -> None:
+    """Ctrl-C at each line of a write and once more at each place behind it: whatever is left half done, the next write
+    of this thread goes through, then another thread's, and the writer is free.
+    """
+    leaked = 0
+    with opened(f"sqlite:///{file}", lock_wait_s=2) as store:
+
+        def write(name: str) -> None:
+            with store.write(locks=["test"], durable=True) as connection:
+                connection.execute(INSERT, flag(name))
+
+        for at in range(1000):
+            for again in range(1000):
+                twice = Twice(at, again)
+                with contextlib.suppress(KeyboardInterrupt, ZeroDivisionError), twice:
+                    with store.write(locks=["test"]) as connection:
+                        connection.execute(INSERT, flag("tool:me"))
+                        if fails:
+                            raise ZeroDivisionError
+                leaked += store._database._writer._turn is not None
+                write("tool:next")
+                other = threading.Thread(target=write, args=("tool:other",))
+                other.start()
+                other.join()
+                there = scopes(store) - {"*"}
+                assert {"tool:next", "tool:other"} <= there, twice.where
+                assert not (fails and "tool:me" in there), twice.where
+                assert is_free(store, file), twice.where
+                with store.write(locks=["test"]) as connection:
+                    connection.execute(sa.delete(SWITCHES).where(SWITCHES.c.scope != "*"))
+                if twice.where is None:
+                    break
+            if twice.first.where is None:
+                break
+    assert 40 < at < 1000
+    assert leaked > 0  # else nothing was shown
+
+
+def test_whoever_waits_for_one_who_is_gone_comes_next(file, monkeypatch) -> None:
+    """A turn that was never given back wakes nobody: those who stand in line see that its owner is gone."""
+    with opened(f"sqlite:///{file}", lock_wait_s=5) as store:
+        writer = store._database._writer
+
+        def interrupted(_turn: object) -> None:
+            raise KeyboardInterrupt
+
+        def waits() -> None:
+            with store.write(locks=["test"]) as connection:
+                connection.execute(INSERT, flag("tool:waits"))
+
+        waiting = threading.Thread(target=waits)
+        with monkeypatch.context() as patch:
+            with pytest.raises(KeyboardInterrupt), store.write(locks=["test"]) as connection:
+                connection.execute(INSERT, flag("tool:me"))
+                waiting.start()
+                while not writer._waiting:
+                    threading.Event().wait(0.001)
+                patch.setattr(writer, "_give_back", interrupted)
+            assert writer._turn is not None
+        waiting.join()
+        assert scopes(store) == {"*", "tool:me", "tool:waits"}  # kept before it was left
+        assert is_free(store, file)
 
 
 KINDS = ("writes", "writes", "writes", "reads", "fails", "breaks", "gives up", "disk full", "interrupted")

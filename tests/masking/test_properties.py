@@ -104,6 +104,8 @@ SPELLINGS = (
     str.title,
     lambda text: text.replace(" ", ""),
     lambda text: text.replace(" ", "\n "),
+    lambda text: text.replace("i", "\u0131"),
+    lambda text: text.replace("i", "\u0130"),
 )
 
 

@@ -58,7 +58,7 @@ def test_nothing_of_the_party_can_be_restored(world: World) -> None:
         assert each.restore("Dear <PERSON_1>", reader="user") == "Dear <PERSON_1> (erased)"
         assert each.vault().entries() == []
         assert each.vault().erased
-    assert world.rows(gateway, "vault_keys") == []
+    assert world.data_keys(gateway) == []
     assert {bytes(row["sealed"]) for row in world.rows(gateway, "vault_entries")} == {b""}
 
 
@@ -66,7 +66,7 @@ def test_a_copy_of_the_key_opens_nothing_that_is_still_there(world: World) -> No
     """The wrapped key put back as it was in a backup, and the mark taken off, the values stay gone."""
     gateway = world.gateway(file=True)
     thread = gateway.open(world.sdr, party=world.anna)
-    kept = world.rows(gateway, "vault_keys")
+    kept = world.data_keys(gateway)
     erased(gateway)
     with gateway.store.write(locks=["test"]) as connection:
         connection.execute(DATA_KEYS.insert(), kept)
@@ -80,7 +80,7 @@ def test_the_files_hold_no_value(world: World) -> None:
     gateway = world.gateway(file=True)
     thread = gateway.open(world.sdr, party=world.anna)
     sealed = [bytes(row["sealed"]) for row in world.rows(gateway, "vault_entries")]
-    wrapped = [bytes(row["wrapped"]) for row in world.rows(gateway, "vault_keys")]
+    wrapped = [bytes(row["wrapped"]) for row in world.data_keys(gateway)]
     path = gateway.store.path
     if path is None:
         assert erased(gateway).scrubbed  # a server's files are its own
@@ -179,10 +179,10 @@ def test_a_later_conversation_is_a_new_one(world: World) -> None:
     """The same person has another key, and the old conversation's pseudonyms stay closed."""
     gateway = world.gateway(file=True)
     old = gateway.open(world.sdr, party=world.anna)
-    (before,) = world.rows(gateway, "vault_keys")
+    (before,) = world.data_keys(gateway)
     erased(gateway)
     new = gateway.open(world.sdr, party=world.anna)
-    (after,) = world.rows(gateway, "vault_keys")
+    (after,) = world.data_keys(gateway)
     assert before["wrapped"] != after["wrapped"]
     assert new.restore("<PERSON_1>", reader="user") == "Anna Kowalska"
     assert new.invoke("crm.create_task", TASK).status == "executed"
@@ -270,7 +270,7 @@ def test_a_call_that_runs_meanwhile_ends_as_it_ends_and_leaves_no_value(world: W
     assert (result.status, done[0].running) == ("executed", 1)
     assert result.content["owner_name"].startswith("<PERSON_")
     assert other.thread(thread.id).vault().entries() == []
-    assert world.rows(gateway, "vault_keys") == []
+    assert world.data_keys(gateway) == []
     assert list(gateway.audit.broken(thread.id)) == []
     assert world.kinds(thread)[-1] == "finished"
 
@@ -368,7 +368,7 @@ def test_a_kill_leaves_all_or_nothing(world: World) -> None:
         ended = subprocess.run([sys.executable, "-c", KILLED, at, *world.home], env=env, check=False)
         told = [event for event in gateway.audit.events(thread="system/acme") if event.data["kind"] == "erased"]
         state = next(row["state"] for row in world.rows(gateway, "calls") if row["trace_id"] == asked.trace_id)
-        after = (thread.vault().erased, state, len(world.rows(gateway, "vault_keys")), len(told))
+        after = (thread.vault().erased, state, len(world.data_keys(gateway)), len(told))
         assert after in [(False, "pending", 1, 0), (True, "expired", 0, 1)], at
         assert ended.returncode == -signal.SIGKILL
         outcomes.append(after[0])
@@ -443,7 +443,7 @@ def test_a_conversation_without_a_party_is_erased_with_its_key(world: World) -> 
         assert each.restore(str(alone.text), reader="user") == "Write to <EMAIL_1> (erased)."
         assert each.vault().entries() == []
     assert stays.restore(str(stays.text), reader="user") == "Write to boris@sidorow.example."
-    assert [row["id"] for row in world.rows(gateway, "vault_keys")] == ["acme/thread/stays"]
+    assert [row["id"] for row in world.data_keys(gateway)] == ["acme/thread/stays"]
     (told,) = gateway.audit.events(thread="system/acme")
     assert (told.data["kind"], told.data["party"], told.data["note"]) == ("erased", None, "thread alone")
     assert verify(gateway.store, keys(gateway)).status == "whole"
@@ -465,7 +465,7 @@ def test_of_a_partys_conversations_one_is_erased(world: World) -> None:
     with pytest.raises(ApprovalError, match="expired"):
         gateway.answer(str(asked.approval_id), "approve", by=world.boss)
     assert erased(gateway).threads == 1
-    assert world.rows(gateway, "vault_keys") == []
+    assert world.data_keys(gateway) == []
 
 
 def test_a_hold_on_the_party_covers_its_conversations(world: World) -> None:

@@ -18,7 +18,7 @@ from agent_guard.masking import Masker
 from agent_guard.operations import rotation
 from agent_guard.privacy.erasure import erase
 from tests.conftest import Database, World
-from tests.operations.test_rotate import BOTH, filled, given, turned
+from tests.operations.test_rotate import BOTH, filled, given, turned, unchecked
 from tests.operations.test_rotation import NEW, OLD
 from tests.steps import Steps
 
@@ -54,7 +54,7 @@ def crashed(work: Any) -> bool:
 
 def left(world: World) -> str:
     """Whether the party is ``erased`` or ``whole`` for whoever has the new key alone; anything in between is told."""
-    gateway = world.gateway(file=True, credentials=given(NEW))
+    gateway = unchecked(world, NEW)
     for thread in ("t0", "t2"):
         assert gateway.thread(thread).restore("<PERSON_1>", reader="user").startswith("Anna Kowalska")
     closed = [row["id"] for row in world.rows(gateway, "threads") if row["erased"] is not None]

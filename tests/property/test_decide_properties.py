@@ -9,7 +9,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings, strategies as st
+from hypothesis import assume, example, given, settings, strategies as st
 from pydantic import BaseModel, Field
 
 from agent_guard.codes import Code
@@ -211,31 +211,27 @@ def test_no_input_makes_it_raise(call, made, rules, known, extra):
 
 
 @pytest.mark.req("A1")
-@given(
-    TOOLS, POLICIES, FACTS, st.sampled_from(["tool", "contract", "role", "no role", "environment", "scope", "person"])
-)
-def test_what_the_policy_does_not_name_is_denied(made, rules, known, missing):
+@given(TOOLS, POLICIES, FACTS)
+@example(CONTRACTS["draft"], policy(), facts())
+def test_what_the_policy_does_not_name_is_denied(made, rules, known):
     """A tool, role or environment that the policy does not name, and a tool outside the scope, are denied for any
-    facts.
+    facts: each of them by itself.
     """
-    contract_made: Any = made
-    match missing:
-        case "tool":
-            rules = policy({"crm.other": rule()})
-        case "contract":
-            contract_made = None
-        case "role":
-            known = replace(known, roles=tuple(name for name in known.roles if name not in rules.tools[TOOL].roles))
-        case "no role":
-            known = replace(known, roles=())
-        case "environment":
-            known = replace(known, environment="test")
-            rules = policy({TOOL: rule(mode={"dev": "execute", "prod": "execute"})})
-        case "scope":
-            known = replace(known, scope=tuple(name for name in known.scope or () if name != TOOL))
-        case "person":
-            known = replace(known, person_found=False)
-    assert decide(proposal(), contract_made, rules, known).outcome == "deny"
+    roles = tuple(name for name in known.roles if name not in rules.tools[TOOL].roles)
+    others = tuple(name for name in known.scope or () if name != TOOL)
+    elsewhere = policy({TOOL: rule(mode={"dev": "execute", "prod": "execute"})})
+    missing: dict[str, tuple[Any, Policy, Facts]] = {
+        "tool": (made, policy({"crm.other": rule()}), known),
+        "contract": (None, rules, known),
+        "role": (made, rules, replace(known, roles=roles)),
+        "no role": (made, rules, replace(known, roles=())),
+        "environment": (made, elsewhere, replace(known, environment="test")),
+        "scope": (made, rules, replace(known, scope=others)),
+        "empty scope": (made, rules, replace(known, scope=())),
+        "person": (made, rules, replace(known, person_found=False)),
+    }
+    for name, what in missing.items():
+        assert decide(proposal(), *what).outcome == "deny", name
 
 
 def alone(guard: Guard, call: ToolCall, made: Any, rules: Policy, known: Facts) -> str:
@@ -247,8 +243,15 @@ def alone(guard: Guard, call: ToolCall, made: Any, rules: Policy, known: Facts) 
     return objection.outcome if objection else "allow"
 
 
+def asks(outcome: Any) -> Guard:
+    return says(Objection(outcome=outcome, code=Code.SUGGESTED, for_model="x", for_human="x"))
+
+
 @pytest.mark.req("B2")
 @given(TOOLS, POLICIES, FACTS, st.lists(GUARD, max_size=2))
+@example(CONTRACTS["draft"], policy(), facts(), [asks("require_approval"), asks("suggest")])
+@example(CONTRACTS["draft"], policy(), facts(), [asks("suggest"), asks("require_approval")])
+@example(CONTRACTS["draft"], policy(), facts(), [asks("deny"), asks("suggest")])
 def test_a_decision_is_as_strict_as_its_strictest_guard(made, rules, known, extra):
     """One denial denies, whatever the others say and wherever it stands; otherwise the strictest word wins."""
     words = [alone(guard, proposal(), made, rules, known) for guard in (*GUARDS, *extra)]
@@ -376,16 +379,23 @@ LATE = st.builds(
 )
 
 
+CARD = ValueFact(argument="deal_id", shown="", kind="CARD", origins=(), sources=(), judged=False)
+SHOWN_CARD = facts(values=(CARD,))
+
+
 @pytest.mark.req("B1", "A12")
 @given(st.sampled_from(list(SEEN.values())), POLICIES, FACTS, st.none() | LATE)
+@example(SEEN["write"], policy({TOOL: rule()}), SHOWN_CARD, None)
 def test_an_audience_never_relaxes(made, rules, known, plan):
     """Whatever else is known, a call that somebody else sees is decided as strictly as one that nobody sees, or more
-    so; and a contract that names no audience as strictly as one that does.
+    so; and a contract that names no audience as one that does, but for a secret in a write: whoever is invited reads
+    it, and nobody is.
     """
     known = replace(known, plan=plan or known.plan)
     alone, seen = (decide(proposal(), made, rules, replace(known, audience=found)) for found in (False, True))
     assert strictness(seen) >= strictness(alone)
-    assert decide(proposal(), replace(made, audience=()), rules, replace(known, audience=False)) == seen
+    unnamed = decide(proposal(), replace(made, audience=()), rules, replace(known, audience=False))
+    assert unnamed == seen or (seen.code is Code.VALUE_SECRET and made.effect == "write")
 
 
 @pytest.mark.req("A3")
