@@ -331,7 +331,8 @@ def twin(connection: sa.Connection, tenant: str, key: str, *, since_ms: int | No
     row = row_of(_HELD.first(connection, {"tenant": tenant, "k": key}))
     if row is None or row.trace_id == but:
         return None
-    if row.state == "done" and since_ms is not None and (row.settled or row.created) <= since_ms:
+    # where the clock was set back in between, a call was settled before it was created: the later time counts
+    if row.state == "done" and since_ms is not None and max(row.created, row.settled or 0) <= since_ms:
         return None
     return row
 

@@ -41,10 +41,11 @@ class Server:
     """One PostgreSQL on a folder of its own, over a socket in it. It refuses root, so root starts it as ``postgres``.
 
     Args:
+        log_mb: the size of a file of its write-ahead log, in megabytes.
         settings: of the server, e.g. ``{"fsync": "off"}``.
     """
 
-    def __init__(self, **settings: str) -> None:
+    def __init__(self, *, log_mb: int = 16, **settings: str) -> None:
         found = binaries()
         if found is None:
             raise FileNotFoundError(MISSING)
@@ -54,7 +55,10 @@ class Server:
         self._data = self.folder / "data"
         if os.geteuid() == 0:
             shutil.chown(self.folder, "postgres", "postgres")
-        self._run("initdb", "-D", self._data, "-U", "guard", "-A", "trust", "-N", "-E", "UTF8", "--locale=C.UTF-8")
+        size = f"--wal-segsize={log_mb}"
+        self._run(
+            "initdb", "-D", self._data, "-U", "guard", "-A", "trust", "-N", "-E", "UTF8", "--locale=C.UTF-8", size
+        )
         lines = {"listen_addresses": "", "unix_socket_directories": self.folder, "max_connections": 300} | settings
         with (self._data / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in lines.items())
@@ -75,6 +79,17 @@ class Server:
     def kill(self) -> None:
         """Ends it at once, as a crash would."""
         self._run("pg_ctl", "-D", self._data, "-m", "immediate", "stop")
+
+    def bound(self, size: int | None) -> None:
+        """From now on no file of it grows beyond so many bytes, as where a disk has no space left; None ends that."""
+        with _connected(self.url) as connection:
+            processes = [pid for (pid,) in connection.execute("SELECT pid FROM pg_stat_activity")]
+        first = int((self._data / "postmaster.pid").read_text().split()[0])  # those to come have it from this one
+        prlimit = shutil.which("prlimit")
+        assert prlimit, "prlimit is not installed (apt-get install util-linux)"
+        for pid in (first, *processes):
+            if Path(f"/proc/{pid}").exists():
+                self._run(prlimit, f"--pid={pid}", f"--fsize={size or 'unlimited'}:unlimited")
 
     def stop(self) -> None:
         """Ends it and removes everything."""

@@ -8,14 +8,14 @@ hand: a call that gets one more transaction gets three more steps, and every tes
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 __all__ = ["Steps"]
 
 CHECKPOINTS = ("put", "put_writes")
-"""What LangGraph stores through, in its synchronous door."""
+"""What LangGraph stores through; in its asynchronous door by the twins of these, ``aput`` and ``aput_writes``."""
 
 
 class Steps:
@@ -53,12 +53,25 @@ class Steps:
         """Watches a LangGraph checkpointer, which writes in threads of its own."""
         for name in CHECKPOINTS:
             setattr(saver, name, self._around(getattr(saver, name), name, writes=1))
+            setattr(saver, f"a{name}", self._around_later(getattr(saver, f"a{name}"), name, writes=1))
 
     def _around(self, real: Callable[..., Any], name: str, *, writes: int = 0) -> Callable[..., Any]:
         def watched(*given: Any, **options: Any) -> Any:
             with self._written(writes):
                 self.reach(f"{name} begins")
                 answer = real(*given, **options)
+            self.reach(f"{name} is over")
+            return answer
+
+        return watched
+
+    def _around_later(
+        self, real: Callable[..., Awaitable[Any]], name: str, *, writes: int
+    ) -> Callable[..., Awaitable[Any]]:
+        async def watched(*given: Any, **options: Any) -> Any:
+            with self._written(writes):
+                self.reach(f"{name} begins")
+                answer = await real(*given, **options)
             self.reach(f"{name} is over")
             return answer
 

@@ -28,7 +28,8 @@ from agent_guard.errors import ConfigError
 from agent_guard.nodes import GuardContext, GuardNodes, GuardState, guard_graph, guarded_agent
 from agent_guard.testing import ScriptedModel
 from agent_guard.types import Subject
-from tests.crash.office import MANAGER, MODES, PARTY, USER, Office, Place, policy
+from tests.crash.desk import MODES, policy
+from tests.crash.office import MANAGER, PARTY, USER, Office, Place
 
 APPROVE = {"type": "approve"}
 NAME = "t1"
@@ -284,6 +285,22 @@ def test_the_calls_of_one_message_are_asked_one_by_one(desk: Desk) -> None:
         assert len(office.graph.get_state(office.config(NAME)).interrupts) == 1
         out = run(office, Command(resume=[{"type": "accept", "args": None}]))
     assert stages(office) == ["won", "lost", "paid"]
+
+
+@pytest.mark.req("A6", "B7")
+@pytest.mark.databases
+def test_calls_of_one_message_that_nobody_is_asked_about(desk: Desk) -> None:
+    """Four at once, two of them the same intent: three effects, in order; from every checkpoint again: none more."""
+    calls = (("c1", "won"), ("c2", "lost"), ("c3", "won"), ("c4", "paid"))
+    office = desk.open(calling(*calls, tool="task__make"))
+    assert begin(office)["status"] == "delivered"
+    assert stages(office) == ["won", "lost", "paid"]
+    assert codes(office) == ["allowed", "allowed", "duplicate", "allowed"]
+    for old in list(office.graph.get_state_history(office.config(NAME))):
+        again = desk.open(calling(*calls, tool="task__make"))
+        again.graph.invoke(None, old.config, context=GuardContext(approver=MANAGER), durability="sync")
+    assert stages(office) == ["won", "lost", "paid"]
+    assert office.broken(NAME) == []
 
 
 @pytest.mark.req("A12")

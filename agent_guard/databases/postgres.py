@@ -50,6 +50,7 @@ _REFUSED = ("the server refuses this user or its password", "check both in the u
 _MISSING = ("there is no such database on the server", "make it with: createdb --encoding UTF8 NAME")
 _FULL = ("the server has no connection left", "use fewer processes, or raise its max_connections")
 _OTHER = ("it reports an error", "look for this SQLSTATE in the server's log")
+_DAMAGED = ("it is damaged", "restore it from a copy")
 _SCHEMA = ("a table or a column is missing", "run 'agent-guard db upgrade'")
 
 _BY_STATE: Mapping[str, tuple[str, str]] = {
@@ -67,7 +68,9 @@ _BY_STATE: Mapping[str, tuple[str, str]] = {
     "42703": _SCHEMA,
     "40P01": ("two transactions waited for each other", "try again"),
     "22": ("it cannot hold a value", "look at what was to be stored"),
-    "XX": ("it is damaged", "restore it from a copy"),
+    "XX": ("it reports an error of its own", "look for this SQLSTATE in its log; a disk or a quota may be full"),
+    "XX001": _DAMAGED,
+    "XX002": _DAMAGED,
 }
 """SQLSTATE, or its class, to what it means and what to do (PostgreSQL manual, appendix A)."""
 

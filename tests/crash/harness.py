@@ -1,12 +1,14 @@
 """Processes that die on purpose: a warmed process forks one for each job, and lets it run, die, stand still or go on.
 
 A job is a function of a module and what it is given, both picklable; what it returns comes back. Engines and sessions
-are opened inside the job: nothing that a fork would share is open in the process that forks.
+are opened inside the job: nothing that a fork would share is open in the process that forks. A job that many processes
+shall die for makes everything ready once, closes what a fork would share, and has each of them :func:`born` from it.
 """
 
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import os
 import pickle
 import signal
@@ -20,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, Self
 
-__all__ = ["KILLED", "STOPPED", "Ended", "Nursery", "kill", "stop"]
+__all__ = ["KILLED", "STOPPED", "Ended", "Nursery", "born", "born_together", "kill", "stop"]
 
 KILLED = -signal.SIGKILL
 STOPPED = "stopped"
@@ -66,7 +68,11 @@ class Nursery:
             f"import sys; sys.path[:0] = {[str(_ROOT), *sys.path]!r}; from tests.crash.harness import serve; serve()"
         )
         self._process = subprocess.Popen(
-            [sys.executable, "-c", script], cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            # threads that wait for work do not mind a fork
+            [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script],
+            cwd=_ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
         self._ask("warm", warm, ())
 
@@ -91,22 +97,15 @@ class Nursery:
             AssertionError: it raised; the message is its traceback.
         """
         found = self._ask("wait", job)
-        if found == STOPPED:
-            return STOPPED
-        code, raw = found
-        told = pickle.loads(raw) if raw else None
-        assert not isinstance(told, _Failed), told.words
-        return Ended(code=code, told=told)
+        return STOPPED if found == STOPPED else _ended(*found)
 
     def go_on(self, job: int) -> None:
         """Wakes a job that stands still."""
         self._ask("go_on", job)
 
     def run(self, work: Callable[..., Any], *given: Any) -> Ended:
-        """A job from its beginning to its end."""
-        ended = self.wait(self.begin(work, *given))
-        assert isinstance(ended, Ended), "the job stands still"
-        return ended
+        """A job from its beginning to its end, also where somebody else lets it stand still for a while."""
+        return _ended(*self._ask("end", self.begin(work, *given)))
 
     def told(self, work: Callable[..., Any], *given: Any) -> Any:
         """What a job returned that must end well."""
@@ -124,6 +123,49 @@ class Nursery:
 @dataclass(frozen=True)
 class _Failed:
     words: str
+
+
+def born(work: Callable[..., Any], *given: Any) -> Ended:
+    """In a job: what became of a copy of this very process that did some work, and could use whatever is ready here.
+
+    Raises:
+        AssertionError: it raised; the message is its traceback.
+    """
+    signal.alarm(PATIENCE_S)  # the job lives on as long as its children come and go
+    reports: dict[int, Any] = {}
+    return _ended(*_waited(_forked(work, given, reports), reports))
+
+
+def born_together(work: Callable[..., Any], count: int, *given: Any, patience_s: int = PATIENCE_S) -> list[Any]:
+    """In a job: what so many copies of this very process returned, which worked at once.
+
+    Args:
+        work: given a copy's number, a barrier that all of them share, and the rest.
+        patience_s: how long they may take, in seconds.
+
+    Raises:
+        AssertionError: as :func:`born`, or one of them ended badly.
+    """
+    signal.alarm(patience_s)
+    together, reports = multiprocessing.get_context("fork").Barrier(count), dict[int, Any]()
+    copies = [_forked(_with_others, (work, n, together, *given), reports, patience_s) for n in range(count)]
+    ended = [_ended(*found) for found in [_waited(copy, reports) for copy in copies]]
+    assert [one.code for one in ended] == [0] * count
+    return [one.told for one in ended]
+
+
+def _with_others(work: Callable[..., Any], n: int, together: Any, *given: Any) -> Any:
+    try:
+        return work(n, together, *given)
+    except BaseException:
+        together.abort()  # nobody waits for this one
+        raise
+
+
+def _ended(code: int, raw: bytes) -> Ended:
+    told = pickle.loads(raw) if raw else None
+    assert not isinstance(told, _Failed), told.words
+    return Ended(code=code, told=told)
 
 
 def serve() -> None:
@@ -147,19 +189,23 @@ def serve() -> None:
             case "go_on":
                 os.kill(first, signal.SIGCONT)
                 answer = None
-            case _:
+            case "end":
                 answer = _waited(first, reports)
+            case _:
+                answer = _waited(first, reports, os.WUNTRACED)
         _send(answers, answer)
 
 
-def _forked(work: Callable[..., Any], given: tuple[Any, ...], reports: dict[int, Any]) -> int:
+def _forked(
+    work: Callable[..., Any], given: tuple[Any, ...], reports: dict[int, Any], patience_s: int = PATIENCE_S
+) -> int:
     report = tempfile.TemporaryFile()  # noqa: SIM115 - closed where it is read; a pipe could be too small
     pid = os.fork()
     if pid:
         reports[pid] = report
         return pid
     gc.disable()
-    signal.alarm(PATIENCE_S)
+    signal.alarm(patience_s)
     code = 0
     try:
         told: Any = work(*given)
@@ -170,8 +216,8 @@ def _forked(work: Callable[..., Any], given: tuple[Any, ...], reports: dict[int,
     os._exit(code)
 
 
-def _waited(pid: int, reports: dict[int, Any]) -> Any:
-    _, status = os.waitpid(pid, os.WUNTRACED)
+def _waited(pid: int, reports: dict[int, Any], options: int = 0) -> Any:
+    _, status = os.waitpid(pid, options)
     if os.WIFSTOPPED(status):
         return STOPPED
     with reports.pop(pid) as report:

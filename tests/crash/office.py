@@ -5,6 +5,7 @@ Thread ``t7`` is about the record ``t7``, so that hundreds of conversations live
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -13,13 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command
-from pydantic import BaseModel, Field
 
 from agent_guard.errors import UnknownThread
 from agent_guard.gateway import Gateway
@@ -28,11 +27,11 @@ from agent_guard.nodes import GuardContext, guarded_agent
 from agent_guard.policy import Policy
 from agent_guard.session import Reply, Session
 from agent_guard.testing import FixedClock, ScriptedModel
-from agent_guard.tool import tool
-from agent_guard.types import Description, Party, Ref, Subject, ToolCall
+from agent_guard.types import Party, Subject, ToolCall
+from tests.crash.desk import TOOLS, Desk, awaited, policy
 from tests.steps import Steps
 
-__all__ = ["MANAGER", "TENANT", "USER", "Desk", "Office", "Place", "Told", "opened", "proposing", "warm"]
+__all__ = ["MANAGER", "TENANT", "USER", "Office", "Place", "Told", "opened", "proposing", "warm"]
 
 TENANT = "acme"
 USER = Subject(id="u1", tenant=TENANT, roles={"sales"})
@@ -41,8 +40,6 @@ PARTY = Party(id="p1")
 MASKER = Masker(profile="patterns")
 LATER_S = 300
 """Longer than a claim and a lease hold, in seconds."""
-
-Name = Annotated[str, Field(pattern="^t[0-9]{1,6}$")]
 
 
 @dataclass(frozen=True)
@@ -57,83 +54,6 @@ class Place:
     folder: str
     url: str
     checkpoints: str
-
-
-class Desk:
-    """A system of record on disk: one file for each record, one line for each thing done to it.
-
-    ``before`` and ``after`` are called around an effect.
-    """
-
-    def __init__(self, folder: str) -> None:
-        self._folder = Path(folder) / "records"
-        self._folder.mkdir(exist_ok=True)
-        self.before: Callable[[], object] = lambda: None
-        self.after: Callable[[], object] = lambda: None
-
-    def effects(self, name: str) -> list[dict[str, Any]]:
-        """What was done to a record, by whatever process."""
-        path = self._folder / name
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-    def describe(self, ref: Ref) -> Description | None:
-        """Port ``Records``; what is done to a record changes its version."""
-        return Description(version=str(len(self.effects(ref.id))), party="p1", snapshot={}, fields={})
-
-    def do(self, name: str, **values: Any) -> None:
-        """One effect."""
-        self.before()
-        handle = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        os.write(handle, json.dumps(values).encode() + b"\n")
-        os.close(handle)
-        self.after()
-
-
-class Move(BaseModel):
-    deal: Name
-    stage: Annotated[str, Field(max_length=20)] = "won"
-
-
-class Fine(BaseModel):
-    ok: bool = True
-
-
-@tool(name="deal.move", effect="write", timeout_s=5, key=("deal", "stage"), refs={"deal": "deal"}, changes="deal")
-def move_deal(args: Move, desk: Any, idempotency_key: str, subject: Subject) -> Fine:
-    """Moves a deal; a manager is asked."""
-    desk.do(args.deal, tool="deal.move", stage=args.stage, key=idempotency_key, by=subject.id)
-    return Fine()
-
-
-@tool(name="task.make", effect="draft", timeout_s=5, key=("deal", "stage"), refs={"deal": "deal"})
-def make_task(args: Move, desk: Any, idempotency_key: str, subject: Subject) -> Fine:
-    """Makes a task; nobody is asked."""
-    desk.do(args.deal, tool="task.make", stage=args.stage, key=idempotency_key, by=subject.id)
-    return Fine()
-
-
-@tool(name="note.send", effect="send", timeout_s=5, refs={"deal": "deal"})
-def send_note(args: Move, desk: Any, idempotency_key: str, subject: Subject) -> Fine:
-    """Sends a note; has no key fields, and nobody is asked."""
-    desk.do(args.deal, tool="note.send", stage=args.stage, key=idempotency_key, by=subject.id)
-    return Fine()
-
-
-@tool(name="deal.read", effect="read", timeout_s=5, refs={"deal": "deal"})
-def read_deal(args: Move) -> Fine:
-    """Reads a deal."""
-    return Fine()
-
-
-MODES = {"deal.move": "approve", "task.make": "execute", "note.send": "execute", "deal.read": "execute"}
-
-
-def policy(modes: Mapping[str, str] = MODES, **top: Any) -> Policy:
-    """The office's policy, or one with other modes."""
-    approvers = {"roles": ["manager"], "not_requester": True, "expires": "24h"}
-    tools = {name: {"roles": ["sales"], "mode": mode, "approvers": approvers} for name, mode in modes.items()}
-    limits = {"actions_per_thread": 50, "attempts_per_thread": 200, "steps_per_thread": 100}
-    return Policy.model_validate({"version": 1, "name": "office.v1", "limits": limits, "tools": tools} | top)
 
 
 class _Key:
@@ -189,6 +109,8 @@ class Office:
         steps: watches every step of the gateway, the system of record and the checkpoints.
         later_s: how far the clock of this process is ahead.
         door: ``session``, or the durability of a graph that is run without one: ``sync``, ``async`` or ``exit``.
+        loop: go through it on an event loop: by ``ainvoke`` and the session's asynchronous twins, with asynchronous
+            tools.
     """
 
     def __init__(
@@ -199,12 +121,13 @@ class Office:
         steps: Steps | None = None,
         later_s: float = 0,
         door: str = "sync",
+        loop: bool = False,
         rules: Policy | None = None,
     ) -> None:
-        self.desk, self.clock, self.door = Desk(place.folder), FixedClock(), door
+        self.desk, self.clock, self.door, self.loop = Desk(place.folder), FixedClock(), door, loop
         self.clock.now += timedelta(seconds=later_s)
         self.gateway = Gateway(
-            [move_deal, make_task, send_note, read_deal],
+            [awaited(one) for one in TOOLS] if loop else TOOLS,
             rules or policy(),
             url=place.url,
             environment="dev",
@@ -218,13 +141,24 @@ class Office:
         self.session = Session(graph, self.gateway, checkpointer=place.checkpoints)
         self.graph = self.session.graph
         if steps is not None:
-            steps.transactions(self.gateway.store)
-            steps.port(self.desk, "describe")
-            steps.checkpoints(self.graph.checkpointer)
-            self.desk.before, self.desk.after = (
-                lambda: steps.reach("effect begins"),
-                lambda: steps.reach("effect is over"),
-            )
+            self.watched(steps)
+
+    def watched(self, steps: Steps) -> None:
+        """From now on these are told of every step."""
+        steps.transactions(self.gateway.store)
+        steps.port(self.desk, "describe")
+        steps.checkpoints(self.graph.checkpointer)
+        self.desk.before = lambda: steps.reach("effect begins")
+        self.desk.after = lambda: steps.reach("effect is over")
+
+    def let_go(self) -> None:
+        """Closes what a fork would share; all else stays ready. After this nobody uses it but by :meth:`taken_over`."""
+        self.gateway.store.close()
+        self.graph.checkpointer._saver.conn.close()
+
+    def taken_over(self) -> None:
+        """In the copy of a process that has let it go: opens it again, with connections of its own."""
+        self.gateway.store._database._closed = False
 
     def close(self) -> None:
         """Closes the databases."""
@@ -237,22 +171,27 @@ class Office:
         """Opens a thread, if it is none yet, and says something."""
         if self.door == "session":
             text = f"Please see to {name}."
-            return _told(self.session.start(text, USER, speaker="user", thread_id=name, party=PARTY))
+            begin = self._door(self.session.start, self.session.astart)
+            return _told(begin(text, USER, speaker="user", thread_id=name, party=PARTY))
         self.gateway.open(USER, thread_id=name, party=PARTY)
         return self.invoke(name, {"messages": [HumanMessage(f"Please see to {name}.")]})
 
     def approve(self, name: str, question: str) -> Told:
         """Answers the question that a thread waits for."""
         if self.door == "session":
-            return _told(self.session.resume(question, "approve", by=MANAGER))
+            return _told(self._door(self.session.resume, self.session.aresume)(question, "approve", by=MANAGER))
         return self.invoke(name, Command(resume={"type": "approve", "approval_id": question}))
 
     def invoke(self, name: str, given: Any, *, by: Subject | None = MANAGER, **more: Any) -> Told:
         """Runs the graph, with no Session around it."""
         durability: Any = "sync" if self.door == "session" else self.door
         context = GuardContext(approver=by)
-        out = self.graph.invoke(given, self.config(name, **more), context=context, durability=durability)
-        return _of_graph(out)
+        run = self._door(self.graph.invoke, self.graph.ainvoke)
+        return _of_graph(run(given, self.config(name, **more), context=context, durability=durability))
+
+    def _door(self, now: Callable[..., Any], later: Callable[..., Any]) -> Callable[..., Any]:
+        """One of two twins, whichever this office goes through."""
+        return (lambda *given, **options: asyncio.run(later(*given, **options))) if self.loop else now
 
     @staticmethod
     def config(name: str, **more: Any) -> RunnableConfig:
@@ -269,10 +208,10 @@ class Office:
     def _taken_up(self, name: str) -> Told | None:
         if self.door == "session":
             try:
-                return _told(self.session.take_up(name))
+                return _told(self._door(self.session.take_up, self.session.atake_up)(name))
             except UnknownThread:
                 return None
-        snapshot = self.graph.get_state(self.config(name))
+        snapshot = self._door(self.graph.get_state, self.graph.aget_state)(self.config(name))
         if snapshot.created_at is None:
             return None
         if (

@@ -19,8 +19,8 @@ from agent_guard.databases import sqlite as kind
 from agent_guard.databases.locks import SCHEMA
 from agent_guard.errors import AgentGuardError, StoreError
 from agent_guard.migrations import configuration, upgrade
-from agent_guard.store import VERSION_TABLE, Store
-from tests.crash.harness import Nursery
+from agent_guard.store import REVISION, VERSION_TABLE, Store, metadata
+from tests.crash.harness import KILLED, Nursery, kill
 from tests.crash.office import LATER_S, Office, Place, opened, proposing, warm
 from tests.crash.test_kill_points import asked, ended, judge, lived, survived
 from tests.steps import Steps
@@ -39,6 +39,12 @@ def nursery() -> Iterator[Nursery]:
 def place(tmp_path: Path) -> Place:
     """Files of one test."""
     return Place(str(tmp_path), f"sqlite:///{tmp_path}/guard.db", f"sqlite:///{tmp_path}/threads.db")
+
+
+@pytest.fixture
+def anywhere(database: Any, tmp_path: Path) -> Place:
+    """The databases of one test, on either kind."""
+    return Place(str(tmp_path), database.shared, database.checkpoints)
 
 
 def every_connection(statement: str, wanted: Callable[[], bool] = lambda: True) -> None:
@@ -105,15 +111,15 @@ def read_only(place: Place, name: str, question: str, at: int) -> tuple[str, lis
     return tried(place, name, question, Steps(see))
 
 
-def judged(nursery: Nursery, place: Place, names: dict[str, Any]) -> None:
+def judged(told: Callable[..., Any], place: Place, names: dict[str, Any]) -> None:
     """With everything in order again: each call happened once, or a person was called, and it happens when it is asked
     for again or is unknown.
     """
     for later_s in (0, LATER_S):
-        for name, found in nursery.told(survived, place, TOOL, "session", list(names), later_s).items():
-            told = found["code"] == "store_unavailable" and found["status"] == "escalated"
-            judge(found, names[name], over=later_s > 0 and not told)
-    for name, found in nursery.told(ended, place, TOOL, list(names), True).items():
+        for name, found in told(survived, place, TOOL, "session", list(names), later_s).items():
+            stopped = found["code"] == "store_unavailable" and found["status"] == "escalated"
+            judge(found, names[name], over=later_s > 0 and not stopped)
+    for name, found in told(ended, place, TOOL, list(names), True).items():
         judge(found, names[name], over=False)
         certain = [state for state in found["states"] if state in ("done", "unknown")]
         assert len(certain) == 1, (names[name], found)
@@ -130,7 +136,7 @@ def test_a_full_disk_stops_the_call_and_says_so(nursery: Nursery, place: Place) 
     assert told[-1][0] == "delivered None", "twelve pages are enough"
     for words, said in told:
         assert words == "delivered None" or "free some disk space" in " ".join([words, *said]), (words, said)
-    judged(nursery, place, names)
+    judged(nursery.told, place, names)
 
 
 @pytest.mark.req("A8", "B7")
@@ -143,7 +149,7 @@ def test_a_file_that_cannot_grow_stops_the_call(nursery: Nursery, place: Place) 
     stopped = [" ".join([words, *said]) for words, said in told if words != "delivered None"]
     assert stopped
     assert all("disk" in words or "full" in words for words in stopped), stopped
-    judged(nursery, place, names)
+    judged(nursery.told, place, names)
 
 
 def locked(place: Place, name: str, question: str, at: int) -> tuple[str, list[str]]:
@@ -199,7 +205,7 @@ def test_a_locked_database_stops_the_call(nursery: Nursery, place: Place) -> Non
     for name in names:
         words, said = nursery.told(locked, place, name, questions[name], int(name[1:]) - 1)
         assert words == "delivered None" or "find the process that holds it" in " ".join([words, *said]), (words, said)
-    judged(nursery, place, names)
+    judged(nursery.told, place, names)
 
 
 @pytest.mark.req("A8", "B7")
@@ -213,7 +219,7 @@ def test_a_database_that_is_moved_away_stops_the_call(nursery: Nursery, place: P
     for name in names:
         words, said = nursery.told(removed, place, name, questions[name], int(name[1:]) - 1)
         assert "removed or replaced" in " ".join([words, *said]), (words, said)
-    judged(nursery, place, names)
+    judged(nursery.told, place, names)
 
 
 @pytest.mark.req("A8", "B7")
@@ -226,15 +232,17 @@ def test_a_database_that_may_not_be_written_any_more_stops_the_call(nursery: Nur
     for name in names:
         words, said = nursery.told(read_only, place, name, questions[name], int(name[1:]) - 1)
         assert words == "delivered None" or "make the file" in " ".join([words, *said]), (words, said)
-    judged(nursery, place, names)
+    judged(nursery.told, place, names)
 
 
 # ---- two versions of the schema
 
 
 @pytest.mark.req("A12")
-def test_a_pause_outlives_an_upgrade(place: Place) -> None:
+@pytest.mark.databases
+def test_a_pause_outlives_an_upgrade(anywhere: Place) -> None:
     """A question that was asked before a revision is answered after it: an older schema is refused with the command."""
+    place = anywhere
     with opened(place, proposing(TOOL), door="session") as office:
         question = office.send("t1").question
         assert question
@@ -254,15 +262,68 @@ def test_a_pause_outlives_an_upgrade(place: Place) -> None:
             assert office.broken("t1") == []
 
 
-def test_the_schema_of_a_newer_release_is_refused(place: Place) -> None:
-    """Nothing is written to it, and nobody is told to upgrade what is newer already."""
+@pytest.mark.req("A8", "A12")
+@pytest.mark.databases
+def test_the_schema_of_a_newer_release_is_refused(anywhere: Place) -> None:
+    """Nothing is written to it, and nobody is told to upgrade what is newer already; the release that made it goes on."""
+    with opened(anywhere, proposing(TOOL), door="session") as office:
+        question = office.send("t1").question
+    assert question
+    with closing(Store(anywhere.url)) as store:
+
+        def says(revision: str) -> list[list[tuple[Any, ...]]]:
+            """What every table holds, once the schema is called so."""
+            with store.write(locks=[SCHEMA], durable=True) as connection:
+                connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '{revision}'")
+            return held()
+
+        def held() -> list[list[tuple[Any, ...]]]:
+            with store.read() as connection:
+                every = [connection.exec_driver_sql(f"SELECT * FROM {name}") for name in sorted(metadata.tables)]
+                return [sorted((tuple(row) for row in rows), key=repr) for rows in every]
+
+        before = says("9999")
+        assert any(before)
+        with pytest.raises(StoreError, match=r"has the revision 9999.*a newer release wrote it") as refused:
+            Office(anywhere, proposing(TOOL))
+        assert "upgrade" not in str(refused.value)
+        assert held() == before
+        says(REVISION)
+    with opened(anywhere, proposing(TOOL), door="session") as office:
+        assert office.approve("t1", question).status == "delivered"
+        assert len(office.desk.effects("t1")) == 1
+
+
+# ---- a clock that goes back
+
+
+@pytest.mark.req("A6", "A8", "B7")
+@pytest.mark.databases
+@pytest.mark.parametrize("back_s", [1, 26 * 3600], ids=["a second", "a day"])
+def test_a_clock_that_goes_back_does_nothing_twice(nursery: Nursery, anywhere: Place, back_s: int) -> None:
+    """A question is answered, a killed call is taken up and the same is asked for again, all before their own time."""
+    names = {"t1": "answered", "t2": "killed"}
+    questions = nursery.told(asked, anywhere, TOOL, "session", list(names))
+    assert nursery.told(earlier, anywhere, "t1", questions["t1"], -back_s) == ("delivered", 1)
+    assert nursery.run(killed_after_its_effect, anywhere, "t2", questions["t2"]).code == KILLED
+    assert nursery.told(earlier, anywhere, "t2", None, -back_s)[1] == 1
+    found = nursery.told(survived, anywhere, TOOL, "session", list(names), -back_s)
+    assert [found[name]["effects"] for name in names] == [1, 1]
+    assert found["t2"]["states"] == ["claimed"], "nobody says that it is over while its time has not come"
+    judged(nursery.told, anywhere, names)
+    for name, left in nursery.told(survived, anywhere, TOOL, "session", list(names), -back_s).items():
+        judge(left, names[name], over=False)
+
+
+def earlier(place: Place, name: str, question: str | None, later_s: float) -> tuple[str, int]:
+    """The answer, or what can be taken up without one, by another clock; where the thread stands, and its effects."""
+    with opened(place, proposing(TOOL), door="session", later_s=later_s) as office:
+        told = office.approve(name, question) if question else office.carry_on(name)
+        return told.status, len(office.desk.effects(name))
+
+
+def killed_after_its_effect(place: Place, name: str, question: str) -> None:
+    """The process ends between what it did and the record of it."""
     with opened(place, proposing(TOOL), door="session") as office:
-        office.send("t1")
-    path = Path(place.url.removeprefix("sqlite:///"))
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
-    before = path.read_bytes()
-    with pytest.raises(StoreError, match=r"has the revision 9999.*a newer release wrote it") as refused:
-        Office(place, proposing(TOOL))
-    assert "upgrade" not in str(refused.value)
-    assert path.read_bytes() == before
+        office.desk.after = kill
+        office.approve(name, question)

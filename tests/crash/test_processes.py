@@ -5,26 +5,29 @@ Counting and then inserting let 11 of 40 over a limit, and 57 where 50 were allo
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import pytest
 from pydantic import BaseModel, Field
 
 from agent_guard.tool import tool
-from tests.conftest import World
+from tests.conftest import Database, World
+from tests.crash.harness import Nursery, born_together
+from tests.crash.office import MASKER
 
 pytestmark = [pytest.mark.databases, pytest.mark.req("A3", "A6", "B7")]
 
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["agent_guard.gateway", "agent_guard.masking.engine", "presidio_analyzer", "psycopg"])
-
 FREE = {"actions_per_thread": 1_000, "attempts_per_thread": 10_000, "steps_per_thread": 50}
-KEYS = int(os.environ.get("AGENT_GUARD_TEST_KEYS", "100"))
-"""How many intents eight processes have in common; 500 take a minute on two cores."""
+KEYS = 500
+"""How many intents eight processes have in common."""
+
+PATIENCE_S = 300
+"""How long eight processes may take on a machine that has other things to do, and wait for one lock, in seconds."""
 
 LOOPS = {"same_call": 100, "cycle": 100}
 
@@ -57,61 +60,101 @@ def paying(world: World) -> Any:
     return world.gateway(world.policy().model_validate(data), tools=[spend], file=True)
 
 
-def all_at_once(work: Callable[..., None], world: World, count: int, *given: Any) -> list[Counter[str]]:
-    """Runs ``work(home, n, together, told, *given)`` in so many processes and returns what each of them told."""
-    together, told = CONTEXT.Barrier(count), CONTEXT.SimpleQueue()
-    workers = [CONTEXT.Process(target=work, args=(world.home, n, together, told, *given)) for n in range(count)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(240)
-    assert [worker.exitcode for worker in workers] == [0] * count
-    found = [told.get() for _ in workers]
-    told.close()
-    return found
+class Intent(BaseModel):
+    k: int
 
 
-def claim_keys(home: tuple[str, str], n: int, together: Any, told: Any, keys: int) -> None:
+@tool(name="intent.do", effect="write", timeout_s=5, key=("k",))
+def do_intent(args: Intent, desk: Any) -> Spent:
+    """Does as little as a tool can do: one line of a file, which is not read."""
+    with desk.path.open("a") as file:
+        file.write(f"{args.k}\n")
+    return Spent()
+
+
+def wanting(world: World) -> Any:
+    """A gateway with one tool that asks nobody for anything, and waits for the database as long as it takes."""
+    rule = {"roles": ["sdr"], "mode": "execute"}
+    data = {"version": 1, "name": "intent.v1", "limits": FREE, "loops": LOOPS, "tools": {"intent.do": rule}}
+    made = world.gateway(world.policy().model_validate(data), tools=[do_intent], file=True)
+    made.store._database._lock_wait_s = PATIENCE_S
+    made.store._database._engine.dispose()  # what is connected anew waits as it is told now
+    return made
+
+
+Home = tuple[str, str]
+
+
+def world_at(home: Home) -> World:
+    """The world of a test, in another process that has a masker already."""
+    return World(Path(home[0]), MASKER, Database(Path(home[0]), home[1]))
+
+
+def warm() -> None:
+    """Loads what every process needs, by one call in a folder that is removed."""
+    with TemporaryDirectory() as folder:
+        world = World(Path(folder), MASKER)
+        gateway(world).open(world.sdr, party=world.anna).invoke("crm.create_task", {"deal_id": "42", "subject": "Call"})
+        world.close()
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    """A warmed process."""
+    with Nursery(warm) as made:
+        yield made
+
+
+def all_at_once(nursery: Nursery, work: Callable[..., Counter[str]], world: World, count: int, times: int) -> Any:
+    """Runs ``work(n, together, home, times)`` in so many processes at once; what they told, together."""
+    return sum(nursery.told(crowd, work, count, world.home, times), Counter[str]())
+
+
+def crowd(work: Callable[..., Counter[str]], count: int, home: Home, times: int) -> list[Counter[str]]:
+    """In a job: the processes of a test, in its folder, where the key of a database on a server lies."""
+    os.chdir(home[0])
+    return born_together(work, count, home, times, patience_s=PATIENCE_S)
+
+
+def claim_keys(n: int, together: Any, home: Home, keys: int) -> Counter[str]:
     """A process: a conversation of its own, and the same intents as in all others."""
-    world = World.at(home)
-    thread = gateway(world).open(world.sdr, party=world.anna)
-    together.wait(120)
-    results = [thread.invoke("crm.create_task", {"deal_id": "42", "subject": f"Call {k}"}) for k in range(keys)]
-    told.put(Counter(item.status if item.status != "denied" else str(item.code) for item in results))
+    world = world_at(home)
+    thread = wanting(world).open(world.sdr, party=world.anna)
+    together.wait(PATIENCE_S)
+    results = [thread.invoke("intent.do", {"k": k}) for k in range(keys)]
     world.close()
+    return Counter(item.status if item.status != "denied" else str(item.code) for item in results)
 
 
-def test_eight_processes_that_want_the_same_do_it_once(world: World) -> None:
-    """So many intents in eight processes at once: so many effects, and everybody else hears of a duplicate."""
-    keys = KEYS
-    gateway(world).open(world.sdr, party=world.anna)
-    found = sum(all_at_once(claim_keys, world, 8, keys), Counter())
-    subjects = [item["subject"] for item in world.desk.effects]
-    assert sorted(subjects) == sorted(f"Call {k}" for k in range(keys))
-    assert found["executed"] == keys
-    assert set(found) <= {"executed", "duplicate", "in_progress"}
+def test_eight_processes_that_want_the_same_do_it_once(nursery: Nursery, world: World) -> None:
+    """500 intents in eight processes at once: 500 effects, and everybody else hears of a duplicate."""
+    wanting(world).open(world.sdr, party=world.anna)
+    found = all_at_once(nursery, claim_keys, world, 8, KEYS)
+    assert sorted(map(int, world.desk.path.read_text().split())) == list(range(KEYS))
+    assert found["executed"] == KEYS
+    assert set(found) <= {"executed", "duplicate", "in_progress"} and found.total() == 8 * KEYS
 
 
-def reach_the_limit(home: tuple[str, str], n: int, together: Any, told: Any, rounds: int) -> None:
+def reach_the_limit(n: int, together: Any, home: Home, rounds: int) -> Counter[str]:
     """A process: round by round, all call at once, each something else, two minutes apart."""
-    world = World.at(home)
+    world = world_at(home)
     thread = gateway(world, {"crm.create_task": {"limits": ["5/minute/subject"]}}).open(world.sdr, party=world.anna)
     codes: Counter[str] = Counter()
     for turn in range(rounds):
-        together.wait(120)
+        together.wait(PATIENCE_S)
         for m in range(3):
             result = thread.invoke("crm.create_task", {"deal_id": "42", "subject": f"Call {turn} {n} {m}"})
             codes[f"{turn} {result.code}"] += 1
         world.clock.forward(minutes=2)
-    told.put(codes)
     world.close()
+    return codes
 
 
-def test_eight_processes_stay_below_a_limit(world: World) -> None:
+def test_eight_processes_stay_below_a_limit(nursery: Nursery, world: World) -> None:
     """Five a minute are five a minute, in each of six minutes in which eight processes ask at once."""
     rounds = 6
     gateway(world).open(world.sdr, party=world.anna)
-    found = sum(all_at_once(reach_the_limit, world, 8, rounds), Counter())
+    found = all_at_once(nursery, reach_the_limit, world, 8, rounds)
     done = Counter(item["subject"].split()[1] for item in world.desk.effects)
     assert done == {str(turn): 5 for turn in range(rounds)}
     assert found == {f"{turn} allowed": 5 for turn in range(rounds)} | {
@@ -119,48 +162,48 @@ def test_eight_processes_stay_below_a_limit(world: World) -> None:
     }
 
 
-def spend_together(home: tuple[str, str], n: int, together: Any, told: Any, times: int) -> None:
+def spend_together(n: int, together: Any, home: Home, times: int) -> Counter[str]:
     """A process: spends another amount each time, so that no two take the same place of the meter."""
-    world = World.at(home)
+    world = world_at(home)
     thread = paying(world).open(world.sdr)
     codes: Counter[str] = Counter()
-    together.wait(120)
+    together.wait(PATIENCE_S)
     for m in range(times):
         result = thread.invoke("pay.spend", {"amount": 1 + (n + 3 * m) % 7, "note": f"n{n} m{m}"})
         codes[str(result.code)] += 1
-    told.put(codes)
     world.close()
+    return codes
 
 
-def test_eight_processes_spend_no_more_than_there_is(world: World) -> None:
+def test_eight_processes_spend_no_more_than_there_is(nursery: Nursery, world: World) -> None:
     """100 a day are 100 a day, whoever spends them: the smallest amount no longer fits when it is over."""
     paying(world).open(world.sdr)
-    found = sum(all_at_once(spend_together, world, 8, 8), Counter())
+    found = all_at_once(nursery, spend_together, world, 8, 8)
     assert set(found) == {"allowed", "limit_total"}
     total = sum(item["amount"] for item in world.desk.effects)
     assert 94 <= total <= 100
 
 
-def talk(home: tuple[str, str], n: int, together: Any, told: Any, times: int) -> None:
+def talk(n: int, together: Any, home: Home, times: int) -> Counter[str]:
     """A process: one conversation with all others, which sees new people and calls in between."""
-    world = World.at(home)
+    world = world_at(home)
     thread = gateway(world).thread("t1")
-    together.wait(120)
+    together.wait(PATIENCE_S)
     codes: Counter[str] = Counter()
     for m in range(times):
         said = thread.observe(f"n{n}m{m}@mail.example and all{m}@mail.example wrote", origin="user", source=f"m{n}-{m}")
         codes[f"all{m} {said.split(' and ')[1]}"] += 1
         codes[thread.invoke("crm.create_task", {"deal_id": "42", "subject": f"Call {n} {m}"}).status] += 1
-    told.put(codes)
     world.close()
+    return codes
 
 
-def test_four_processes_share_one_conversation(world: World) -> None:
+def test_four_processes_share_one_conversation(nursery: Nursery, world: World) -> None:
     """Every call runs, every text is kept, the record is one whole chain, and everybody has one pseudonym."""
     times = 15
     base = gateway(world)
     base.open(world.sdr, thread_id="t1", party=world.anna)
-    found = sum(all_at_once(talk, world, 4, times), Counter())
+    found = all_at_once(nursery, talk, world, 4, times)
     assert found.pop("executed") == 4 * times
     assert len(found) == times, "what all have seen has one name"
     assert set(found.values()) == {4}

@@ -30,7 +30,7 @@ def place(database: Any, tmp_path: Path) -> Place:
     return Place(str(tmp_path), database.shared, database.checkpoints)
 
 
-def slow(place: Place, door: str, name: str, question: str, at: int, for_s: float) -> str | None:
+def slow(place: Place, door: str, loop: bool, name: str, question: str, at: int, for_s: float) -> str | None:
     """Approves, and stands still at the first step from there on at which it writes nothing; its clock does not."""
     stopped = False
 
@@ -41,7 +41,7 @@ def slow(place: Place, door: str, name: str, question: str, at: int, for_s: floa
             stop()
             office.clock.forward(seconds=for_s)
 
-    with opened(place, proposing(TOOL), steps=Steps(rest), door=door) as office:
+    with opened(place, proposing(TOOL), steps=Steps(rest), door=door, loop=loop) as office:
         try:
             office.approve(name, question)
         except AgentGuardError as error:
@@ -49,9 +49,9 @@ def slow(place: Place, door: str, name: str, question: str, at: int, for_s: floa
     return None
 
 
-def quick(place: Place, door: str, name: str, question: str, later_s: float) -> str | None:
+def quick(place: Place, door: str, loop: bool, name: str, question: str, later_s: float) -> str | None:
     """The same answer by the same person, from beginning to end."""
-    with opened(place, proposing(TOOL), door=door, later_s=later_s) as office:
+    with opened(place, proposing(TOOL), door=door, loop=loop, later_s=later_s) as office:
         try:
             office.approve(name, question)
         except AgentGuardError as error:
@@ -72,17 +72,19 @@ def look(place: Place, names: list[str]) -> dict[str, dict[str, Any]]:
 @pytest.mark.req("A6", "A7", "A12", "B7")
 @pytest.mark.databases
 @pytest.mark.parametrize("for_s", [0, LATER_S], ids=["a moment", "minutes"])
-@pytest.mark.parametrize("door", ["session", "sync"])
-def test_two_processes_answer_one_question(nursery: Nursery, place: Place, door: str, for_s: float) -> None:
+@pytest.mark.parametrize(
+    ("door", "loop"), [("session", False), ("sync", False), ("session", True)], ids=["session", "sync", "session-loop"]
+)
+def test_two_processes_answer_one_question(nursery: Nursery, place: Place, door: str, loop: bool, for_s: float) -> None:
     """One process stands still at a step, another does the whole work, the first one wakes: one effect, whoever made it."""
     first = nursery.told(asked, place, TOOL, door, ["t0"])["t0"]
     steps = nursery.told(lived, place, TOOL, door, "t0", first, None)
-    at = {f"t{n + 1}": n for n in range(0, len(steps), 11 if place.url.startswith("postgres") else 4)}
+    at = {f"t{n + 1}": n for n in range(0, len(steps), 11 if loop or place.url.startswith("postgres") else 4)}
     questions = nursery.told(asked, place, TOOL, door, list(at))
     for name, question in questions.items():
-        sleeper = nursery.begin(slow, place, door, name, question, at[name], for_s)
+        sleeper = nursery.begin(slow, place, door, loop, name, question, at[name], for_s)
         if nursery.wait(sleeper) == STOPPED:
-            nursery.told(quick, place, door, name, question, for_s)
+            nursery.told(quick, place, door, loop, name, question, for_s)
             nursery.go_on(sleeper)
             nursery.wait(sleeper)
     for name, found in nursery.told(look, place, list(at)).items():

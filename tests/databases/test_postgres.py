@@ -363,6 +363,7 @@ def test_a_database_that_cannot_hold_every_letter_is_refused(server: Server, own
         ("57P01", "", "does not answer (57P01)"),
         ("40P01", "", "waited for each other (40P01); try again"),
         ("XX001", "", "it is damaged (XX001); restore it"),
+        ("XX000", "", "an error of its own (XX000); look for this SQLSTATE in its log; a disk or a quota may be full"),
         ("22001", "", "it cannot hold a value (22001)"),
         ("0A000", "Anna Kowalska", "reports an error (0A000); look for this SQLSTATE"),
         (None, 'role "guard" does not exist', "refuses this user"),
