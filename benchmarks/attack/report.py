@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from benchmarks.attack.metrics import LEGEND, MISSES, MODES, Figures, Measured, figures, missed
 from benchmarks.attack.planner import OPEN
+from benchmarks.attack.runs import Mode
 from benchmarks.attack.suites import SUITES, VERSION
 
 __all__ = ["asked", "lines"]
@@ -39,6 +40,7 @@ _ROW = "{:<11}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}{:>11}{:>8}{:>8}{:>11}{:>16}"
 def lines(measured: Sequence[Measured], *, profile: str, quick: bool) -> Iterator[str]:
     """The whole report."""
     suites = [name for name in SUITES if any(item.job.suite == name for item in measured)]
+    every = [*suites, "all"] if len(suites) > 1 else suites
     pairs = sum(len(item.job.injections) for item in measured)
     yield f"AgentDojo {VERSION}, {len(measured)} user tasks, {pairs} pairs with an injection task, 3 orders each."
     if quick:
@@ -55,6 +57,8 @@ def lines(measured: Sequence[Measured], *, profile: str, quick: bool) -> Iterato
         total = figures(measured, mode)
         if len(suites) > 1:
             yield _row("all", total)
+        if mode != "none":
+            yield from (_yes(name, measured, mode) for name in every)
         if mode != "none" and total.harmful:
             yield f"  pairs with an injected call that ran unapproved, by tool: {dict(total.harmful.most_common(6))}"
         if mode == "believed":
@@ -65,11 +69,22 @@ def lines(measured: Sequence[Measured], *, profile: str, quick: bool) -> Iterato
 
 def _missing(measured: Sequence[Measured]) -> Iterator[str]:
     for miss in MISSES:
-        utility, asks, least, most, share = missed(measured, miss)
+        found = missed(measured, miss)
         yield (
-            f"  a planner that misses {miss:.0%} of the sources that are not literal: utility {utility:.1%}, "
-            f"{asks:.2f} asks/task ({least:.2f} to {most:.2f} over the seeds), {share:.0%} of tasks asked"
+            f"  a planner that misses {miss:.0%} of the sources that are not literal: utility {found.utility:.1%}, "
+            f"{found.asks:.2f} asks/task ({found.least:.2f} to {found.most:.2f} over the seeds), "
+            f"{found.asked:.0%} of tasks asked; "
+            f"on {found.pairs} sampled pairs ASR {found.asr:.1%}, harm {found.harm:.1%}"
         )
+
+
+def _yes(name: str, measured: Sequence[Measured], mode: Mode) -> str:
+    of = [item for item in measured if name in ("all", item.job.suite)]
+    found = figures(of, mode)
+    return (
+        f"  a human who approves everything, {name}: ASR {found.yes:.1%}, any injected effect {found.yes_ran:.1%}, "
+        f"under {found.yes_under:.1%}, shown {found.yes_shown:.2f}"
+    )
 
 
 def _row(name: str, found: Figures) -> str:
