@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
@@ -15,7 +16,7 @@ from sqlalchemy import Column, TypedColumns
 from agent_guard.databases.query import Query
 from agent_guard.store import Store, metadata
 
-__all__ = ["EVERYTHING", "SWITCHES", "KillSwitch", "Switch", "covering", "since"]
+__all__ = ["EVERYTHING", "FLAGS", "SWITCHES", "KillSwitch", "Switch", "covering", "since"]
 
 EVERYTHING = "*"
 
@@ -36,11 +37,10 @@ def _first_row(target: sa.Table, connection: sa.Connection, **_: object) -> None
     connection.execute(target.insert().values(scope=EVERYTHING, pressed=False, reason="", by="schema", at=0))
 
 
-_COVERING = Query(
-    sa.select(SWITCHES.c.scope, SWITCHES.c.pressed).where((SWITCHES.c.pressed) | (SWITCHES.c.scope == EVERYTHING))
-)
+FLAGS = sa.select(SWITCHES.c.scope, SWITCHES.c.pressed).where((SWITCHES.c.pressed) | (SWITCHES.c.scope == EVERYTHING))
 """The table has a row for each flag that was ever set: reading the pressed ones costs less than naming the wanted."""
 
+_FLAGS = Query(FLAGS)
 
 _FLAG = Query(sa.select(SWITCHES.c.pressed, SWITCHES.c.at).where(SWITCHES.c.scope == sa.bindparam("scope")))
 
@@ -56,9 +56,12 @@ class Switch:
     at: datetime
 
 
-def covering(connection: sa.Connection, scopes: Sequence[str]) -> tuple[str, ...]:
-    """The pressed flags among ``scopes``; ``*`` is always among them, and pressed when its row is missing."""
-    rows = _COVERING.all(connection, {})
+def covering(rows: Sequence[Any], scopes: Sequence[str]) -> tuple[str, ...]:
+    """The pressed flags among ``scopes``; ``*`` is always among them, and pressed when its row is missing.
+
+    Args:
+        rows: what ``FLAGS`` gave.
+    """
     if not any(row.scope == EVERYTHING for row in rows):
         return (EVERYTHING,)
     return tuple(sorted(row.scope for row in rows if row.pressed and row.scope in (EVERYTHING, *scopes)))
@@ -89,7 +92,7 @@ class KillSwitch:
         Raises:
             StoreError: the flags cannot be read; the caller must not run anything.
         """
-        return self._store.ask(lambda connection: covering(connection, scopes))
+        return covering(self._store.ask(lambda connection: _FLAGS.all(connection, {})), scopes)
 
     def flags(self) -> frozenset[str]:
         """Every pressed flag, read now in one query; ``*`` also where its row is missing.
@@ -97,7 +100,7 @@ class KillSwitch:
         Raises:
             StoreError: the flags cannot be read; the caller must let nothing run.
         """
-        rows = self._store.ask(lambda connection: _COVERING.all(connection, {}))
+        rows = self._store.ask(lambda connection: _FLAGS.all(connection, {}))
         lost = () if any(row.scope == EVERYTHING for row in rows) else (EVERYTHING,)
         return frozenset((*lost, *(row.scope for row in rows if row.pressed)))
 

@@ -10,17 +10,18 @@ from decimal import Decimal
 
 import sqlalchemy as sa
 
-from agent_guard import approvals, calls, meter, threads
+from agent_guard import approvals, calls, meter
+from agent_guard.databases.query import Query
 from agent_guard.facts import AMOUNT_SCALE, Facts, LimitFact, OpenFact, PlanFact, Problem, Twin
 from agent_guard.gathering.gather import Gathered, kill_scopes
 from agent_guard.gathering.trail import Trail
 from agent_guard.guards.base import effect_of
 from agent_guard.guards.loops import REJECTIONS_MAX
-from agent_guard.kill_switch import covering
+from agent_guard.kill_switch import FLAGS, covering
 from agent_guard.plan.match import Unmatched, match
 from agent_guard.policy import Requires
 from agent_guard.provenance import values
-from agent_guard.threads import ThreadRow
+from agent_guard.threads import THREADS, ThreadRow
 from agent_guard.types import JSON, Code
 from agent_guard.units import parse_duration, sha256
 from agent_guard.usual import defaults
@@ -29,6 +30,14 @@ __all__ = ["among", "amount", "missing", "places", "recall", "token_keys", "whos
 
 _COUNTED = 100
 """The largest rate whose places are counted: that reads each place inside the window, a bare yes or no reads two."""
+
+
+_FLAGS_AND_ERASED = Query(
+    FLAGS.add_columns(
+        sa.select(THREADS.c.erased).where(THREADS.c.id == sa.bindparam("thread")).scalar_subquery().label("erased")
+    )
+)
+"""The flags, beside each when the thread's customer was erased. Where there is no row, everything counts as pressed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,10 +75,11 @@ def recall(
         row = calls.twin(connection, thread.subject.tenant, gathered.key, since_ms=since, but=trace_id)
         twin = Twin(state=row.state, trace_id=row.trace_id, reference=row.reference) if row else None
     history = _history(connection, gathered, trace_id)
+    flags = _FLAGS_AND_ERASED.all(connection, {"thread": thread.id})
     return replace(
         gathered.facts,
-        pressed=covering(connection, kill_scopes(gathered)),
-        erased=threads.erased(connection, thread.id) is not None,
+        pressed=covering(flags, kill_scopes(gathered)),
+        erased=any(row.erased is not None for row in flags),
         plan=_planned(connection, gathered, trail, trace_id, untrusted),
         temporal=(*gathered.facts.temporal, *_missing(connection, gathered, now_ms)),
         twin=twin,
