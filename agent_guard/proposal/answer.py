@@ -20,8 +20,9 @@ from agent_guard.gathering.arguments import screen
 from agent_guard.gathering.gather import Gathered
 from agent_guard.proposal.answerer import may_not, person_of, words_of
 from agent_guard.proposal.form import typed
-from agent_guard.proposal.propose import new_row, question, shown_of, suggestion
+from agent_guard.proposal.propose import new_row
 from agent_guard.proposal.pseudonymise import MINT_TRIES, masked_args, minting
+from agent_guard.proposal.shown import question, shown_of, suggestion
 from agent_guard.proposal.viewing import must_look
 from agent_guard.recording.events import decided, error_json, event
 from agent_guard.threads import ThreadRow
