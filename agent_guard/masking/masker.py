@@ -51,8 +51,8 @@ class Masker:
 
     Works offline and writes nothing. Building it is cheap; the models load at the first text of their language, or in
     `warm`. One masker may serve many threads of execution and many vaults; it knows the values of a vault while it
-    is given that vault: its cache holds offsets under keyed hashes. Caches of the process keep single names and spellings
-    until they are full; see SECURITY.md.
+    is given that vault: its cache holds offsets under keyed hashes. What else stays in the process's memory for a while
+    is told in SECURITY.md.
 
     Polish names need morfeusz2, which has no package for Linux on ARM: there they are found by light rules only (words
     before a name, typical endings next to a known first name), and a `RuntimeWarning` says so.
