@@ -23,7 +23,7 @@ _DIGIT_RUN = re.compile(r"(?<![\w])[+(]?\d(?:[\s().\-–‑/]{0,3}\d){5,33}(?![\
 _ID_RUN = re.compile(r"(?<!\w)[A-Za-z]{0,4} ?\d[0-9A-Za-z -]{4,40}(?!\w)")
 _GROUP = re.compile(r"[0-9A-Za-z]+")
 _DIGITS = re.compile("[0-9]+")
-_ACCENTED = re.compile("[\u00df-\u024f]")
+_ACCENTED = re.compile("[\u00df-\u024f\u1e00-\u1eff]")
 _SENTENCE_END = re.compile(r"(?:^|[.!?…:;\n\r•>\"«„“(*-])\s*$")
 _LITERAL = ("EMAIL", "LOCATION", "ORG", "URL", "IP", "SECRET", "PERSON")
 
@@ -45,7 +45,7 @@ def _lowered(text: str) -> str:
     lowered = text.casefold()
     if lowered.isascii():
         return lowered
-    return lowered.replace("ё", "е").replace("i\u0307", "i").replace("\u0131", "i")
+    return lowered.replace("ё", "е").replace("\u0307", "").replace("\u0131", "i").replace("’", "'")
 
 
 def is_everyday(word: str) -> bool:
@@ -68,7 +68,7 @@ class Known:
                     if len(part.surface) >= 3:
                         for base in part.bases | {part.surface}:
                             self._names.setdefault(base, set()).add(place)
-                            hints.add(base.rstrip("-"))
+                            hints.add(_lowered(base.rstrip("-")))
             elif entry.type == "PHONE":
                 digits = "".join(filter(str.isdecimal, value_key("PHONE", entry.value).partition("x")[0]))
                 if len(digits) >= 6:
@@ -113,6 +113,7 @@ class Known:
                 single = type == "PERSON" and found[0].isalpha()
                 score = 0.6 if single else 1.0
                 spans.append(Span(start=found.start(), end=found.end(), type=type, score=score, source="known"))
+        spans = _apart(spans)
         if self._names:
             spans.extend(self._find_names(text))
         if self._phones:
@@ -193,6 +194,15 @@ class Known:
                     if entry:
                         spans.append(Span(start=start, end=group.end(), type=entry.type, score=1.0, source="known"))
         return spans
+
+
+def _apart(spans: Sequence[Span]) -> list[Span]:
+    """Of values that stand in each other the longest: a login that is also a first name cuts no name in two."""
+    kept: list[Span] = []
+    for span in sorted(spans, key=lambda span: (span.start, -span.end)):
+        if not kept or span.start >= kept[-1].end:
+            kept.append(span)
+    return kept
 
 
 _INDEX: weakref.WeakKeyDictionary[Pseudonyms, tuple[int, Known]] = weakref.WeakKeyDictionary()

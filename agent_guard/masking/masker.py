@@ -146,8 +146,8 @@ class Masker:
         list found it. Arguments and errors as there.
         """
         spans = [span for span in self._found(text, None) if span.type not in LEFT_IN_TEXT]
-        folded, known = fold(blank_pseudonyms(text)), known_of(vault)
-        for span in known.find(folded.text) if known.may_occur(folded.text) else ():
+        folded = fold(blank_pseudonyms(text))
+        for span in known_of(vault).find(folded.text):
             start, end = folded.original(span.start, span.end)
             spans.append(Span(start=start, end=end, type=span.type, score=span.score, source=span.source))
         if not spans:

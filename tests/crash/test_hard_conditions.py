@@ -71,14 +71,18 @@ def tried(
     said: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
-    logging.getLogger("agent_guard").addHandler(handler)
-    with opened(place, proposing(TOOL), steps=steps, door="session") as office:
-        ground()
-        try:
-            told = office.approve(name, question)
-        except AgentGuardError as error:
-            assert isinstance(error, StoreError), error
-            return str(error), said
+    log = logging.getLogger("agent_guard")
+    log.addHandler(handler)
+    try:
+        with opened(place, proposing(TOOL), steps=steps, door="session") as office:
+            ground()
+            try:
+                told = office.approve(name, question)
+            except AgentGuardError as error:
+                assert isinstance(error, StoreError), error
+                return str(error), said
+    finally:
+        log.removeHandler(handler)
     return f"{told.status} {told.code}", said
 
 

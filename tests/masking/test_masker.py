@@ -183,3 +183,21 @@ def test_values_learnt_later_are_hidden_in_earlier_texts(patterns, vault):
     vault.mint("PERSON", "Emily Carter", "trusted")
     assert patterns.mask_known("EMILY CARTER and x@y.test", vault) == "<PERSON_1> and x@y.test"
     assert len(vault.entries()) == 1
+
+
+@pytest.mark.req("A23")
+@pytest.mark.parametrize(
+    ("known", "text", "masked"),
+    [
+        ([("PERSON", "Anna Kowalska"), ("ID", "anna")], "Ask Anna Kowalska.", "Ask <PERSON_1>."),
+        ([("LOCATION", "12 Main Street"), ("SECRET", "Main")], "To 12 Main Street, please", "To <LOCATION_1>, please"),
+        ([("PERSON", "Mehmet Aydın")], "Ask Aydın.", "Ask <PERSON_1>."),
+        ([("PERSON", "Mary O'Brien")], "Ask O’Brien.", "Ask <PERSON_1>."),
+        ([("PERSON", "Tran Hieu")], "Ask Trần Hiếu.", "Ask <PERSON_1>."),
+    ],
+)
+def test_a_known_value_is_found_whole_and_in_any_spelling(patterns, vault, known, text, masked):
+    """A short value that stands in a longer one cuts nothing off it; accents and signs are no other letters."""
+    for kind, value in known:
+        vault.mint(kind, value, "trusted")
+    assert patterns.mask(text, vault, "user") == masked

@@ -17,6 +17,8 @@ def thread():
     vault.mint("ID", "880512400150", "trusted")
     vault.mint("ID", "AB-12 CD", "trusted")
     vault.mint("ORG", "Берёзка", "trusted")
+    vault.mint("PERSON", "Mehmet Aydın", "trusted")
+    vault.mint("PERSON", "Mary O'Brien", "trusted")
     return vault
 
 
@@ -27,7 +29,8 @@ def thread():
         ("EMILY CARTER", "PERSON"), ("ask Carter", "PERSON"), ("от Ивана Петрова", "PERSON"), ("Петрову", "PERSON"), ("Will Rose", "PERSON"),
         ("8 (701) 555-33-22", "PHONE"), ("701 555 33 22", "PHONE"), ("at 12 high street", "LOCATION"), ("880512 400150", "ID"),
         ("x@y.test", "EMAIL"), ("4111 1111 1111 1111", "CARD"), ("KZ86 125K ZT50 0410 0100", "IBAN"), ("44051401359", "ID"), ("+48 601 234 567", "PHONE"),
-        ("sk-abcdefghijklmnop1234", "SECRET"), ("Em\u200bily Carter", "PERSON"), ("пишет Берёзка", "ORG"), ("see ab-12 cd", "ID"),
+        ("sk-abcdefghijklmnop1234", "SECRET"), ("Em\u200bily Carter", "PERSON"), ("пишет Берёзка", "ORG"), ("see ab-12 cd", "ID"), ("ask Aydın", "PERSON"),
+        ("ask O’Brien", "PERSON"),
     ],
 )  # fmt: skip
 def test_a_raw_value_is_reported(thread, text, type):
