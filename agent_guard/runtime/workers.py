@@ -24,8 +24,14 @@ T = TypeVar("T")
 IDLE_S = 10.0
 """How long a thread without a job stays, in seconds."""
 
-SLOW_S = 0.01
-"""How long no waiting job is taken before one thread more than the first few is started, in seconds."""
+LOOK_S = 0.01
+"""How often somebody looks whether the first few threads get on, while jobs wait, in seconds."""
+
+SPARE_S = 0.5
+"""How long a thread beyond the first few stays without a job, in seconds."""
+
+BUSY = 0.6
+"""From what share of the time on the process computes too much for another thread to help."""
 
 
 def after_fork(begin: Callable[[], None]) -> None:
@@ -48,7 +54,7 @@ class Workers:
     Args:
         name: of the threads.
         most: the largest number of threads.
-        few: how many are started at once; further ones only while jobs wait and these are all kept by what they do.
+        few: how many are started at once; further ones only while jobs wait and these wait for something themselves.
             For jobs that compute more than they wait: threads that compute at the same time take the interpreter from
             each other at every statement of a database, and from the event loops. By default ``most``.
         idle_s: how long a thread without a job stays, in seconds.
@@ -135,12 +141,15 @@ class Workers:
             self._looking.release()
 
     def _see(self) -> None:
+        """Doubles the threads as long as jobs wait and the process does not compute, or none of them gets on."""
         while not self._jobs.empty():
-            taken = self._taken
-            time.sleep(SLOW_S)
-            if self._taken == taken and not self._jobs.empty():
-                with suppress(NoThread):
-                    self._grow()
+            taken, began, computed = self._taken, time.monotonic(), time.process_time()
+            time.sleep(LOOK_S)
+            busy = (time.process_time() - computed) / (time.monotonic() - began)
+            if busy < BUSY or self._taken == taken:
+                for _ in range(min(self.living, self._jobs.qsize())):
+                    with suppress(NoThread):
+                        self._grow()
         self._looking.release()
         if not self._jobs.empty():  # a job came in between, and found somebody looking
             self._look()
@@ -159,16 +168,15 @@ class Workers:
                 return self._jobs.get_nowait()
             except Empty:
                 pass
-            if self.living <= self._few:  # else it was started for a moment in which the others were kept
-                self._free.put(None)
-                try:
-                    return self._jobs.get(timeout=self._idle_s)
-                except Empty:
-                    pass
-                try:
-                    self._free.get_nowait()
-                except Empty:
-                    continue  # somebody counted on this thread: the job is there, as it came first, or another has it
+            self._free.put(None)
+            try:
+                return self._jobs.get(timeout=self._idle_s if self.living <= self._few else min(SPARE_S, self._idle_s))
+            except Empty:
+                pass
+            try:
+                self._free.get_nowait()
+            except Empty:
+                continue  # somebody counted on this thread: the job is there, because it came first, or another has it
             self._permits.put(None)
             if self._jobs.empty():
                 return None
