@@ -26,13 +26,13 @@ from agent_guard.errors import ConfigError, StoreError
 from agent_guard.store import Store
 from agent_guard.types import JSON
 
-__all__ = ["REASON_MAX", "TRIED_MOST", "Adopted", "Ring", "adopt", "check", "names", "ring"]
+__all__ = ["REASON_MAX", "Adopted", "Ring", "adopt", "check", "names", "ring"]
 
 REASON_MAX = 500
 """Longest reason, in characters."""
 
-TRIED_MOST = 500
-"""How many data keys are tried, to find out whether a database is under given master keys."""
+PAGE = 500
+"""How many data keys are read at once."""
 
 _NAME_BYTES = 6
 
@@ -58,7 +58,10 @@ class Ring:
             return None
         here = ", ".join(self.given)
         if self.needed in self.given:
-            what = f"is among those given ({here}), but not the last of them: put it last"
+            what = (
+                f"is among those given ({here}), but not the last of them: put it last; where those behind it are "
+                "older and were left out when its name was written down, use 'agent-guard vault adopt'"
+            )
         else:
             what = f"is not among those given ({here}): put it behind them, as the last one"
         return (
@@ -169,14 +172,16 @@ def _write(connection: sa.Connection, found: Ring) -> None:
 
 
 def _opens_vault(connection: sa.Connection, keys: Keys) -> bool | None:
-    """Whether these master keys open the vault: the row of the one it was moved to, else one of the first data keys.
-    None where there is nothing to try.
+    """Whether these master keys open anything of the vault; None where there is nothing to try. Another environment's
+    data keys may lie in the same database, so that the first one that opens tells, and nothing else does.
     """
-    rows = sa.select(DATA_KEYS.c.id, DATA_KEYS.c.wrapped)
-    first = rows.where(IS_DATA_KEY).order_by(DATA_KEYS.c.id).limit(TRIED_MOST)
-    tried = connection.execute(rows.where(DATA_KEYS.c.id == MASTER)).all() or connection.execute(first).all()
-    wrapping = Wrapping(keys)
-    return any(wrapping.opens(row.id, row.wrapped) for row in tried) if tried else None
+    wrapping, after, found = Wrapping(keys), "", None
+    rows = sa.select(DATA_KEYS.c.id, DATA_KEYS.c.wrapped).where(sa.or_(IS_DATA_KEY, DATA_KEYS.c.id == MASTER))
+    while page := connection.execute(rows.where(DATA_KEYS.c.id > after).order_by(DATA_KEYS.c.id).limit(PAGE)).all():
+        if any(wrapping.opens(row.id, row.wrapped) for row in page):
+            return True
+        after, found = page[-1].id, False
+    return found
 
 
 def _is_new(connection: sa.Connection) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from agent_guard.auditing.verify import verify
 from agent_guard.credentials import Keys
-from agent_guard.data_keys import DATA_KEYS, IS_DATA_KEY, OLDEST as ROW
+from agent_guard.data_keys import DATA_KEYS, IS_DATA_KEY, OLDEST as ROW, Wrapping, add, party_key_id
 from agent_guard.errors import ConfigError, StoreError
 from agent_guard.gateway import Gateway
 from agent_guard.operations import oldest_key
@@ -177,6 +177,20 @@ def test_each_environment_has_its_own_and_all_tenants_share_it(world: World) -> 
 
 
 # ---- what leaves it alone
+
+
+def test_the_data_keys_of_another_environment_hide_nobodys(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many lie before them in the same database: each environment's own key is known by its own data keys."""
+    monkeypatch.setattr(oldest_key, "PAGE", 2)
+    gateway = worked(world, OLD)
+    with gateway.store.write(locks=["test"]) as connection:
+        for n in range(5):
+            add(connection, Wrapping(Keys(OLD)), party_key_id("acme", f"p{n}"), bytes(32))
+        add(connection, Wrapping(Keys(NEW)), party_key_id("zeta", "p"), bytes(32))
+    oldest_key.check(gateway.store, Keys(NEW), "stage")
+    assert written(world, gateway) == {"dev": OLD_NAME, "stage": NEW_NAME}
+    with pytest.raises(ConfigError, match=NEW_NAME):
+        oldest_key.check(gateway.store, Keys(OLDEST), "stage")
 
 
 def test_rotating_erasing_and_retention_leave_it(world: World) -> None:
