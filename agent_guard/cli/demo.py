@@ -171,4 +171,6 @@ def _paths(settings: Settings, *, as_json: bool) -> None:
     console.rule("left behind")
     for what, path in files.items():
         console.print(f"{path}  {what}")
-    console.print("\nGo on with: agent-guard audit show | agent-guard approvals list | agent-guard status")
+    console.print("\nGo on with these, in .venv/bin or with the environment active:")
+    for words in ("audit show", "approvals list", "status"):
+        console.print(f"  agent-guard {words}")
