@@ -147,7 +147,7 @@ class Workers:
             time.sleep(LOOK_S)
             busy = (time.process_time() - computed) / (time.monotonic() - began)
             if busy < BUSY or self._taken == taken:
-                for _ in range(min(self.living, self._jobs.qsize())):
+                for _ in range(min(max(1, self.living), self._jobs.qsize())):
                     with suppress(NoThread):
                         self._grow()
         self._looking.release()
