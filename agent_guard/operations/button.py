@@ -12,13 +12,14 @@ from agent_guard.errors import ConfigError
 from agent_guard.kill_switch import EVERYTHING, KillSwitch
 from agent_guard.notifications.alerts import BUTTON_PRESSED, BUTTON_RELEASED, Alert, Alerts
 from agent_guard.operations import agents
+from agent_guard.operations.reason import check_reason
 from agent_guard.operations.scopes import DEFAULT_AGENT
 from agent_guard.store import Store
 
 __all__ = ["flag_locks", "put_flag", "set_flag", "switched"]
 
 SCOPES = ("tenant", "scenario", "tool", "agent")
-SCOPE_MAX, REASON_MAX = 200, 500
+SCOPE_MAX = 200
 """How long a scope and a reason may be, in characters."""
 
 
@@ -52,8 +53,7 @@ def set_flag(
     kind, _, name = scope.partition(":")
     if scope != EVERYTHING and (kind not in SCOPES or not name or len(scope) > SCOPE_MAX):
         raise ConfigError(f"{scope[:SCOPE_MAX]!r} is no scope; write *, tenant:x, scenario:x, tool:x or agent:x")
-    if not reason.strip() or len(reason) > REASON_MAX:
-        raise ConfigError(f"give a reason of 1 to {REASON_MAX} characters; it stands in the record")
+    check_reason(reason)
     with store.write(durable=True, locks=[AGENTS, *flag_locks(tenant)]) as connection:
         if kind == "agent":
             _check_agent(connection, name, environment, pressed=pressed)

@@ -15,13 +15,11 @@ from agent_guard.errors import ConfigError
 from agent_guard.kill_switch import KillSwitch
 from agent_guard.operations import agents
 from agent_guard.operations.agents import AgentRow
+from agent_guard.operations.reason import check_reason
 from agent_guard.operations.scopes import AGENT_NAME, DEFAULT_AGENT, revocation
 from agent_guard.store import Store
 
 __all__ = ["add", "revoke"]
-
-REASON_MAX = 500
-"""Longest reason, in characters."""
 
 
 def add(store: Store, audit: Audit, name: str, *, environment: str, reason: str, by: str, now: datetime) -> AgentRow:
@@ -36,7 +34,7 @@ def add(store: Store, audit: Audit, name: str, *, environment: str, reason: str,
         raise ConfigError(f"{name!r} is no agent's name; write lower-case letters, digits and any of . _ -")
     if name == DEFAULT_AGENT:
         raise ConfigError(f"the agent {name!r} is there from the beginning")
-    _has_reason(reason)
+    check_reason(reason)
     row = AgentRow(name=name, environment=environment, created=_ms(now), created_by=by, reason=reason)
     with store.write(durable=True, locks=[AGENTS, chain_lock(system_thread("-"))]) as connection:
         found = agents.find(connection, name, environment)
@@ -64,7 +62,7 @@ def revoke(store: Store, audit: Audit, name: str, *, environment: str, reason: s
         ConfigError: no reason, no such agent, or one that was revoked before.
         StoreError: the database cannot be used; the agent is as it was. Flags that cannot be read count as pressed.
     """
-    _has_reason(reason)
+    check_reason(reason)
     with store.write(durable=True, locks=[AGENTS, SWITCHES, chain_lock(system_thread("-"))]) as connection:
         row = agents.find(connection, name, environment)
         if row is None and name != DEFAULT_AGENT:
@@ -92,11 +90,6 @@ def _event(kind: str, row: AgentRow, reason: str, by: str, now: datetime) -> Aud
         reason=reason,
         note=revocation(row.environment, row.name),
     )
-
-
-def _has_reason(reason: str) -> None:
-    if not reason.strip() or len(reason) > REASON_MAX:
-        raise ConfigError(f"give a reason of 1 to {REASON_MAX} characters; it stands in the record")
 
 
 def _ms(now: datetime) -> int:

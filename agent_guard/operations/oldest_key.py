@@ -23,13 +23,11 @@ from agent_guard.credentials import Keys
 from agent_guard.data_keys import DATA_KEYS, IS_DATA_KEY, MASTER, OLDEST, Wrapping
 from agent_guard.databases.locks import MASTER_KEY, chain_lock
 from agent_guard.errors import ConfigError, StoreError
+from agent_guard.operations.reason import check_reason
 from agent_guard.store import Store
 from agent_guard.types import JSON
 
-__all__ = ["REASON_MAX", "Adopted", "Ring", "adopt", "check", "names", "ring"]
-
-REASON_MAX = 500
-"""Longest reason, in characters."""
+__all__ = ["Adopted", "Ring", "adopt", "check", "names", "ring"]
 
 PAGE = 500
 """How many data keys are read at once."""
@@ -149,8 +147,7 @@ def adopt(
         ConfigError: there is no reason.
         StoreError: the database cannot be used, or these master keys open nothing of its vault. Nothing was changed.
     """
-    if not reason.strip() or len(reason) > REASON_MAX:
-        raise ConfigError(f"give a reason of 1 to {REASON_MAX} characters; it stands in the record")
+    check_reason(reason)
     with store.write(durable=True, locks=[MASTER_KEY, chain_lock(system_thread("-"))]) as connection:
         found = ring(connection, keys, environment)
         if _opens_vault(connection, keys) is False:

@@ -23,17 +23,15 @@ from agent_guard.audit import Audit, AuditEvent, system_thread
 from agent_guard.credentials import Credentials, Keys, renew
 from agent_guard.data_keys import DATA_KEYS, IS_DATA_KEY, MASTER, Wrapping, seal, unseal
 from agent_guard.databases.locks import MASTER_KEY, chain_lock
-from agent_guard.errors import ConfigError, StoreError
+from agent_guard.errors import StoreError
+from agent_guard.operations.reason import check_reason
 from agent_guard.store import Store
 from agent_guard.types import JSON
 
-__all__ = ["PAGE", "REASON_MAX", "Rotation", "is_due", "keys_for", "rotate"]
+__all__ = ["PAGE", "Rotation", "is_due", "keys_for", "rotate"]
 
 PAGE = 500
 """How many data keys are wrapped anew in one transaction."""
-
-REASON_MAX = 500
-"""Longest reason, in characters."""
 
 _BEGUN, _DONE = b"begun", b"done"
 
@@ -95,8 +93,7 @@ def rotate(
         StoreError: the database cannot be used, or a data key can be opened by none of the keys. In the second case
             nothing was changed; in the first what was done is done, and everything can be read with both keys.
     """
-    if not reason.strip() or len(reason) > REASON_MAX:
-        raise ConfigError(f"give a reason of 1 to {REASON_MAX} characters; it stands in the record")
+    check_reason(reason)
     wrapping, at_ms = Wrapping(keys), int(now.timestamp() * 1000)
     every, old = _counted(store, wrapping)
     with store.read() as connection:

@@ -13,12 +13,13 @@ from sqlalchemy import Column, TypedColumns
 from agent_guard.audit import Audit, AuditEvent, system_thread
 from agent_guard.databases.locks import chain_lock, data_key_lock
 from agent_guard.errors import ConfigError, Held
+from agent_guard.operations.reason import check_reason
 from agent_guard.store import Store, metadata
 from agent_guard.vault import party_key_id
 
 __all__ = ["HOLDS", "Hold", "every", "of", "place", "refuse_held", "release"]
 
-NAME_MAX, PARTY_MAX, REASON_MAX = 100, 200, 500
+NAME_MAX, PARTY_MAX = 100, 200
 """How long a hold's name, a party's id and a reason may be, in characters."""
 
 
@@ -156,8 +157,7 @@ def checked(*, party: str | None, reason: str) -> None:
     """
     if party is not None and not 0 < len(party.strip()) <= len(party) <= PARTY_MAX:
         raise ConfigError(f"name the party by its id, of 1 to {PARTY_MAX} characters, e.g. contact:17")
-    if not reason.strip() or len(reason) > REASON_MAX:
-        raise ConfigError(f"give a reason of 1 to {REASON_MAX} characters; it stands in the record")
+    check_reason(reason)
 
 
 def _event(kind: str, hold: Hold, by: str, reason: str, environment: str, now: datetime) -> AuditEvent:
