@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
-from agent_guard.databases.query import Command, Query
+from agent_guard.databases.query import Asked, Command, Query
 from agent_guard.store import Store, metadata
 from agent_guard.types import JSON
 
@@ -27,6 +27,7 @@ __all__ = [
     "Approval",
     "Approvals",
     "answer",
+    "answered",
     "close",
     "covering",
     "covers",
@@ -35,6 +36,7 @@ __all__ = [
     "find",
     "insert",
     "mark_notified",
+    "newest",
     "rejected_in_a_row",
     "resumed",
     "uncover",
@@ -265,6 +267,13 @@ def find(connection: sa.Connection, approval_id: str) -> Approval | None:
     return None if item is None else _row(item)
 
 
+def newest(connection: sa.Connection, thread: str) -> Approval | None:
+    """The question of a thread that was asked last, or None."""
+    asked = sa.select(APPROVALS).where(APPROVALS.c.thread == thread)
+    item = connection.execute(asked.order_by(APPROVALS.c.created.desc(), APPROVALS.c.id.desc()).limit(1)).first()
+    return None if item is None else _row(item)
+
+
 def waiting(connection: sa.Connection, thread: str, *, now_ms: int) -> Approval | None:
     """The question that a thread waits for, or None, inside the caller's transaction."""
     item = _WAITING.first(connection, {"thread": thread, "now": now_ms})
@@ -337,6 +346,11 @@ def covers(connection: sa.Connection, approval_id: str, *, digest: str, now_ms: 
     )
 
 
+def answered(thread: str, *, said: int, most: int, until_ms: int = _LATER) -> Asked:
+    """Asks for the newest answers to a thread's questions; the arguments are those of :func:`rejected_in_a_row`."""
+    return _ANSWERED.asked({"thread": thread, "said": said, "until": until_ms, "most": most})
+
+
 def rejected_in_a_row(connection: sa.Connection, thread: str, *, said: int, most: int, until_ms: int = _LATER) -> int:
     """How many of the newest answers to a thread's questions are rejections. Whatever else a person answered, an edit
     and words included, ends the row.
@@ -346,7 +360,7 @@ def rejected_in_a_row(connection: sa.Connection, thread: str, *, said: int, most
         most: how many answers are looked at.
         until_ms: leave out what was answered later.
     """
-    rows = _ANSWERED.all(connection, {"thread": thread, "said": said, "until": until_ms, "most": most})
+    rows = answered(thread, said=said, most=most, until_ms=until_ms).all(connection)
     return next((n for n, row in enumerate(rows) if row.answer != "reject"), len(rows))
 
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
 from agent_guard.credentials import Keys
-from agent_guard.databases.query import Command, Query
+from agent_guard.databases.query import Asked, Command, Query
 from agent_guard.recording import cuts
 from agent_guard.recording.chain import GENESIS, ChainCheck, ChainKeys
 from agent_guard.recording.ed25519 import public_keys
@@ -182,6 +182,11 @@ class Audit:
         self._trusted = public_keys(keys)
         self._told = told
 
+    @staticmethod
+    def head(thread: str) -> Asked:
+        """Asks for the last event of a thread's chain."""
+        return _HEAD.asked({"thread": thread})
+
     def append(self, connection: sa.Connection, events: Sequence[AuditEvent], *, now_ms: int) -> None:
         """Chains events of one thread, inside the transaction of the state they describe.
 
@@ -193,7 +198,7 @@ class Audit:
         thread = events[0].thread
         if any(event.thread != thread for event in events):
             raise ValueError("events of one append belong to one thread")
-        head = _HEAD.first(connection, {"thread": thread})
+        head = self.head(thread).first(connection)
         seq, previous = (head.seq, head.hash) if head else (0, GENESIS)
         rows = []
         for event in events:

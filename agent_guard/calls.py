@@ -22,7 +22,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
-from agent_guard.databases.query import Command, Query
+from agent_guard.databases.query import Asked, Command, Query
 from agent_guard.store import metadata
 from agent_guard.types import JSON, Code
 
@@ -216,17 +216,36 @@ def insert(connection: sa.Connection, row: CallRow) -> None:
     values: dict[str, Any] = {name: getattr(row, name) for name in CallRow.__dataclass_fields__}
     held = _held(connection, row) if row.state == "claimed" else None
     values |= {"args": json.dumps(row.args, ensure_ascii=False), "result": None, "held_key": held}
-    _INSERT.run(connection, values)
+    _INSERT.many(connection, [values])
 
 
 def _held(connection: sa.Connection, row: CallRow) -> str | None:
     """The key that a call takes, which a call before it may have held until its window was over."""
     if row.key is None:
         return None
-    stale = _HELD.first(connection, {"tenant": row.tenant, "k": row.key})
+    stale = holder(row.tenant, row.key).first(connection)
     if stale is not None and stale.state == "done":  # running or unknown: the constraint refuses
         _RELEASE.run(connection, {"trace": stale.trace_id})
     return row.key
+
+
+def holder(tenant: str, key: str) -> Asked:
+    """Asks which call holds a key."""
+    return _HELD.asked({"tenant": tenant, "k": key})
+
+
+def named(thread: str, call_id: str) -> Asked:
+    """Asks for all calls that carried an id."""
+    return _FIND.asked({"thread": thread, "call": call_id})
+
+
+def newest(thread: str, most: int, before: tuple[int, str] = (_NEVER_MS, "")) -> Asked:
+    """Asks what the newest calls were.
+
+    Args:
+        before: leave out those from this moment and trace on.
+    """
+    return _RECENT.asked({"thread": thread, "most": most, "created": before[0], "trace": before[1]})
 
 
 def by_id(connection: sa.Connection, trace_id: str) -> CallRow | None:
@@ -236,7 +255,7 @@ def by_id(connection: sa.Connection, trace_id: str) -> CallRow | None:
 
 def find(connection: sa.Connection, thread: str, call_id: str) -> list[CallRow]:
     """All calls that carried this id, the newest first: the same id may have been proposed with other arguments."""
-    rows = _FIND.all(connection, {"thread": thread, "call": call_id})
+    rows = named(thread, call_id).all(connection)
     found = [row for item in rows if (row := row_of(item)) is not None]
     return sorted(found, key=lambda row: (row.created, row.trace_id), reverse=True)
 
@@ -268,12 +287,8 @@ def recent(connection: sa.Connection, thread: str, *, most: int, but: str | None
         but: the trace of the call itself where it is stored already; without one every stored call was before it.
     """
     itself = by_id(connection, but) if but else None
-    before = (itself.created, itself.trace_id) if itself else (_NEVER_MS, "")
-    given = {"thread": thread, "most": most, "created": before[0], "trace": before[1]}
-    return [
-        Past(same=row.same, changed=row.state == "done" and row.key is not None)
-        for row in _RECENT.all(connection, given)
-    ]
+    asked = newest(thread, most, (itself.created, itself.trace_id)) if itself else newest(thread, most)
+    return [Past(same=row.same, changed=row.state == "done" and row.key is not None) for row in asked.all(connection)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -328,7 +343,7 @@ def twin(connection: sa.Connection, tenant: str, key: str, *, since_ms: int | No
         since_ms: the start of the window, or None for a key that holds for ever.
         but: a trace to be left out: a call is no duplicate of itself.
     """
-    row = row_of(_HELD.first(connection, {"tenant": tenant, "k": key}))
+    row = row_of(holder(tenant, key).first(connection))
     if row is None or row.trace_id == but:
         return None
     # where the clock was set back in between, a call was settled before it was created: the later time counts

@@ -13,15 +13,16 @@ from typing import Any, Self
 import sqlalchemy as sa
 from ulid import ULID
 
-from agent_guard import threads
+from agent_guard import calls, threads
 from agent_guard.approvals import Approvals
 from agent_guard.audit import Audit
 from agent_guard.credentials import Credentials, Keys, Secrets, default_credentials
+from agent_guard.databases.query import Asked, ahead
 from agent_guard.decide import answerable, decide
 from agent_guard.errors import ConfigError, StoreError, UnknownThread
 from agent_guard.facts import Facts
 from agent_guard.gathering.gather import Gathered, Sources, remote
-from agent_guard.gathering.recall import recall
+from agent_guard.gathering.recall import asked, recall
 from agent_guard.gathering.rendering import render
 from agent_guard.gathering.trail import Trail, Trails
 from agent_guard.guards import GUARDS, Guard
@@ -214,6 +215,25 @@ class Core:
     def trail(self, connection: sa.Connection, thread: ThreadRow) -> Trail:
         """What a thread has seen and planned, as it is stored now."""
         return self._trails.of(connection, thread.id)
+
+    def ahead_of_decision(self, connection: sa.Connection, gathered: Gathered, *, stored: bool) -> None:
+        """Reads in one round trip what deciding this call will ask; see ``agent_guard.databases.query.ahead``.
+
+        Args:
+            stored: the call was decided before.
+        """
+        thread = gathered.thread.id
+
+        def questions() -> list[Asked]:
+            trail = self._trails.kept(thread)
+            calls_and_chain = [calls.named(thread, gathered.call.id), self.audit.head(thread)]
+            return calls_and_chain + asked(gathered, trail, stored=stored)
+
+        ahead(connection, questions)
+
+    def ahead_of_record(self, connection: sa.Connection, thread: str) -> None:
+        """The same for what comes to a thread's trail and its chain."""
+        ahead(connection, lambda: [self._trails.kept(thread).asked(thread), self.audit.head(thread)])
 
     def gather(self, thread: ThreadRow, call: ToolCall, vault: ThreadVault) -> Gathered:
         """Asks everything outside the guard's database; see :func:`agent_guard.gathering.gather.remote`."""

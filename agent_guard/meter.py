@@ -14,10 +14,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
-from agent_guard.databases.query import Command, Query
+from agent_guard.databases.query import Asked, Command, Query
 from agent_guard.store import metadata
 
-__all__ = ["METER", "newest", "reached", "take", "used"]
+__all__ = ["METER", "asked", "newest", "reached", "take", "used"]
 
 
 class _Columns(TypedColumns):
@@ -66,11 +66,16 @@ def _next(index: int) -> sa.Select[Any]:
     return sa.select(key, sa.func.max(both.c.n) + places, sa.func.max(both.c.at), trace)
 
 
+def asked(keys: Collection[str]) -> Asked:
+    """Asks for the newest ordinal of each key, in their order."""
+    return _newest(len(keys)).asked({f"k{index}": key for index, key in enumerate(keys)})
+
+
 def newest(connection: sa.Connection, keys: Collection[str]) -> dict[str, int]:
     """The newest ordinal of each key, 0 where no place was ever taken; one query for all."""
     if not keys:
         return {}
-    found = _newest(len(keys)).first(connection, {f"k{index}": key for index, key in enumerate(keys)})
+    found = asked(keys).first(connection)
     return {key: last or 0 for key, last in zip(keys, found, strict=True)}
 
 
@@ -118,4 +123,4 @@ def take(connection: sa.Connection, places: Mapping[str, int], *, now_ms: int, t
         taken: dict[str, int | str] = {"now": now_ms, "trace": trace_id}
         for index, key in enumerate(sorted(places)):
             taken |= {f"k{index}": key, f"p{index}": places[key]}
-        _take(len(places)).run(connection, taken)
+        _take(len(places)).many(connection, [taken])

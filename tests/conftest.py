@@ -437,10 +437,18 @@ class World:
         return FileCredentials(own)
 
     @staticmethod
-    def impatient(gateway: Gateway) -> None:
-        """From now on its store waits 0.02 seconds for another writer."""
-        gateway.store._database._lock_wait_s = 0.02
-        gateway.store._database._engine.dispose()  # what is connected anew waits as it is told now
+    def waits(gateway: Gateway, seconds: float) -> None:
+        """From now on its store waits so long for another writer."""
+        database = gateway.store._database
+        database._lock_wait_s = seconds
+        while database._idle:
+            database._idle.pop().close()
+        database._engine.dispose()  # what is connected anew waits as it is told now
+
+    @classmethod
+    def impatient(cls, gateway: Gateway) -> None:
+        """From now on its store hardly waits for another writer."""
+        cls.waits(gateway, 0.02)
 
     def thread(self, policy: Policy | None = None, **options: Any) -> GuardedThread:
         """A conversation of the sdr about Anna, at a new gateway in memory."""

@@ -7,6 +7,7 @@ statement then sees what whoever held the lock before has committed.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import blake2b
@@ -21,7 +22,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import IntegrityError
 
 from agent_guard.databases.port import UNCOMMITTED
-from agent_guard.databases.query import RUNNER
+from agent_guard.databases.query import AHEAD, RUNNER
 from agent_guard.errors import ConfigError, StoreError
 from agent_guard.folder import FOLDER
 
@@ -115,6 +116,8 @@ class Postgres:
         self._url = url.set(drivername="postgresql+psycopg")
         self._lock_wait_s = lock_wait_s
         self._closed = False
+        self._idle: deque[sa.Connection] = deque()
+        self._parents: list[object] = []
         if not url.database:
             raise ConfigError(f"{self.name} names no database; write e.g. 'postgresql+psycopg://user@host/guard'")
         self.errors, self._prepared = psycopg.Error, Prepared
@@ -127,8 +130,8 @@ class Postgres:
                 "fallback_application_name": "agent_guard",
             },
             isolation_level="AUTOCOMMIT",  # nothing begins by itself: what is sent first says what it is
-            pool_size=POOL,
-            max_overflow=MORE,
+            pool_size=1,  # what is kept is kept here
+            max_overflow=POOL + MORE - 1,
             hide_parameters=True,
             use_native_hstore=False,
         )
@@ -137,6 +140,7 @@ class Postgres:
             dialect.type_compiler = dialect.type_compiler_instance = _Types(dialect)
         sa.event.listen(self._engine, "connect", self._connected)
         sa.event.listen(self._engine, "checkin", self._returned)
+        sa.event.listen(self._engine, "before_cursor_execute", _in_order)
 
     @property
     def name(self) -> str:
@@ -186,8 +190,9 @@ class Postgres:
 
     def ask(self, question: Callable[[sa.Connection], T]) -> T:
         """One round trip, where a transaction takes three."""
+        idle = self._idle
         connection, answer = self._asked(question)
-        connection.close()
+        self._give_back(connection, idle)
         return answer
 
     @contextmanager
@@ -206,23 +211,42 @@ class Postgres:
 
     @contextmanager
     def _begun(self, words: str) -> Iterator[sa.Connection]:
+        idle = self._idle
         connection, _ = self._asked(lambda connection: connection.info[RUNNER].begin(words))
-        connection.info[UNCOMMITTED] = set()
-        driver = _driver(connection)
-        with connection:
-            try:
-                yield connection
-            except BaseException:
-                if driver.closed:
-                    connection.invalidate()  # it is given to nobody else
-                raise
+        info, driver = connection.info, _driver(connection)
+        try:
+            info[UNCOMMITTED] = set()
+            yield connection
+        except BaseException:
+            if driver.closed:
+                connection.invalidate()  # it is given to nobody else
+            raise
+        finally:
+            info[RUNNER].forget()
+            info.pop(AHEAD, None)
+            self._give_back(connection, idle)
+
+    def _give_back(self, connection: sa.Connection, idle: deque[sa.Connection]) -> None:
+        """Kept as it is for the next one, which costs less than the pool's own way; whoever waits for the pool gets it
+        from there.
+        """
+        if idle is not self._idle:
+            idle.append(connection)  # this process was forked meanwhile: it is the parent's, as those beside it
+            return
+        pool = self._engine.pool
+        clean = not connection.in_transaction() and not connection.invalidated and _is_idle(_driver(connection))
+        wanted = pool.checkedout() >= POOL + MORE  # type: ignore[attr-defined]
+        if self._closed or not clean or wanted or len(idle) >= POOL:
+            connection.close()
+        else:
+            idle.append(connection)
 
     def _asked(self, question: Callable[[sa.Connection], T]) -> tuple[sa.Connection, T]:
         """A connection, and the answer to the first thing that is asked of it, which changes nothing. One that the
         server has dropped since it was used last is replaced by another.
         """
         for left in reversed(range(POOL + MORE + 1)):
-            connection = self._engine.connect()
+            connection = self._connection()
             driver = _driver(connection)
             try:
                 return connection, question(connection)
@@ -234,6 +258,12 @@ class Postgres:
                 if not (dropped and left and isinstance(error, self.errors)):
                     raise
         raise AssertionError("unreachable")
+
+    def _connection(self) -> sa.Connection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._engine.connect()
 
     def told(self, error: Exception) -> Exception | None:
         """A sentence by the error's SQLSTATE. The server's own words repeat values, and are not repeated."""
@@ -271,17 +301,27 @@ class Postgres:
 
     def forked(self) -> None:
         """The parent's connections are kept, so that nothing says good-bye to the server in its name."""
-        self._parents = self._engine.pool
+        self._parents.append((self._engine.pool, self._idle))
+        self._idle = deque()
         self._engine.dispose(close=False)
 
     def close(self) -> None:
         """Closes every connection; one that a thread still uses is closed when it comes back."""
         self._closed = True
+        while self._idle:
+            self._idle.pop().close()
         self._engine.dispose()
 
     def _returned(self, _: object, record: sa.pool.ConnectionPoolEntry) -> None:
         if self._closed:
             record.invalidate()
+
+
+def _in_order(connection: sa.Connection, *_: object) -> None:
+    """What SQLAlchemy runs comes after what waits, and may change what was read ahead."""
+    info = connection.info
+    info[RUNNER].send()
+    info.pop(AHEAD, None)
 
 
 def lock_number(name: str) -> int:
@@ -308,6 +348,11 @@ def _dumper() -> type[psycopg.adapt.Dumper]:
             return (obj.replace("\0", "\ufffd") if "\0" in obj else obj).encode()
 
     return Plain
+
+
+def _is_idle(driver: psycopg.Connection[Any]) -> bool:
+    """Whether a connection is alive and in no transaction."""
+    return driver.pgconn.transaction_status == 0  # libpq's PQTRANS_IDLE
 
 
 def _driver(connection: sa.Connection) -> psycopg.Connection[Any]:

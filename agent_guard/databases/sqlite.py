@@ -19,7 +19,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool, StaticPool
 
 from agent_guard.databases.port import UNCOMMITTED
-from agent_guard.databases.query import RUNNER
+from agent_guard.databases.query import RUNNER, refused
 from agent_guard.databases.writer import Writer
 from agent_guard.errors import StoreError
 
@@ -257,7 +257,7 @@ class _Runner:
     """Runs statements on one connection; see :class:`agent_guard.databases.query.Runner`."""
 
     dialect = SQLiteDialect_pysqlite()
-    refused: type[Exception] = sqlite3.IntegrityError
+    remote = False
 
     def __init__(self, driver: sqlite3.Connection) -> None:
         self._driver = driver
@@ -265,11 +265,20 @@ class _Runner:
     def rows(self, text: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
         return self._driver.execute(text, values).fetchall()
 
+    def rows_of(self, asked: Sequence[tuple[str, Sequence[Any]]]) -> list[Sequence[Sequence[Any]]]:
+        return [self.rows(text, values) for text, values in asked]
+
     def run(self, text: str, values: Sequence[Any]) -> int:
-        return self._driver.execute(text, values).rowcount
+        try:
+            return self._driver.execute(text, values).rowcount
+        except sqlite3.IntegrityError as error:
+            raise refused(error) from None
 
     def many(self, text: str, rows: Sequence[Sequence[Any]]) -> None:
-        self._driver.executemany(text, rows)
+        try:
+            self._driver.executemany(text, rows)
+        except sqlite3.IntegrityError as error:
+            raise refused(error) from None
 
 
 def _connected(driver: sqlite3.Connection, record: sa.pool.ConnectionPoolEntry) -> None:

@@ -49,6 +49,7 @@ def claim(core: Core, gathered: Gathered, vault: ThreadVault) -> Taken | ToolRes
 def _claim(core: Core, gathered: Gathered, vault: ThreadVault) -> Taken | ToolResult:
     call = gathered.call
     with core.store.write(durable=is_flushed(gathered), locks=claim_locks(gathered)) as connection:
+        core.ahead_of_decision(connection, gathered, stored=True)
         rows = calls.find(connection, gathered.thread.id, call.id)
         row = next((item for item in rows if item.same == gathered.same), None)
         if row is None:

@@ -157,6 +157,7 @@ def settle_once(
     finished = replace(finished, digest=row.digest) if reconciled else finished  # of what ran, not of now
     flag = failing_flag(gathered.thread.scenario, row.tool)
     with core.store.write(locks=[chain_lock(row.thread), *breaker.locks(outcome.code)]) as connection:
+        core.ahead_of_record(connection, row.thread)
         now = core.now_ms()
         settled = calls.move(
             connection,

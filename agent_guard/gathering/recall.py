@@ -11,7 +11,7 @@ from decimal import Decimal
 import sqlalchemy as sa
 
 from agent_guard import approvals, calls, meter
-from agent_guard.databases.query import Query
+from agent_guard.databases.query import Asked, Query
 from agent_guard.facts import AMOUNT_SCALE, Facts, LimitFact, OpenFact, PlanFact, Problem, Twin
 from agent_guard.gathering.gather import Gathered, kill_scopes
 from agent_guard.gathering.trail import Trail
@@ -26,7 +26,7 @@ from agent_guard.types import JSON, Code
 from agent_guard.units import parse_duration, sha256
 from agent_guard.usual import defaults
 
-__all__ = ["among", "amount", "missing", "places", "recall", "token_keys", "whose"]
+__all__ = ["among", "amount", "asked", "missing", "places", "recall", "token_keys", "whose"]
 
 _COUNTED = 100
 """The largest rate whose places are counted: that reads each place inside the window, a bare yes or no reads two."""
@@ -50,6 +50,27 @@ class Bound:
     most: int
     window_s: float | None = None
     takes: int = 1
+
+
+def asked(gathered: Gathered, trail: Trail, *, stored: bool) -> list[Asked]:
+    """What :func:`recall` asks of nearly every call, to be read ahead; the rest depends on what is found.
+
+    Args:
+        trail: the thread's, as this process has it: where others have written more, some is asked once more.
+        stored: the call is stored already.
+    """
+    thread = gathered.thread
+    found = [
+        trail.asked(thread.id),
+        _FLAGS_AND_ERASED.asked({"thread": thread.id}),
+        meter.asked({item.key for item in _bounds(gathered, stored=stored)}),
+        approvals.answered(thread.id, said=trail.said, most=REJECTIONS_MAX),
+    ]
+    if not stored:
+        found.append(calls.newest(thread.id, _near(gathered)))
+    if gathered.key is not None:
+        found.append(calls.holder(thread.subject.tenant, gathered.key))
+    return found
 
 
 def recall(
@@ -95,11 +116,16 @@ def recall(
 def _history(connection: sa.Connection, gathered: Gathered, trace_id: str | None) -> list[calls.Past]:
     """The calls before this one, as far as the loop guard looks; further back only while nothing was changed."""
     loops, thread = gathered.policy.loops, gathered.thread.id
-    near, far = max(4 * loops.cycle, loops.same_call), loops.same_call * loops.cycle
+    near, far = _near(gathered), loops.same_call * loops.cycle
     found = calls.recent(connection, thread, most=near, but=trace_id)
     if far <= near or len(found) < near or any(item.changed for item in found):
         return found
     return calls.recent(connection, thread, most=far, but=trace_id)
+
+
+def _near(gathered: Gathered) -> int:
+    loops = gathered.policy.loops
+    return max(4 * loops.cycle, loops.same_call)
 
 
 def places(gathered: Gathered) -> dict[str, int]:

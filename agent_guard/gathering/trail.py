@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy import Column, TypedColumns
 
 from agent_guard.databases.port import UNCOMMITTED
-from agent_guard.databases.query import Command, Query
+from agent_guard.databases.query import Asked, Command, Query
 from agent_guard.plan import Plan
 from agent_guard.store import metadata
 from agent_guard.text.atoms import BREAK, Day, atoms, day_of, plain, time_of, words
@@ -123,13 +123,17 @@ class Trail:
     def catch_up(self, connection: sa.Connection, thread: str) -> Trail:
         """Takes the texts that came since, one query whatever the trail's length."""
         with self._lock:
-            for row in _SINCE.all(connection, {"thread": thread, "n": self.n}):
+            for row in self.asked(thread).all(connection):
                 if row.origin == PLANNED:
                     self._plan(row.n, Plan.model_validate_json(row.text))
                     continue
                 sighting = Sighting(origin=row.origin, source=row.source, text=row.text, linked=row.linked)
                 self._add(row.n, sighting)
         return self
+
+    def asked(self, thread: str) -> Asked:
+        """Asks for the texts that came since."""
+        return _SINCE.asked({"thread": thread, "n": self.n})
 
     def add(self, sighting: Sighting) -> None:
         """Takes one text, for trails that are not stored."""
@@ -286,12 +290,16 @@ class Trails:
         """One thread's trail as it is stored now."""
         if thread in connection.info.get(UNCOMMITTED, ()):
             return Trail().catch_up(connection, thread)  # what this transaction wrote may yet be undone
+        return self.kept(thread).catch_up(connection, thread)
+
+    def kept(self, thread: str) -> Trail:
+        """One thread's trail as this process has it; others may have written more."""
         trail = self._kept.get(thread)
         if trail is None:
             if len(self._kept) >= THREADS_MAX:
                 self._kept.clear()
             trail = self._kept.setdefault(thread, Trail())
-        return trail.catch_up(connection, thread)
+        return trail
 
 
 def append_plan(connection: sa.Connection, thread: str, plan: Plan) -> None:

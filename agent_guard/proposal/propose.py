@@ -102,6 +102,7 @@ def _proposed(
         locks = claim_locks(gathered) if claiming else [chain_lock(thread.id)]
         try:
             with core.store.write(locks=locks, durable=claiming and is_flushed(gathered)) as connection:
+                core.ahead_of_decision(connection, gathered, stored=False)
                 stored = _stored(connection, gathered)
                 made = stored or _decide_and_store(core, connection, gathered, vault, preview, claiming)
                 return made, stored is None

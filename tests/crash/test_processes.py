@@ -77,8 +77,7 @@ def wanting(world: World) -> Any:
     rule = {"roles": ["sdr"], "mode": "execute"}
     data = {"version": 1, "name": "intent.v1", "limits": FREE, "loops": LOOPS, "tools": {"intent.do": rule}}
     made = world.gateway(world.policy().model_validate(data), tools=[do_intent], file=True)
-    made.store._database._lock_wait_s = PATIENCE_S
-    made.store._database._engine.dispose()  # what is connected anew waits as it is told now
+    world.waits(made, PATIENCE_S)
     return made
 
 

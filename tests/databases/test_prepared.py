@@ -100,6 +100,7 @@ def test_many_that_are_interrupted_leave_no_answer_for_somebody_else(store, monk
         with monkeypatch.context() as patch:
             patch.setattr(generators, "fetch", interrupted)
             ADD.many(connection, [flag("tool:1"), flag("tool:2")])
+            ALL.all(connection, {})
     assert driver.closed
     assert scopes(store) == {"*"}
 

@@ -59,5 +59,5 @@ def test_what_a_server_undid_unnoticed_is_no_success(store: Store) -> None:
     with pytest.raises(StoreError), store.write(locks=["test"], durable=True) as connection:
         connection.execute(INSERT, flag("tool:lost"))
         with pytest.raises(IntegrityError):
-            TAKE.many(connection, [place("taken")])
+            TAKE.run(connection, place("taken"))
     assert scopes(store) == {"*"}

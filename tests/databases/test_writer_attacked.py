@@ -5,6 +5,7 @@ in every way, against a model of what must be in the file.
 from __future__ import annotations
 
 import contextlib
+import gc
 import linecache
 import random
 import sqlite3
@@ -46,7 +47,7 @@ class Interrupting:
     """Ctrl-C at the n-th line that this thread runs in a module, or at the entry of a function of it; once.
 
     The end of a ``with lock:``, a bare ``try:`` and the way back into a generator are left out: there Python does not
-    look at signals.
+    look at signals. So is the garbage collector, which would end a generator of an earlier scene in the midst of this.
     """
 
     def __init__(self, at: int) -> None:
@@ -68,11 +69,13 @@ class Interrupting:
         return self
 
     def __enter__(self):
+        gc.disable()
         sys.settrace(self)
         return self
 
     def __exit__(self, *_):
         sys.settrace(None)
+        gc.enable()
 
 
 class Twice:
