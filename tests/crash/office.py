@@ -16,7 +16,7 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolCall as LangChainCall
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command
 
@@ -64,18 +64,22 @@ class _Key:
         raise AssertionError(name)
 
 
-def proposing(name: str, **more: Any) -> Callable[[Sequence[BaseMessage]], AIMessage]:
-    """A model that calls a tool whenever somebody spoke, under an id that it never used before, and otherwise has done."""
+def proposing(*names: str) -> Callable[[Sequence[BaseMessage]], AIMessage]:
+    """A model that calls tools in one message whenever somebody spoke, under ids that it never used before, and
+    otherwise has done.
+    """
     numbers = count()
 
     def turn(messages: Sequence[BaseMessage]) -> AIMessage:
         if not isinstance(messages[-1], HumanMessage):
             return AIMessage("Done.")
         (deal,) = re.findall(r"\bt\d+\b", messages[-1].text)[:1]
-        args = {"reason": "The user asked.", "deal": deal, **more}
+        args = {"reason": "The user asked.", "deal": deal}
+        return AIMessage("I do it.", tool_calls=[said(name, args) for name in names])
+
+    def said(name: str, args: dict[str, Any]) -> LangChainCall:
         call_id = f"call-{os.getpid()}-{next(numbers)}"
-        call = {"name": name.replace(".", "__"), "args": args, "id": call_id, "type": "tool_call"}
-        return AIMessage("I do it.", tool_calls=[call])
+        return {"name": name.replace(".", "__"), "args": args, "id": call_id, "type": "tool_call"}
 
     return turn
 
@@ -224,11 +228,12 @@ class Office:
 
     def calls(self, name: str) -> list[dict[str, Any]]:
         """The rows of a thread's calls, in order."""
+        return self.rows(f"SELECT * FROM calls WHERE thread = '{name}' ORDER BY created, trace_id")
+
+    def rows(self, statement: str) -> list[dict[str, Any]]:
+        """What a question to the guard's database finds."""
         with self.gateway.store.read() as connection:
-            found = connection.exec_driver_sql(
-                f"SELECT * FROM calls WHERE thread = '{name}' ORDER BY created, trace_id"
-            )
-            return [dict(row._mapping) for row in found]
+            return [dict(row._mapping) for row in connection.exec_driver_sql(statement)]
 
     def settle(self, name: str) -> list[str]:
         """Asks once more for each call of a thread that is claimed and whose process died; the states afterwards."""

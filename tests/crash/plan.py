@@ -7,10 +7,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["PLAN", "TOOLS", "Dying"]
+__all__ = ["MESSAGES", "PLAN", "TOOLS", "Dying"]
 
-TOOLS = {"approved": "deal.move", "proposed": "deal.move", "keyed": "task.make", "unkeyed": "note.send"}
-"""The kinds of conversation: what comes after an approval, what comes before it, and calls that nobody is asked about."""
+TOOLS = {
+    "approved": ("deal.move",),
+    "proposed": ("deal.move",),
+    "keyed": ("task.make",),
+    "unkeyed": ("note.send",),
+    "pair": ("deal.move", "task.make"),
+    "list": ("deal.read", "task.make", "deal.move"),
+}
+"""The kinds of conversation, each with the calls of the model's one message: what comes after an approval, what comes
+before it, calls that nobody is asked about; and of messages with several calls what comes after an approval, which is
+the call it was given for and one that needs none, and what comes before it, which is a read, a write and the question.
+"""
 
 
 @dataclass(frozen=True)
@@ -32,14 +42,29 @@ class Dying:
     steps: int
 
     @property
-    def tool(self) -> str:
-        """What the model calls."""
+    def tools(self) -> tuple[str, ...]:
+        """What the model calls, in one message."""
         return TOOLS[self.kind]
+
+    @property
+    def tool(self) -> str:
+        """The first of them, which is the only one outside ``MESSAGES``."""
+        return self.tools[0]
 
     @property
     def approved(self) -> bool:
         """It begins with the answer to a question."""
-        return self.kind == "approved"
+        return self.kind in ("approved", "pair")
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """Which of the calls change something."""
+        return tuple(name for name in self.tools if name != "deal.read")
+
+    @property
+    def effects(self) -> int:
+        """How many changes there are up to the end of what dies."""
+        return len(self.writes) - (self.kind in ("proposed", "list"))
 
     @property
     def durability(self) -> str:
@@ -62,8 +87,8 @@ PLAN = [
     Dying("approved", "exit", False, 1, 34),
     Dying("approved", "session", True, 2, 50),
     Dying("approved", "sync", True, 1, 50),
-    Dying("approved", "async", True, 5, 50),
-    Dying("approved", "exit", True, 5, 34),
+    Dying("approved", "async", True, 2, 50),
+    Dying("approved", "exit", True, 3, 34),
     Dying("proposed", "session", False, 3, 34),
     Dying("proposed", "sync", False, 1, 34),
     Dying("proposed", "async", False, 3, 34),
@@ -80,3 +105,13 @@ PLAN = [
     Dying("unkeyed", "sync", False, 4, 54),
     Dying("unkeyed", "sync", True, 6, 54),
 ]
+
+MESSAGES = [
+    Dying("pair", "session", False, 7, 70),
+    Dying("pair", "sync", False, 6, 70),
+    Dying("pair", "async", False, 7, 70),
+    Dying("list", "session", False, 9, 70),
+    Dying("list", "sync", False, 8, 70),
+    Dying("list", "async", False, 9, 70),
+]
+"""Conversations whose model calls several tools in one message."""
