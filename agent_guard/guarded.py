@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import sqlalchemy as sa
 
@@ -14,7 +14,7 @@ from agent_guard import approvals, calls, threads
 from agent_guard.approvals import Answer, Approval
 from agent_guard.core import Core
 from agent_guard.databases.locks import chain_lock
-from agent_guard.errors import ApprovalError, ErasedThread, TextTooLong
+from agent_guard.errors import ApprovalError, ConfigError, ErasedThread, TextTooLong
 from agent_guard.execution.execute import executing, running
 from agent_guard.gathering import trail
 from agent_guard.gathering.trail import Sighting, Trail
@@ -218,13 +218,15 @@ class GuardedThread:
             once: the same text from the same source is the same sight of it, not another.
 
         Raises:
+            ConfigError: there is no such origin.
             TextTooLong: more than ``TEXT_MAX`` characters, or more than ``NEW_MAX`` people and values at once; nothing
                 is kept of it.
         """
-        text = taken(text) if masked else defuse(taken(text))
+        _check_origin(origin)
+        text, source = taken(text) if masked else defuse(taken(text)), storable(source[:200])
 
         def keep(connection: sa.Connection, seen: str) -> None:
-            sighting = Sighting(origin=origin, source=source[:200], text=seen)
+            sighting = Sighting(origin=origin, source=source, text=seen)
             again = once and self.gateway.trail(connection, self.row).has(sighting)
             if origin != "invented" and not again:
                 trail.append(connection, self.id, [sighting])
@@ -278,8 +280,10 @@ class GuardedThread:
         """As :meth:`observe`, for the next message of the thread; returns the masked text and its id, ``m1``...
 
         Raises:
+            ConfigError: there is no such origin.
             ErasedThread: the data of the thread's customer was erased; nothing is kept of the text.
         """
+        _check_origin(origin)
         said = defuse(taken(text))
         with self.gateway.store.read() as connection:
             number = threads.next_message(connection, self.id)
@@ -394,12 +398,21 @@ class _Overtaken(Exception):
     """Another message of the thread took the number."""
 
 
+def _check_origin(origin: Origin) -> None:
+    """Refuses a word that no rule knows: what is kept under it would count for nothing, for good."""
+    if origin not in get_args(Origin):
+        raise ConfigError(f"{str(origin)[:40]!r} is no origin; give one of {', '.join(get_args(Origin))}")
+
+
 def taken(text: str) -> str:
     """A text that a conversation takes at once, as it may be stored.
 
     Raises:
         TextTooLong: it has more than ``TEXT_MAX`` characters.
+        TypeError: it is no text.
     """
+    if not isinstance(text, str):
+        raise TypeError(f"a conversation takes a text, not {type(text).__name__}")
     if len(text) > TEXT_MAX:
         raise TextTooLong(f"the text has {len(text)} characters; at most {TEXT_MAX} are taken at once")
     return storable(text)

@@ -35,8 +35,15 @@ _ORIGINS: Mapping[Speaker, Origin] = {"user": "user", "party": "party", "outside
 
 
 def origin_of(speaker: Speaker) -> Origin:
-    """The origin of what a speaker says."""
-    return _ORIGINS[speaker]
+    """The origin of what a speaker says.
+
+    Raises:
+        ConfigError: there is no such speaker.
+    """
+    found = {str(name): origin for name, origin in _ORIGINS.items()}.get(str(speaker))
+    if found is None:
+        raise ConfigError(f"{str(speaker)[:40]!r} is no speaker; give one of {', '.join(_ORIGINS)}")
+    return found
 
 
 def reader_of(speaker: str) -> Origin | None:
@@ -131,7 +138,7 @@ class Session:
             scope: the tools this thread may use.
 
         Raises:
-            ConfigError: no such scenario, or the id belongs to another conversation.
+            ConfigError: no such scenario or speaker, or the id belongs to another conversation.
             PendingApproval: the id is of a thread that waits for an answer.
             TextTooLong: the text is larger than a conversation takes at once.
             StoreError: a database cannot be used; nothing was said to the model.
@@ -163,7 +170,7 @@ class Session:
         scope: set[str] | None,
     ) -> Asks[Reply]:
         options: dict[str, Any] = {"scenario": scenario, "party": party, "scope": scope}
-        begun = self.gateway.begin(subject, text, origin=_ORIGINS[speaker], thread_id=thread_id, **options)
+        begun = self.gateway.begin(subject, text, origin=origin_of(speaker), thread_id=thread_id, **options)
         if begun is None:
             thread = self.gateway.open(subject, thread_id=thread_id, **options)
             return (yield from self._say(thread.id, text, speaker))
@@ -178,7 +185,7 @@ class Session:
 
         Raises:
             UnknownThread: no such thread, or one of another tenant.
-            ConfigError: a user's words brought by somebody else.
+            ConfigError: a user's words brought by somebody else, or no such speaker.
             PendingApproval: the thread waits for an answer, or is just going on after one.
             StoreError: a database cannot be used.
         """
@@ -311,8 +318,9 @@ class Session:
         return row
 
     def _say(self, thread_id: str, text: str, speaker: Speaker) -> Asks[Reply]:
+        origin = origin_of(speaker)
         yield from self._make_way(thread_id)
-        masked, message_id = self.gateway.thread(thread_id).hear(text, origin=_ORIGINS[speaker])
+        masked, message_id = self.gateway.thread(thread_id).hear(text, origin=origin)
         return (yield from self._tell(thread_id, masked, message_id, speaker))
 
     def _tell(self, thread_id: str, masked: str, message_id: str, speaker: Speaker) -> Asks[Reply]:

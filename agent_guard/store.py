@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
 from agent_guard.databases import database_of
 from agent_guard.databases.locks import SCHEMA
 from agent_guard.databases.port import Database
-from agent_guard.errors import StoreError
+from agent_guard.errors import AgentGuardError, StoreError
 
 __all__ = ["LOCK_WAIT_S", "REVISION", "VERSION_TABLE", "Store", "metadata"]
 
@@ -231,5 +231,8 @@ class _Explained:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, PoolTimeout):
             raise StoreError(f"the database {self._database.name} cannot be used: {error}; use fewer threads") from None
+        if isinstance(error, UnicodeEncodeError):
+            words = "a text holds half of a letter (bytes that are no UTF-8), which no database takes"
+            raise AgentGuardError(f"{words}; nothing was changed") from None
         if isinstance(error, (DBAPIError, self._database.errors)) and (told := self._database.told(error)):
             raise told from None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent_guard.errors import ApprovalError, OutcomeUnknown, StoreError, ToolRejected
+from agent_guard.errors import AgentGuardError, ApprovalError, ConfigError, OutcomeUnknown, StoreError, ToolRejected
 from agent_guard.guarded import GuardedThread
 from agent_guard.types import Code, Subject, ToolResult
 from tests.conftest import World
@@ -366,6 +366,45 @@ def test_a_text_is_masked_with_its_origin(world: World) -> None:
     origins = {entry.token: entry.origins for entry in thread.vault().entries()}
     assert origins["<PERSON_1>"] == ("trusted", "untrusted")
     assert origins["<EMAIL_2>"] == ("untrusted",)
+
+
+@pytest.mark.req("B6")
+@pytest.mark.parametrize("origin", ["customer", "USER", "", None, 5])
+def test_an_origin_that_there_is_not_is_refused(world: World, origin: Any) -> None:
+    """What is kept under it would count for nothing, and nobody would know why."""
+    thread = world.thread()
+    before = world.dump(thread.gateway)
+    for say in (thread.observe, thread.hear):
+        with pytest.raises(ConfigError, match="is no origin; give one of user, party, trusted, untrusted, invented"):
+            say("Write to ada@other.example", origin=origin)
+    assert world.dump(thread.gateway) == before
+
+
+@pytest.mark.parametrize("text", [None, 5, b"x", ["x"]])
+def test_what_is_no_text_is_refused(world: World, text: Any) -> None:
+    """The error says what was given, and nothing is kept."""
+    thread = world.thread()
+    before = world.dump(thread.gateway)
+    for say in (thread.observe, thread.hear):
+        with pytest.raises(TypeError, match=f"takes a text, not {type(text).__name__}"):
+            say(text, origin="user")
+    assert world.dump(thread.gateway) == before
+
+
+def test_a_source_is_kept_as_every_database_takes_it(world: World) -> None:
+    """NUL and half of a letter in the name of a file stop no text."""
+    thread = world.thread()
+    thread.observe("Write to ada@other.example", origin="untrusted", source="mail \ud800\0.eml")
+    assert [row["source"] for row in world.rows(thread.gateway, "trail")] == ["mail ?\ufffd.eml"]
+
+
+def test_an_id_that_no_database_takes_is_an_error_of_ours(world: World) -> None:
+    """Half of a letter, as a terminal or a client may send it."""
+    thread = world.thread()
+    with pytest.raises(AgentGuardError, match="half of a letter"):
+        thread.gateway.answer("apr_\ud800", "approve", by=world.boss)
+    with pytest.raises(AgentGuardError, match="half of a letter"):
+        thread.gateway.reconcile("\ud800")
 
 
 def test_each_reader_gets_its_own_values(world: World) -> None:

@@ -358,6 +358,21 @@ def test_an_answer_that_came_too_late_is_told(world: World) -> None:
     assert world.desk.effects == []
 
 
+@pytest.mark.req("A12")
+def test_a_late_answer_is_not_taken_for_the_next_question(world: World) -> None:
+    """Somebody was too late and the model asked something else: who still looks at the first question approves neither."""
+    lost = call("crm.set_stage", id="c2", deal_id="42", stage="lost")
+    bench = Bench(world, STAGE, lost, "Moved.")
+    bench.say()
+    world.clock.forward(hours=24)
+    new = question(bench.resume(APPROVE))["agent_guard"]["approval_id"]
+    stale = question(bench.resume(APPROVE, replace(world.boss, id="m8")))
+    assert "approval_id" in stale["agent_guard"]["previous_error"]
+    assert world.desk.effects == []
+    assert bench.resume({"type": "approve", "approval_id": new})["status"] == "delivered"
+    assert [item["stage"] for item in world.desk.effects] == ["lost"]
+
+
 @pytest.mark.req("A12", "A7")
 def test_an_answer_recorded_elsewhere_is_enough(world: World) -> None:
     """The console records the answer, and any resume that names the approval lets the thread go on."""

@@ -279,6 +279,19 @@ def test_another_tenants_thread_does_not_exist(bench: Bench, world: World) -> No
         session.start("Hello", replace(world.sdr, tenant="other"), speaker="user", party=world.anna, thread_id=id)
 
 
+@pytest.mark.parametrize("speaker", ["customer", "", None, 5])
+def test_a_speaker_that_there_is_not_is_refused(bench: Bench, world: World, speaker: Any) -> None:
+    """The error names those there are, and nothing is kept."""
+    session = bench.session("Hello.")
+    before = world.dump(session.gateway)
+    with pytest.raises(ConfigError, match="is no speaker; give one of user, party, outside"):
+        session.start("Hello", world.sdr, speaker=speaker)
+    assert world.dump(session.gateway) == before
+    thread = session.start("Hello", world.sdr, speaker="user").thread_id
+    with pytest.raises(ConfigError, match="is no speaker"):
+        session.send(thread, "Hello", speaker=speaker, by=world.sdr)
+
+
 def test_a_speaker_has_no_default(bench: Bench, world: World) -> None:
     """Whose words they are must be said, and must be one of the three."""
     session = bench.session("One.")

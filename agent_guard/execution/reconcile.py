@@ -66,7 +66,8 @@ def reconciling(core: Core, trace_id: str) -> Waits[ToolResult]:
 
     Returns:
         ``executed``, or ``failed`` with the code ``not_executed``, where it is settled now; ``unknown`` where the tool
-        has no ``lookup`` or the answer is not sure, with a sentence that says why.
+        has no ``lookup``, the answer is not sure, or the call was made in another environment, with a sentence that
+        says why.
 
     Raises:
         UnknownCall: no call has this trace.
@@ -77,6 +78,9 @@ def reconciling(core: Core, trace_id: str) -> Waits[ToolResult]:
     row = _unknown(core, case)
     if row is None:
         return _answered(core, case)
+    made = _made_elsewhere(core, row)
+    if made is not None:
+        return result_of(case.gathered.call, "unknown", row.code, f"It was {made}.", trace_id=row.trace_id)
     case = replace(case, row=row)
     outcome = yield from _looked_up(core, case)
     if isinstance(outcome, str):
@@ -230,8 +234,19 @@ def _settled(core: Core, case: _Case, outcome: Outcome, reconciled: Reconciled) 
     raise AssertionError("unreachable")
 
 
+def _made_elsewhere(core: Core, row: CallRow) -> str | None:
+    """Where a call was made, if not in this environment: another environment's systems know nothing of it, and what
+    they do not know would be done again. None where it was made here, or its events are not kept any more.
+    """
+    made = next((event.data["environment"] for event in core.audit.events(trace_id=row.trace_id)), core.environment)
+    return None if made == core.environment else f"made in {made}, and this is {core.environment}; settle it there"
+
+
 def _refused(core: Core, case: _Case, by: Subject) -> ApprovalError | None:
     """Why this person may not say what became of the call, or None."""
+    made = _made_elsewhere(core, case.row)
+    if made is not None:
+        return ApprovalError(f"{case.row.trace_id} was {made}", code=Code.APPROVER_NOT_PERMITTED)
     tool = case.row.tool
     rule = case.gathered.policy.tools.get(tool)
     if rule is None or rule.approvers is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, StateSnapshot
 
-from agent_guard.errors import ApprovalError, ConfigError
+from agent_guard.errors import ApprovalError, ConfigError, PendingApproval
 from agent_guard.gateway import Gateway
 from agent_guard.graph.asking import Ask, Asks, aask, ask
 from agent_guard.graph.checkpoints import explained
@@ -26,6 +27,7 @@ from agent_guard.integrations.streams import Restoring, restored
 from agent_guard.runtime.waits import aside
 from agent_guard.session import Session, origin_of, reader_of
 from agent_guard.types import Code, Origin
+from agent_guard.work import turns
 
 __all__ = ["ProtectedAgent", "protect"]
 
@@ -69,7 +71,8 @@ class ProtectedAgent(Session):
 
         Raises:
             ConfigError: input that could not be masked, or a thread of somebody else.
-            PendingApproval: a message for a thread that waits for an answer.
+            PendingApproval: a message for a thread that waits for an answer, or an answer that another process is just
+                carrying out.
             ApprovalError: the answer was refused or cannot be read; the question stays.
             NewerRelease: a newer release wrote the thread; the answer is not recorded.
             UnknownThread: no thread id, or a thread that nobody opened and no subject.
@@ -93,7 +96,7 @@ class ProtectedAgent(Session):
         """
         thread, passed, reader, settings = ask(self._prepared(given, config or {}, context, options))
         restoring = Restoring(partial(thread.restore, reader=reader))
-        with explained():
+        with self._held(thread.id, passed), explained():
             for part in self.graph.stream(passed, **settings):
                 yield restoring.part(part)
         yield from restoring.end()
@@ -104,7 +107,7 @@ class ProtectedAgent(Session):
         """:meth:`stream`, from an event loop, which it never blocks."""
         thread, passed, reader, settings = await aask(self._prepared(given, config or {}, context, options))
         restoring = Restoring(partial(thread.restore, reader=reader))
-        with explained():
+        async with _aheld(self._held(thread.id, passed)):
             async for part in self.graph.astream(passed, **settings):
                 yield await aside(restoring.part, part)
         for part in restoring.end():
@@ -120,7 +123,7 @@ class ProtectedAgent(Session):
         """
         thread, passed, reader, settings = await aask(self._prepared(given, config or {}, context, options))
         restoring = Restoring(partial(thread.restore, reader=reader))
-        with explained():
+        async with _aheld(self._held(thread.id, passed)):
             async for event in self.graph.astream_events(passed, **{"version": "v2", **settings}):
                 yield await aside(restoring.part, event)
         for event in restoring.end():
@@ -133,7 +136,7 @@ class ProtectedAgent(Session):
     ) -> Asks[dict[str, Any]]:
         thread, passed, reader, settings = yield from self._prepared(given, config, context, options)
         graph = self.graph
-        with explained():
+        with self._held(thread.id, passed), explained():
             out = yield Ask(
                 now=lambda: graph.invoke(passed, **settings), later=lambda: graph.ainvoke(passed, **settings)
             )
@@ -210,10 +213,35 @@ class ProtectedAgent(Session):
             if guard.approver is None:
                 words = "nobody is known to answer: pass context=GuardContext(approver=...)"
                 raise ApprovalError(words, code=Code.APPROVER_UNKNOWN)
-            self.gateway.answer(
-                approval.id, parsed.word, by=guard.approver, args=parsed.args, message=parsed.message, taken=True
-            )
+            if parsed.approval_id is None and self.gateway.thread_row(approval.thread, fresh=True).replaced:
+                words = "an earlier question of this thread was replaced; name the approval_id you answer"
+                raise ApprovalError(words, code=Code.ANSWER_UNREADABLE)
+            self.gateway.answer(approval.id, parsed.word, by=guard.approver, args=parsed.args, message=parsed.message)
         return Command(resume={"approval_id": approval.id})
+
+    @contextmanager
+    def _held(self, thread_id: str, passed: Any) -> Iterator[None]:
+        """Holds a thread while it goes on after an answer: where this process dies, a worker carries the answer out."""
+        if not isinstance(passed, Command):
+            yield
+            return
+        with turns.turn(self.gateway, thread_id, again=True) as lease:
+            if lease is None:
+                raise PendingApproval(f"the thread {thread_id} is just going on after an answer; look again soon")
+            yield
+
+
+@asynccontextmanager
+async def _aheld(held: AbstractContextManager[None]) -> AsyncIterator[None]:
+    """:meth:`ProtectedAgent._held`, from an event loop, which it never blocks."""
+    await aside(held.__enter__)
+    try:
+        with explained():
+            yield
+    except BaseException as error:
+        await aside(held.__exit__, type(error), error, error.__traceback__)
+        raise
+    await aside(held.__exit__, None, None, None)
 
 
 def _texts(given: Any) -> list[str]:

@@ -15,6 +15,7 @@ from agent_guard.operations import agents
 from agent_guard.operations.reason import check_reason
 from agent_guard.operations.scopes import DEFAULT_AGENT
 from agent_guard.store import Store
+from agent_guard.units import storable
 
 __all__ = ["flag_locks", "put_flag", "set_flag", "switched"]
 
@@ -54,6 +55,10 @@ def set_flag(
     if scope != EVERYTHING and (kind not in SCOPES or not name or len(scope) > SCOPE_MAX):
         raise ConfigError(f"{scope[:SCOPE_MAX]!r} is no scope; write *, tenant:x, scenario:x, tool:x or agent:x")
     check_reason(reason)
+    if not isinstance(by, str) or not isinstance(tenant, str) or not tenant:
+        raise ConfigError("nothing was switched: by and tenant are texts, the name of who does it and of a company")
+    # whatever the keyboard of who presses it makes of a letter, the button works
+    reason, by = storable(reason), storable(by)[:SCOPE_MAX]
     with store.write(durable=True, locks=[AGENTS, *flag_locks(tenant)]) as connection:
         if kind == "agent":
             _check_agent(connection, name, environment, pressed=pressed)

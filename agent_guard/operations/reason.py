@@ -16,5 +16,5 @@ def check_reason(reason: str) -> None:
     Raises:
         ConfigError: it says how long a reason is.
     """
-    if not reason.strip() or len(reason) > REASON_MAX:
+    if not isinstance(reason, str) or not reason.strip() or len(reason) > REASON_MAX:
         raise ConfigError(f"give a reason of 1 to {REASON_MAX} characters; it stands in the record")

@@ -18,7 +18,7 @@ from agent_guard.databases.locks import CROWDED, chain_lock
 from agent_guard.errors import ApprovalError, StoreError
 from agent_guard.gathering.arguments import screen
 from agent_guard.gathering.gather import Gathered
-from agent_guard.proposal.answerer import may_not, person_of, words_of
+from agent_guard.proposal.answerer import elsewhere, may_not, person_of, words_of
 from agent_guard.proposal.form import typed
 from agent_guard.proposal.propose import new_row
 from agent_guard.proposal.pseudonymise import MINT_TRIES, masked_args, minting
@@ -77,6 +77,8 @@ def answer(
         raise ApprovalError(f"there is no approval {approval_id!r}", code=Code.APPROVAL_UNKNOWN)
     if word not in ANSWERS:
         raise ApprovalError(f"{word!r} is no answer; give one of {', '.join(ANSWERS)}", code=Code.ANSWER_UNREADABLE)
+    if message is not None and not isinstance(message, str):
+        raise ApprovalError("the message of an answer is a text", code=Code.ANSWER_UNREADABLE)
     if word == "edit":
         if args is None:
             raise ApprovalError("an edit needs the new 'args'", code=Code.ANSWER_UNREADABLE)
@@ -104,7 +106,7 @@ def _answered(
 ) -> Answered:
     thread = core.thread_row(approval.thread)
     masked, given = None, None
-    if (message or word == "edit") and _may_not(approval, by, person) is None:
+    if (message or word == "edit") and elsewhere(core, approval) is None and _may_not(approval, by, person) is None:
         masked, given = minting(
             core,
             thread,
@@ -121,13 +123,16 @@ def _answered(
     with core.store.write(durable=True, locks=[chain_lock(thread.id)]) as connection:
         approval = approvals.find(connection, approval.id) or approval
         row = calls.by_id(connection, approval.trace_id)
-        refusal = _refusal(core, approval, row, word, by, person, edited) or _unseen(
-            core, connection, approval, thread, word, by
+        refusal = (
+            elsewhere(core, approval)
+            or _refusal(core, approval, row, word, by, person, edited)
+            or _unseen(core, connection, approval, thread, word, by)
         )
         now = core.now_ms()
         if refusal is not None:
             if refusal.code is Code.APPROVAL_EXPIRED and row is not None and row.state == "pending":
                 calls.move(connection, row, "expired", code=Code.APPROVAL_EXPIRED)
+                threads.set_replaced(connection, approval.thread, True)  # others may still answer it, without its id
             core.audit.append(connection, [_event("refused", core, approval, by, refusal.code)], now_ms=now)
         elif approval.answer is None and row is not None:
             asked = _record(

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from agent_guard.approvals import Approval
 from agent_guard.core import Core
 from agent_guard.errors import ApprovalError
 from agent_guard.types import Code, Subject
 from agent_guard.units import storable
 from agent_guard.vault import ThreadVault
 
-__all__ = ["ANONYMOUS", "MESSAGE_MAX", "may_not", "person_of", "words_of"]
+__all__ = ["ANONYMOUS", "MESSAGE_MAX", "elsewhere", "may_not", "person_of", "words_of"]
 
 ANONYMOUS = "anonymous"
 """The id of nobody in particular, who may answer in ``dev`` where the host allows it."""
@@ -36,6 +37,17 @@ def person_of(core: Core, by: Subject) -> Subject | None:
         words = f"the directory does not answer ({type(error).__name__}); give the answer again later"
         raise ApprovalError(words, code=Code.APPROVER_UNKNOWN) from None
     return found if found and (found.tenant, found.id) == (by.tenant, by.id) else None  # no other's rights
+
+
+def elsewhere(core: Core, approval: Approval) -> ApprovalError | None:
+    """Why nobody may answer a question here: it was asked in another environment, and who somebody is may be pretended
+    in ``dev``. None where it was asked here, or by a release that did not keep where.
+    """
+    asked = approval.shown.get("environment", core.environment)
+    if asked == core.environment:
+        return None
+    words = f"{approval.id} was asked in {asked}, and this is {core.environment}; answer it there"
+    return ApprovalError(words, code=Code.APPROVER_NOT_PERMITTED)
 
 
 def may_not(

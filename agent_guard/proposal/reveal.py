@@ -9,7 +9,7 @@ from agent_guard.audit import AuditEvent
 from agent_guard.core import Core
 from agent_guard.databases.locks import chain_lock
 from agent_guard.errors import ApprovalError
-from agent_guard.proposal.answerer import may_not, person_of
+from agent_guard.proposal.answerer import elsewhere, may_not, person_of
 from agent_guard.proposal.viewing import masked_in
 from agent_guard.types import Code, Subject
 
@@ -24,6 +24,9 @@ def objection(core: Core, approval: Approval, by: Subject) -> ApprovalError | No
     """
     if approval.tenant != by.tenant:
         return ApprovalError(f"there is no approval {approval.id!r}", code=Code.APPROVAL_UNKNOWN)
+    there = elsewhere(core, approval)
+    if there is not None:
+        return there
     requester = approval.requester if approval.not_requester else None
     return may_not(by, person_of(core, by), roles=approval.roles, requester=requester)
 

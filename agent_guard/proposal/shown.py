@@ -131,7 +131,7 @@ def question(
         digest=gathered.digest,
         roles=tuple(approvers.roles),
         not_requester=approvers.not_requester,
-        shown=shown,
+        shown={**shown, "environment": core.environment},
         created=now,
         expires=now + int(parse_duration(approvers.expires).total_seconds() * 1000),
         said=said,

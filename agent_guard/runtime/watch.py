@@ -1,7 +1,7 @@
 """The red button while calls run: the flags are read again and again, and what they cover is cut (A31).
 
 One thread a gateway and one query an interval, while calls of the gateway run; none otherwise. The flags may be pressed
-in any process. A store that cannot be read counts as pressed.
+in any process. A store that cannot be read, or does not answer, counts as pressed.
 """
 
 from __future__ import annotations
@@ -10,15 +10,22 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import Future
 
 from agent_guard.codes import Code
 from agent_guard.errors import ToolUnavailable
 from agent_guard.runtime.running import Cut, Running
+from agent_guard.runtime.workers import NoThread, Workers
 
-__all__ = ["INTERVAL_S", "Watch"]
+__all__ = ["INTERVAL_S", "LATE_S", "Watch"]
 
 INTERVAL_S = 0.5
 """How often the flags are read while calls run, in seconds: whatever is pressed cuts within a second."""
+
+LATE_S = 3.0
+"""How long the flags may take to be read, in seconds. A server behind a network that swallows what is sent answers
+after half a minute at best, when every call has ended by itself.
+"""
 
 IDLE_ROUNDS = 10
 """How many intervals the thread stays when nothing runs any more."""
@@ -26,6 +33,9 @@ IDLE_ROUNDS = 10
 EVERYTHING = "*"
 
 _NOTHING: frozenset[str] = frozenset()
+
+_READERS = Workers("agent_guard flags", 256)
+"""One for each gateway at most; threads of others may all hang."""
 
 log = logging.getLogger("agent_guard")
 
@@ -36,10 +46,14 @@ class Watch:
     Args:
         pressed: reads every pressed flag; may raise anything, and then everything is cut.
         interval_s: how often, in seconds.
+        late_s: what takes longer to be read counts as unreadable, in seconds.
     """
 
-    def __init__(self, pressed: Callable[[], Collection[str]], *, interval_s: float = INTERVAL_S) -> None:
+    def __init__(
+        self, pressed: Callable[[], Collection[str]], *, interval_s: float = INTERVAL_S, late_s: float = LATE_S
+    ) -> None:
         self.interval_s = interval_s
+        self._late_s = late_s
         self._pressed = pressed
         self._begin()
 
@@ -48,6 +62,7 @@ class Watch:
         self._lock = threading.Lock()
         self._running: dict[Running, frozenset[str]] = {}
         self._thread: threading.Thread | None = None
+        self._reading: Future[Collection[str]] | None = None
         self._closed = threading.Event()
 
     def add(self, running: Running, scopes: Iterable[str]) -> None:
@@ -90,7 +105,7 @@ class Watch:
 
     def _look(self, running: list[Running]) -> None:
         try:
-            pressed = frozenset(self._asked())
+            pressed = frozenset(self._answer())
         except Exception as error:  # whatever it is, nobody can say that these may go on
             log.warning("the red button cannot be read, so what runs is cut: %s", type(error).__name__)
             for item in running:
@@ -100,6 +115,19 @@ class Watch:
             found = sorted(pressed & self._running.get(item, _NOTHING))
             if found:
                 item.cut(Cut(Code.KILLED, ", ".join(found)))
+
+    def _answer(self) -> Collection[str]:
+        """What is pressed, read in another thread; one that hangs is waited for, and no second one is sent after it.
+
+        Raises:
+            Exception: it cannot be read, or not in time.
+        """
+        if self._reading is None or self._reading.done():
+            try:
+                self._reading = _READERS.call(self._asked)
+            except NoThread:
+                return self._asked()
+        return self._reading.result(timeout=self._late_s)
 
     def _asked(self) -> Collection[str]:
         try:

@@ -30,8 +30,8 @@ from agent_guard.work import leases
 from agent_guard.work.leases import Lease
 
 __all__ = [
-    "BEAT_S", "LEASE_S", "PAUSES_S", "TRIES", "Standing", "aside", "due", "ended", "give_way", "left", "mark_resumed",
-    "put_aside", "retry", "standing", "turn", "undone",
+    "BEAT_S", "LEASE_S", "PAUSES_S", "TRIES", "Standing", "aside", "due", "elsewhere", "ended", "give_way", "left",
+    "mark_resumed", "put_aside", "retry", "standing", "turn", "undone",
 ]  # fmt: skip
 
 LEASE_S = 60.0
@@ -122,6 +122,18 @@ def _open(core: Core, now: int) -> tuple[dict[str, int], list[Lease]]:
         held = leases.every(connection)
         taken = {lease.thread for lease in held}
         return {k: at for k, at in approvals.due(connection, now_ms=now).items() if k not in taken}, held
+
+
+def elsewhere(core: Core, thread: str) -> bool:
+    """Whether a thread belongs to another environment of this database, whose systems its calls are for: where its
+    newest question was asked in one.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    with core.store.read() as connection:
+        asked = approvals.newest(connection, thread)
+    return asked is not None and asked.shown.get("environment", core.environment) != core.environment
 
 
 def ended(core: Core, approval: Approval) -> bool:

@@ -104,16 +104,23 @@ class Worker:
             settled = self._reconcile(row)
             if settled is not None:
                 yield settled
+        broken: StoreError | None = None
         for thread in turns.due(self._gateway):
             if stop():
                 return
-            done = self._thread(thread)
+            try:
+                done = self._thread(thread)
+            except StoreError as error:  # perhaps of the checkpoints, perhaps of this thread's alone
+                broken = error
+                break
             if done is not None:
                 yield done
         if not stop() and (sent := self._gateway.notify_waiting()):
             yield Done(kind="notified", words=f"{sent} questions")
         if not stop() and (ended := self._tidied()):
             yield Done(kind="tidied", words=f"{ended} ended")
+        if broken is not None:
+            raise broken
 
     def undone(self) -> list[str]:
         """Threads of these sessions that are still to go on: not begun, tried in vain, or put aside; without those
@@ -237,6 +244,8 @@ class Worker:
 
     def _is_ours(self, thread: str) -> bool:
         """Whether these sessions can let a thread go on, or should be able to."""
+        if turns.elsewhere(self._gateway, thread):
+            return False
         try:
             return self._sessions(self._gateway.thread_row(thread).graph) is not None
         except (ConfigError, UnknownThread):

@@ -100,6 +100,17 @@ def test_a_reason_is_asked_for(reason: str) -> None:
 
 
 @pytest.mark.req("A31")
+def test_the_button_works_whatever_a_terminal_sends() -> None:
+    """Letters that are no UTF-8 in a reason keep nobody from pressing it; in a name they name nothing."""
+    reason = b"Sch\xf6n".decode("utf-8", "surrogateescape")
+    with pytest.raises(AgentGuardError, match="no UTF-8"):
+        invoke("kill", "--tenant", reason, "--reason", "x")
+    assert list(flags()) == ["*"]
+    invoke("kill", "--reason", reason)
+    assert (flags()["*"]["pressed"], flags()["*"]["reason"]) == (True, "Sch?n")
+
+
+@pytest.mark.req("A31")
 def test_the_button_works_where_the_application_does_not(folder: Path) -> None:
     """With an application that cannot be loaded: no name can be checked, and every scope can be switched."""
     (folder / "guard.yaml").write_text(f"{CONFIG}app: nothing:HERE\n", encoding="utf-8")

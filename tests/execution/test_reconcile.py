@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from agent_guard.credentials import MemoryCredentials
 from agent_guard.errors import (
     ApprovalError,
     ConfigError,
@@ -21,7 +22,7 @@ from agent_guard.errors import (
 from agent_guard.guarded import GuardedThread
 from agent_guard.tool import Tool
 from agent_guard.types import Code, Description, Ref, Subject, ToolCall
-from tests.conftest import NoteSent, StageSet, TaskMade, World
+from tests.conftest import Desk, NoteSent, StageSet, TaskMade, World
 
 pytestmark = [pytest.mark.databases, pytest.mark.req("A6", "B17")]
 
@@ -222,6 +223,25 @@ def test_nothing_yet_is_not_never(world: World) -> None:
     assert refused.value.code is Code.IN_PROGRESS
     world.clock.forward(seconds=33)
     assert thread.gateway.reconcile(trace).code is Code.NOT_EXECUTED
+
+
+@pytest.mark.req("A7", "B10")
+def test_another_environments_call_is_not_looked_up(world: World) -> None:
+    """Its systems know nothing of it, and what they do not know would be done again; nor does anybody say so there."""
+    keys = MemoryCredentials()
+    tools = [world.read_deal, replace(world.create_task, lookup=look), world.set_stage, world.send_note]
+    prod = world.gateway(file=True, environment="prod", credentials=keys, tools=tools)
+    thread = prod.open(world.sdr, party=world.anna)
+    trace = lost(world, thread, done=True)
+    other = Desk(world.folder / "other.jsonl")
+    options: dict[str, Any] = {"resources": {"desk": other}, "records": other}
+    dev = world.gateway(file=True, environment="dev", credentials=keys, tools=tools, **options)
+    result = dev.reconcile(trace)
+    assert (result.status, "made in prod, and this is dev" in str(result.content)) == ("unknown", True)
+    with pytest.raises(ApprovalError, match="made in prod, and this is dev"):
+        dev.resolve(trace, "failed", by=world.boss, reason="It is not in the list")
+    assert row(world, thread, trace)["state"] == "unknown"
+    assert prod.reconcile(trace).status == "executed"
 
 
 def test_a_find_counts_at_once(world: World) -> None:

@@ -15,6 +15,7 @@ from agent_guard.guarded import GuardedThread
 from agent_guard.integrations.middleware import GuardMiddleware, ProtectedAgent, protect
 from agent_guard.nodes import GuardContext
 from agent_guard.testing import ScriptedModel, call
+from agent_guard.work import turns
 from agent_guard.work.worker import Worker
 from tests.conftest import World
 
@@ -136,6 +137,57 @@ def test_a_refused_answer_reaches_no_graph(world: World, value: Any, who: str | 
         safe.resume(value, getattr(world, who) if who else None)
     safe.resume(APPROVE, world.boss)
     assert [item["stage"] for item in world.desk.effects] == ["won"]
+
+
+def test_an_answer_to_an_older_question_is_not_taken_for_the_newer(world: World) -> None:
+    """The first one expired and another is asked: an answer that names none may be meant for the first."""
+    safe = Safe(world, stage(), call("crm.set_stage", id="s2", deal_id="42", stage="lost"), "Done.")
+    safe.say("See to it.")
+    world.clock.forward(hours=24)
+    (asked,) = safe.say("No, it is lost.")["__interrupt__"]
+    with pytest.raises(ApprovalError, match="name the approval_id"):
+        safe.resume(APPROVE, world.boss)
+    assert world.desk.effects == []
+    safe.resume({"type": "approve", "approval_id": asked.value["agent_guard"]["approval_id"]}, world.boss)
+    assert [item["stage"] for item in world.desk.effects] == ["lost"]
+
+
+@pytest.mark.req("A12", "B7")
+@pytest.mark.parametrize("door", ["invoke", "ainvoke", "stream", "astream", "astream_events"])
+async def test_an_answer_outlives_the_process_that_took_it(world: World, door: str, monkeypatch: Any) -> None:
+    """Who is told that an answer counts is told the truth: where the graph did not go on, a worker lets it."""
+    safe = Safe(world, stage(), "Done.")
+    safe.say("See to it.")
+
+    def dies(*_: Any, **__: Any) -> Any:
+        raise SystemExit
+
+    given = {"context": GuardContext(approver=world.boss)}
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(safe.agent.graph, door, dies)
+        if door == "invoke":
+            safe.agent.invoke(Command(resume=APPROVE), CONFIG, **given)
+        elif door == "stream":
+            list(safe.agent.stream(Command(resume=APPROVE), CONFIG, **given))
+        elif door == "ainvoke":
+            await safe.agent.ainvoke(Command(resume=APPROVE), CONFIG, **given)
+        else:
+            async for _ in getattr(safe.agent, door)(Command(resume=APPROVE), CONFIG, **given):
+                pass
+    assert world.desk.effects == []
+    (done,) = Worker(safe.gateway, lambda _: safe.agent).round()
+    assert (done.kind, done.status) == ("resumed", "delivered")
+    assert [item["stage"] for item in world.desk.effects] == ["won"]
+    assert turns.undone(safe.gateway) == []
+
+
+def test_while_another_process_carries_an_answer_out(world: World) -> None:
+    """It is not run twice at the same time; whoever asks is told to look again."""
+    safe = Safe(world, stage(), "Done.")
+    safe.say("See to it.")
+    with turns.turn(safe.gateway, "t1", again=True), pytest.raises(PendingApproval, match="just going on"):
+        safe.resume(APPROVE, world.boss)
+    assert world.desk.effects == []
 
 
 def test_answered_twice(world: World) -> None:

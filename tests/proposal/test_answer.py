@@ -11,6 +11,7 @@ import pytest
 
 from agent_guard import approvals
 from agent_guard.approvals import Approval
+from agent_guard.credentials import MemoryCredentials
 from agent_guard.errors import ApprovalError, StoreError
 from agent_guard.gateway import Gateway
 from agent_guard.guarded import GuardedThread
@@ -48,6 +49,31 @@ def refused(thread: GuardedThread, approval_id: str, word: Any = "approve", **gi
 
 
 # ---- who
+
+
+@pytest.mark.parametrize("message", [5, b"no", ["no"]])
+def test_a_message_that_is_no_text_is_refused(world: World, message: Any) -> None:
+    """The question stays as it was."""
+    thread, id = asked(world)
+    assert refused(thread, id, "reject", by=world.boss, message=message) is Code.ANSWER_UNREADABLE
+
+
+@pytest.mark.req("A12", "B10")
+def test_a_question_is_answered_in_the_environment_that_asked(world: World) -> None:
+    """Who somebody is may be pretended in ``dev``; one master key and one database for both open no way from there."""
+    keys = MemoryCredentials()
+    rule = {"mode": "approve", "approvers": {"roles": ["manager"], "expires": "24h"}}
+    policy = world.policy({"crm.create_task": rule})
+    prod, dev = (world.gateway(policy, file=True, environment=name, credentials=keys) for name in ("prod", "dev"))
+    thread = prod.open(world.sdr, party=world.anna)
+    id = str(thread.invoke("crm.create_task", TASK).approval_id)
+    for word in ("approve", "reject", "edit"):
+        args = {"args": TASK} if word == "edit" else {"message": "No."}
+        assert refused(dev.thread(thread.id), id, word, by=world.boss, **args) is Code.APPROVER_NOT_PERMITTED
+    with pytest.raises(ApprovalError, match="asked in prod, and this is dev"):
+        dev.reveal(id, by=world.boss)
+    assert world.kinds(thread)[-3:] == ["refused"] * 3
+    assert thread.resume(id, "approve", by=world.boss).status == "executed"
 
 
 @pytest.mark.req("A12", "B5")

@@ -167,6 +167,33 @@ def test_flags_that_cannot_be_read_cut_everything(watch: Watch, board: Board, ti
     assert [cut(item) for item in running] == [(Code.KILLED, "unreadable")] * 2
 
 
+@pytest.mark.req("A31", "A8")
+def test_flags_that_nobody_answers_about_cut_everything(ticks: Ticks) -> None:
+    """A server that is asked and stays silent counts as one that cannot be read; it is not asked by more and more."""
+    silence, asked = threading.Event(), []
+
+    def hangs() -> set[str]:
+        asked.append(1)
+        assert silence.wait(10)
+        return set()
+
+    watch = Watch(hangs, late_s=0.01)
+    watch._closed = ticks  # type: ignore[assignment]
+    for _ in range(2):
+        running = begun()
+        watch.add(running, ["tool:a"])
+        ticks.tick()
+        assert cut(running) == (Code.KILLED, "unreadable")
+    assert len(asked) == 1
+    silence.set()
+    assert watch._reading is not None and watch._reading.result(timeout=5) == set()
+    running = begun()
+    watch.add(running, ["tool:a"])
+    watch._late_s = 5.0
+    ticks.tick()
+    assert (len(asked), running.answer.done()) == (2, False)
+
+
 def test_it_asks_once_an_interval_and_only_while_something_runs(watch: Watch, board: Board, ticks: Ticks) -> None:
     """However many calls run; when none does, the thread waits some intervals and ends."""
     running = [begun() for _ in range(5)]

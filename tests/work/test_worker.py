@@ -15,6 +15,7 @@ from langchain_core.messages import AIMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
+from agent_guard.credentials import MemoryCredentials
 from agent_guard.errors import ApprovalError, ConfigError, DeliveryError, OutcomeUnknown, StoreError, ToolUnavailable
 from agent_guard.nodes import GuardContext, guarded_agent
 from agent_guard.notifications.alerts import Alert, Alerts
@@ -25,7 +26,7 @@ from agent_guard.types import Code
 from agent_guard.work import leases, turns
 from agent_guard.work.turns import LEASE_S, PAUSES_S, TRIES
 from agent_guard.work.worker import PUT_ASIDE, REST_S, TIDY_S, Worker
-from tests.conftest import NewTask, TaskMade, World
+from tests.conftest import Desk, NewTask, TaskMade, World
 
 pytestmark = pytest.mark.databases
 
@@ -193,6 +194,20 @@ def test_threads_of_others_are_left_alone(bench: Bench, world: World) -> None:
     assert [done.thread for done in worker.round()] == ["care"]
     quiet(worker)
     assert turns.due(gateway) == ["sales"]
+
+
+@pytest.mark.req("A12", "B10")
+def test_another_environments_threads_are_left_to_its_workers(bench: Bench, world: World) -> None:
+    """With one database and one master key for both: an approved call is not done in the systems of the other one."""
+    keys = MemoryCredentials()
+    prod = bench.session(STAGE, "Done.", environment="prod", credentials=keys)
+    prod.gateway.answer(bench.asked(prod), "approve", by=world.boss)
+    other = Desk(world.folder / "other.jsonl")
+    options: dict[str, Any] = {"resources": {"desk": other}, "records": other, "credentials": keys}
+    quiet(worker_of(bench.session("Done.", **options)))
+    assert other.effects == []
+    (done,) = worker_of(prod).round()
+    assert (done.kind, len(world.desk.effects)) == ("resumed", 1)
 
 
 def test_a_worker_that_is_told_to_stop_ends_after_the_thread_in_hand(bench: Bench, world: World) -> None:
@@ -530,6 +545,31 @@ def test_notices_that_were_not_delivered_are_sent(bench: Bench, world: World) ->
     assert [(done.kind, done.words) for done in worker.round()] == [("notified", "1 questions")]
     assert told == [asked]
     quiet(worker)
+
+
+@pytest.mark.req("A12")
+def test_a_thread_whose_checkpoints_cannot_be_used_stops_nothing_else(bench: Bench, world: World) -> None:
+    """Round after round: people are told of their questions all the same, and what has run out is ended."""
+    told: list[str] = []
+
+    class Bell:
+        def asked(self, notice: Any) -> None:
+            if not world.clock().minute:
+                raise DeliveryError("down", soon=False)
+            told.append(notice.approval_id)
+
+    session = bench.session(STAGE, STAGE, notify=[Bell()])
+    world.clock.forward(minutes=60 - world.clock().minute)
+    session.gateway.answer(bench.asked(session), "approve", by=world.boss)
+    waiting = bench.asked(session, "t2")
+    session.gateway.notices._courier.drain(5)
+    world.clock.forward(minutes=15)
+    broken: Any = Broken(session, lambda: StoreError("the checkpoint database cannot be used"))
+    ended: list[int] = []
+    worker = Worker(session.gateway, lambda _: broken, tidy=lambda: ended.append(1) or 0)
+    with pytest.raises(StoreError):
+        list(worker.round())
+    assert (told, ended) == ([waiting], [1])
 
 
 def _keeper(answers: list[Any]) -> Any:
