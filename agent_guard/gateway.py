@@ -23,7 +23,7 @@ from agent_guard.errors import ApprovalError, ConfigError
 from agent_guard.execution.execute import execute, executing
 from agent_guard.execution.reconcile import Word, reconciling, resolve
 from agent_guard.execution.undoing import UNDO, Inverse, carried, derive
-from agent_guard.gathering.recall import token_keys
+from agent_guard.gathering.limits import token_keys
 from agent_guard.guarded import GuardedThread
 from agent_guard.kill_switch import EVERYTHING
 from agent_guard.opening import begin, is_stored, open_thread, scoped, thread_of

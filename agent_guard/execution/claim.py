@@ -18,7 +18,6 @@ from agent_guard.core import Core
 from agent_guard.errors import StoreError
 from agent_guard.facts import Facts
 from agent_guard.gathering.gather import Gathered
-from agent_guard.gathering.recall import places
 from agent_guard.notifications.alerts import OUTCOME_UNKNOWN
 from agent_guard.operations.scopes import failing_flag
 from agent_guard.proposal.taking import Taken, claim_locks, is_flushed, leased
@@ -64,7 +63,7 @@ def _claim(core: Core, gathered: Gathered, vault: ThreadVault) -> Taken | ToolRe
         times = {"claimed": claimed.claimed, "lease": claimed.lease}
         if not calls.move(connection, row, "claimed", code=claimed.code, hold=True, **times, **step):
             raise StoreError("somebody else claimed this call in the same moment; nothing was run")
-        meter.take(connection, places(gathered), now_ms=now, trace_id=row.trace_id)
+        meter.take(connection, gathered.places, now_ms=now, trace_id=row.trace_id)
         started = event("started", gathered, row.trace_id, facts, approval_id=row.approval_id)
         core.audit.append(connection, [started], now_ms=now)
     return Taken(gathered=gathered, row=claimed, facts=facts, vault=vault)

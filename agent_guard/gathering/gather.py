@@ -17,6 +17,7 @@ from hashlib import sha256 as _sha256
 from agent_guard.credentials import Keys
 from agent_guard.errors import ToolError
 from agent_guard.facts import ANOTHER_COMPANY, Facts, Problem, RecordFact
+from agent_guard.gathering import limits
 from agent_guard.gathering.arguments import TOKEN, Arguments, has_audience, read, screen, strings, tokens
 from agent_guard.masking import Masker
 from agent_guard.masking.tokens import defuse
@@ -87,6 +88,16 @@ class Gathered:
     rendered: str | Mapping[str, str] | None = field(default=None, repr=False)
     text: Mapping[str, str] = field(default_factory=dict)
     text_mac: str | None = None
+
+    @cached_property
+    def bounds(self) -> tuple[limits.Bound, ...]:
+        """Every limit on the call, once it is proposed."""
+        return limits.bounds(self.policy, self.thread, self.tool, self.arguments.real, self.facts)
+
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """The meters on which it takes its place when it runs, and how much of each."""
+        return limits.places(self.bounds, limits.contacted(self.thread, self.tool, self.facts))
 
     @cached_property
     def digest(self) -> str:

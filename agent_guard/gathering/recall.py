@@ -5,28 +5,27 @@ write the decision, so that what was counted is what is claimed.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from dataclasses import replace
 
 import sqlalchemy as sa
 
 from agent_guard import approvals, calls, meter
 from agent_guard.databases.query import Asked, Query
-from agent_guard.facts import AMOUNT_SCALE, Facts, LimitFact, OpenFact, PlanFact, Problem, Twin
+from agent_guard.facts import Facts, LimitFact, OpenFact, PlanFact, Problem, Twin
 from agent_guard.gathering.gather import Gathered, kill_scopes
+from agent_guard.gathering.limits import Bound, attempts
 from agent_guard.gathering.trail import Trail
-from agent_guard.guards.base import effect_of
 from agent_guard.guards.loops import REJECTIONS_MAX
 from agent_guard.kill_switch import FLAGS, covering
 from agent_guard.plan.match import Unmatched, match
 from agent_guard.policy import Requires
 from agent_guard.provenance import values
-from agent_guard.threads import THREADS, ThreadRow
+from agent_guard.threads import THREADS
 from agent_guard.types import JSON, Code
 from agent_guard.units import parse_duration, sha256
 from agent_guard.usual import defaults
 
-__all__ = ["among", "amount", "asked", "missing", "places", "recall", "token_keys", "whose"]
+__all__ = ["among", "asked", "missing", "recall"]
 
 _COUNTED = 100
 """The largest rate whose places are counted: that reads each place inside the window, a bare yes or no reads two."""
@@ -38,18 +37,6 @@ _FLAGS_AND_ERASED = Query(
     )
 )
 """The flags, beside each when the thread's customer was erased. Where there is no row, everything counts as pressed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bound:
-    """One limit on a call: its meter, how much is allowed, in what window, and how much this call takes."""
-
-    text: str
-    code: Code
-    key: str
-    most: int
-    window_s: float | None = None
-    takes: int = 1
 
 
 def asked(gathered: Gathered, trail: Trail, *, stored: bool) -> list[Asked]:
@@ -128,18 +115,6 @@ def _near(gathered: Gathered) -> int:
     return max(4 * loops.cycle, loops.same_call)
 
 
-def places(gathered: Gathered) -> dict[str, int]:
-    """The meters on which an executed call takes its place, and how much of each."""
-    bounds = _bounds(gathered, stored=True)
-    taken = {item.key: item.takes for item in bounds if item.code is not Code.LIMIT_TOKENS and item.takes > 0}
-    return taken | dict.fromkeys(_contacted(gathered), 1)  # another policy's caps count what this one sends
-
-
-def token_keys(thread: ThreadRow, day: str) -> tuple[str, str]:
-    """The meters of a thread's tokens, and of its tenant's on one UTC day (``2026-11-22``)."""
-    return f"tokens|{thread.id}", f"tokens|{thread.subject.tenant}|{day}"
-
-
 def _limits(connection: sa.Connection, gathered: Gathered, now_ms: int, *, stored: bool) -> list[LimitFact]:
     found, bounds = [], _bounds(gathered, stored=stored)
     newest = meter.newest(connection, {item.key for item in bounds})
@@ -154,95 +129,9 @@ def _limits(connection: sa.Connection, gathered: Gathered, now_ms: int, *, store
     return found
 
 
-def _bounds(gathered: Gathered, *, stored: bool) -> list[Bound]:
-    limits, thread, tool = gathered.policy.limits, gathered.thread, gathered.tool
-    found: list[Bound] = []
-    if not stored:  # a stored call has taken its attempt
-        most = limits.attempts_per_thread
-        found.append(
-            Bound(text=f"{most} attempts a thread", code=Code.LIMIT_ATTEMPTS, key=f"attempts|{thread.id}", most=most)
-        )
-    most = limits.actions_per_thread
-    found.append(Bound(text=f"{most} actions a thread", code=Code.LIMIT_ACTIONS, key=f"actions|{thread.id}", most=most))
-    for count, key, text in zip(
-        (limits.tokens_per_thread, limits.tokens_per_day_per_tenant),
-        token_keys(thread, gathered.facts.at[:10]),
-        ("a thread", "a day for the tenant"),
-        strict=True,
-    ):
-        if count is not None:
-            found.append(Bound(text=f"{count} tokens {text}", code=Code.LIMIT_TOKENS, key=key, most=count))
-    rule = gathered.policy.tools.get(tool.name) if tool else None
-    if tool is None or rule is None:
-        return found
-    found += [
-        Bound(
-            text=rate.text,
-            code=Code.LIMIT_RATE,
-            key=f"{rate.scope}|{tool.name}|{_of_thread(rate.scope, thread)}",
-            most=rate.count,
-            window_s=rate.window_s,
-        )
-        for rate in rule.rates
-    ]
-    found += [
-        Bound(
-            text=f"{total.max} of {total.arg} per {total.per}",
-            code=Code.LIMIT_TOTAL,
-            key=f"total|{tool.name}|{total.arg}|{total.per}|{_of_thread(total.scope, thread)}",
-            most=int(Decimal(str(total.max)) * AMOUNT_SCALE),
-            window_s=total.window_s,
-            takes=amount(gathered.arguments.real.get(total.arg)),
-        )
-        for total in rule.totals
-    ]
-    found += [
-        Bound(text=cap.text, code=Code.LIMIT_CONTACTS, key=key, most=cap.count, window_s=cap.window_s)
-        for key in _contacted(gathered)
-        for cap in gathered.policy.caps
-    ]
-    return found
-
-
-def _contacted(gathered: Gathered) -> list[str]:
-    """The meters of the customers that a call contacts: whose records it names, else the thread's. A call that reaches
-    nobody contacts nobody.
-    """
-    thread, tool = gathered.thread, gathered.tool
-    if tool is None or effect_of(tool, gathered.facts) != "send":
-        return []
-    named = {record.party for record in gathered.facts.records.values() if record.party is not None}
-    return [f"contact|{thread.subject.tenant}|{party}" for party in sorted(named or {thread.party or thread.id})]
-
-
-def amount(value: JSON) -> int:
-    """An amount in ten-thousandths; -1 for what is none, which is over every limit."""
-    try:
-        found = Decimal(str(value)) * AMOUNT_SCALE
-        whole = int(found.to_integral_value(rounding="ROUND_CEILING"))
-    except (ArithmeticError, ValueError):
-        return -1
-    return -1 if isinstance(value, bool) or found < 0 else whole
-
-
-def _of_thread(scope: str, thread: ThreadRow) -> str:
-    person = thread.subject
-    return whose(scope, thread=thread.id, tenant=person.tenant, subject=person.id, party=thread.party)
-
-
-def whose(scope: str, *, thread: str, tenant: str, subject: str, party: str | None) -> str:
-    """Whose calls a limit of this scope counts together, as a part of a meter's key."""
-    match scope:
-        case "thread":
-            return thread
-        case "subject":
-            return f"{tenant}|{subject}"
-        case "party":
-            return f"{tenant}|{party or thread}"
-        case "tenant":
-            return tenant
-        case _:
-            return "all"
+def _bounds(gathered: Gathered, *, stored: bool) -> Sequence[Bound]:
+    """Every limit on a call; one that is stored has taken its attempt."""
+    return gathered.bounds if stored else (attempts(gathered.policy, gathered.thread), *gathered.bounds)
 
 
 def _planned(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from agent_guard.facts import AMOUNT_SCALE, Facts, LimitFact
-from agent_guard.gathering.recall import amount, whose
+from agent_guard.gathering.limits import amount, whose
 from agent_guard.policies.tallies import Tallies, contacted
 from agent_guard.policy import Policy, RateLimit, Total
 from agent_guard.tool import Tool

@@ -15,7 +15,7 @@ from agent_guard.audit import StoredEvent
 from agent_guard.auditing.recorded import RecordedDecision
 from agent_guard.auditing.selection import part
 from agent_guard.facts import Facts
-from agent_guard.gathering.recall import amount, whose
+from agent_guard.gathering.limits import amount, whose
 from agent_guard.guards.base import effect_of
 from agent_guard.policy import Policy
 from agent_guard.tool import Tool
@@ -109,7 +109,7 @@ class Tallies:
 
         Args:
             kind: ``rate``, ``contact``, or the name of the argument that is added up.
-            who: as :func:`agent_guard.gathering.recall.whose` says it.
+            who: as :func:`agent_guard.gathering.limits.whose` says it.
             window_s: seconds, or None for ever.
         """
         tally = self._found.get((kind, tool, scope, who))

@@ -18,7 +18,7 @@ from agent_guard.databases.locks import CROWDED, chain_lock
 from agent_guard.errors import StoreError
 from agent_guard.facts import Facts
 from agent_guard.gathering.gather import Gathered
-from agent_guard.gathering.recall import places
+from agent_guard.gathering.limits import attempts_key
 from agent_guard.policy import Policy
 from agent_guard.proposal.shown import Preview, preview_of, question, shown_of, suggestion
 from agent_guard.proposal.taking import Taken, claim_locks, is_flushed, leased
@@ -134,11 +134,11 @@ def _decide_and_store(
     plan, said = trail.plan_n, trail.said
     unasked = bool(facts.plan and facts.plan.open) and decision.outcome == "allow"
     row = new_row(core, gathered, trace_id, decision, step=_step(facts, decision), plan=plan, unasked=unasked)
-    approval, taking = None, {f"attempts|{gathered.thread.id}": 1}
+    approval, taking = None, {attempts_key(gathered.thread): 1}
     if claiming and decision.outcome == "allow":
         row = leased(core, gathered, row)
         events.append(event("started", gathered, trace_id, facts))
-        taking |= places(gathered)
+        taking |= gathered.places
     if decision.outcome == "require_approval" and row.step is not None:
         approval = approvals.covering(connection, row.thread, row.digest, plan=plan, now_ms=now)
     if approval is not None:

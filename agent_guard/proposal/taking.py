@@ -9,7 +9,6 @@ from agent_guard.core import Core
 from agent_guard.databases.locks import chain_lock, key_lock, meter_lock
 from agent_guard.facts import Facts
 from agent_guard.gathering.gather import Gathered
-from agent_guard.gathering.recall import places
 from agent_guard.types import Code
 from agent_guard.vault import ThreadVault
 
@@ -35,7 +34,7 @@ class Taken:
 
 def claim_locks(gathered: Gathered) -> list[str]:
     """What a claim must be alone on: the thread, each meter it takes a place of, and its key."""
-    locks = [chain_lock(gathered.thread.id), *(meter_lock(key) for key in places(gathered))]
+    locks = [chain_lock(gathered.thread.id), *(meter_lock(key) for key in gathered.places)]
     if gathered.key is not None:
         locks.append(key_lock(gathered.thread.subject.tenant, gathered.key))
     return locks
