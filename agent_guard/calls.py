@@ -186,16 +186,6 @@ _EARLIER = Query(
         CALLS.c.tool == sa.bindparam("tool"),
         CALLS.c.state == "done",
         CALLS.c.settled > sa.bindparam("since"),
-    )
-    .order_by(CALLS.c.created.desc())
-)
-_EARLIER_THEN = Query(
-    sa.select(CALLS.c.args)
-    .where(
-        CALLS.c.thread == sa.bindparam("thread"),
-        CALLS.c.tool == sa.bindparam("tool"),
-        CALLS.c.state == "done",
-        CALLS.c.settled > sa.bindparam("since"),
         CALLS.c.settled <= sa.bindparam("until"),
     )
     .order_by(CALLS.c.created.desc())
@@ -322,17 +312,16 @@ def of_plan(connection: sa.Connection, thread: str, plan: int, *, but: str | Non
     ]
 
 
-def earlier(connection: sa.Connection, thread: str, tool: str, *, since_ms: int) -> Iterator[Mapping[str, JSON]]:
-    """The arguments of this tool's calls that ended well since then, the newest first."""
-    for row in _EARLIER.all(connection, {"thread": thread, "tool": tool, "since": since_ms}):
-        yield json.loads(row.args)
-
-
-def earlier_then(
-    connection: sa.Connection, thread: str, tool: str, *, since_ms: int, until_ms: int
+def earlier(
+    connection: sa.Connection, thread: str, tool: str, *, since_ms: int, until_ms: int = _NEVER_MS
 ) -> Iterator[Mapping[str, JSON]]:
-    """As :func:`earlier`, as it was at a moment that is over."""
-    for row in _EARLIER_THEN.all(connection, {"thread": thread, "tool": tool, "since": since_ms, "until": until_ms}):
+    """The arguments of this tool's calls that ended well since then, the newest first.
+
+    Args:
+        until_ms: leave out what was settled later: as it was at a moment that is over.
+    """
+    given = {"thread": thread, "tool": tool, "since": since_ms, "until": until_ms}
+    for row in _EARLIER.all(connection, given):
         yield json.loads(row.args)
 
 

@@ -39,6 +39,12 @@ class Steps:
         if self.hook is not None:
             self.hook(n, name, self._writing > 0)
 
+    @contextmanager
+    def nobody_writes(self) -> Iterator[bool]:
+        """Whether nothing is being written in any thread; until the end nothing begins to be."""
+        with self._lock:
+            yield self._writing == 0
+
     def transactions(self, store: Any) -> None:
         """Watches a store of the guard."""
         store.read = self._spanned(store.read, "read", writes=0)

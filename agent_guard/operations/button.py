@@ -21,7 +21,7 @@ __all__ = ["flag_locks", "put_flag", "set_flag", "switched"]
 
 SCOPES = ("tenant", "scenario", "tool", "agent")
 SCOPE_MAX = 200
-"""How long a scope and a reason may be, in characters."""
+"""How long a scope may be, in characters."""
 
 
 def set_flag(

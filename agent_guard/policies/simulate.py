@@ -264,7 +264,7 @@ class _Judge:
         until = found.event.at
         since = until - int(parse_duration(wanted.within).total_seconds() * 1000)
         with self._store.read() as connection:
-            ran = calls.earlier_then(connection, found.event.thread, wanted.tool, since_ms=since, until_ms=until)
+            ran = calls.earlier(connection, found.event.thread, wanted.tool, since_ms=since, until_ms=until)
             return among(wanted, found.call.args, ran)
 
     def _proposed(self, trace: str) -> RecordedDecision | None:

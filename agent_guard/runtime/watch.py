@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Collection, Iterable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 
 from agent_guard.codes import Code
 from agent_guard.errors import ToolUnavailable
@@ -26,6 +26,9 @@ LATE_S = 3.0
 """How long the flags may take to be read, in seconds. A server behind a network that swallows what is sent answers
 after half a minute at best, when every call has ended by itself.
 """
+
+LOOK_S = 0.1
+"""How long one look takes whether they are read, in seconds."""
 
 IDLE_ROUNDS = 10
 """How many intervals the thread stays when nothing runs any more."""
@@ -127,7 +130,10 @@ class Watch:
                 self._reading = _READERS.call(self._asked)
             except NoThread:
                 return self._asked()
-        return self._reading.result(timeout=self._late_s)
+        for _ in range(max(1, round(self._late_s / LOOK_S))):  # a process that was stopped meanwhile loses one look
+            if wait([self._reading], timeout=LOOK_S).done:
+                break
+        return self._reading.result(timeout=0)
 
     def _asked(self) -> Collection[str]:
         try:

@@ -21,18 +21,11 @@ from agent_guard.errors import AgentGuardError, StoreError
 from agent_guard.migrations import configuration, upgrade
 from agent_guard.store import REVISION, VERSION_TABLE, Store, metadata
 from tests.crash.harness import KILLED, Nursery, kill
-from tests.crash.office import LATER_S, Office, Place, opened, proposing, warm
+from tests.crash.office import LATER_S, Office, Place, opened, proposing
 from tests.crash.test_kill_points import asked, ended, judge, lived, survived
 from tests.steps import Steps
 
 TOOL = "deal.move"
-
-
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    """A warmed process."""
-    with Nursery(warm) as made:
-        yield made
 
 
 @pytest.fixture

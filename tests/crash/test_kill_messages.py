@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.crash.evidence import wrongs
 from tests.crash.harness import Nursery
-from tests.crash.office import LATER_S, Office, Place, Told, opened, proposing, warm
+from tests.crash.office import LATER_S, Office, Place, Told, opened, proposing
 from tests.crash.plan import MESSAGES, Dying
 from tests.crash.test_kill_points import died
-
-
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    """A warmed process."""
-    with Nursery(warm) as made:
-        yield made
-
-
-@pytest.fixture
-def place(database: Any, tmp_path: Path) -> Place:
-    """The databases of one test."""
-    return Place(str(tmp_path), database.shared, database.checkpoints)
-
 
 # ---- jobs
 

@@ -6,30 +6,15 @@ Which conversations die, by which door and at how many of their steps, stands in
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.crash.harness import KILLED, Nursery, born, kill
-from tests.crash.office import LATER_S, Office, Place, Told, opened, proposing, warm
+from tests.crash.office import LATER_S, Office, Place, Told, opened, proposing
 from tests.crash.plan import PLAN, Dying
 from tests.steps import Steps
-
-
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    """A warmed process."""
-    with Nursery(warm) as made:
-        yield made
-
-
-@pytest.fixture
-def place(database: Any, tmp_path: Path) -> Place:
-    """The databases of one test."""
-    return Place(str(tmp_path), database.shared, database.checkpoints)
-
 
 # ---- jobs
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import gc
 import multiprocessing
 import os
@@ -18,6 +19,7 @@ from agent_guard.errors import StoreError, ToolUnavailable
 from agent_guard.guarded import GuardedThread
 from agent_guard.masking import Masker
 from agent_guard.operations import enrolment
+from agent_guard.runtime import watch as watching
 from agent_guard.runtime.running import Cut, Running, start
 from agent_guard.runtime.watch import IDLE_ROUNDS, INTERVAL_S, Watch
 from agent_guard.types import Code, ToolResult
@@ -192,6 +194,29 @@ def test_flags_that_nobody_answers_about_cut_everything(ticks: Ticks) -> None:
     watch._late_s = 5.0
     ticks.tick()
     assert (len(asked), running.answer.done()) == (2, False)
+
+
+@pytest.mark.req("A31", "A8")
+def test_a_process_that_slept_while_it_waited_loses_one_look(ticks: Ticks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it was stopped: flags that are read once it goes on cut nothing."""
+    awake = threading.Event()
+
+    def asleep(futures: Any, timeout: float) -> Any:
+        monkeypatch.setattr(watching, "wait", concurrent.futures.wait)
+        awake.set()  # the whole time is over at once, and nobody else could do anything in it
+        return concurrent.futures.wait(futures, timeout=0)
+
+    def reads() -> set[str]:
+        assert awake.wait(10)
+        return set()
+
+    monkeypatch.setattr(watching, "wait", asleep)
+    watch = Watch(reads, late_s=5.0)
+    watch._closed = ticks  # type: ignore[assignment]
+    running = begun()
+    watch.add(running, ["tool:a"])
+    ticks.tick()
+    assert not running.answer.done()
 
 
 def test_it_asks_once_an_interval_and_only_while_something_runs(watch: Watch, board: Board, ticks: Ticks) -> None:
